@@ -1,0 +1,36 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.set-up
+
+.PHONY: setup demo dev test lint bench clean
+
+setup: $(SETUP)
+
+# Everything goes into .venv, at the versions of constraints.txt; done again when those change.
+$(SETUP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+## Deliver yesterday of a sandbox portal into ./export
+demo: setup
+	$(BIN)/hubspot-assets demo
+
+## Sandbox portal and Dagster's UI, wired together
+dev: setup
+	$(BIN)/python -m hubspot_assets.dev
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m hubspot_assets_tests.bench
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info
