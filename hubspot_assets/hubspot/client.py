@@ -1,0 +1,407 @@
+"""The one place that talks to HubSpot: auth, budgets, retries and decoding.
+
+A call waits for its budget, is sent, and comes back as an `Answer` or as one of `errors`. Faults
+that pass are tried again, with exponential backoff and full jitter, within a bound of attempts
+and of time. Which faults pass, and how long HubSpot wants to be left alone, is HubSpot's
+documentation of its errors; the waits after a 429 are those of its own SDK for Node.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache
+from threading import Lock
+from typing import Any, Self, cast
+from urllib.parse import urlencode
+
+import httpx
+import orjson
+from isal import isal_zlib
+
+from hubspot_assets.hubspot.auth import Auth
+from hubspot_assets.hubspot.budgets import Budgets, Clock, Sleep
+from hubspot_assets.hubspot.errors import (
+    AuthenticationError,
+    DailyLimitReached,
+    Envelope,
+    GaveUp,
+    HubSpotError,
+    Unreachable,
+    refusal,
+)
+from hubspot_assets.hubspot.paths import Endpoint, Params, Paths, host_of
+
+log = logging.getLogger("hubspot_assets.hubspot")
+
+GzipError = cast("type[Exception]", isal_zlib.error)  # its type stub makes it an instance
+
+#: The first backoff and the longest one, in seconds.
+BACKOFF, LONGEST_BACKOFF = 1.0, 30.0
+
+#: Seconds to wait while HubSpot has a record locked for a large sync (423).
+LOCKED_PAUSE = 2.0
+
+#: Statuses of HubSpot's edge that do not pass: HubSpot says to contact its support.
+PERMANENT = frozenset({522, 525, 526})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of HubSpot's: 200, or 207 if a batch was served in part.
+
+    `body` is the parsed JSON (None for an empty 204), `received_at` is in UTC, to the
+    millisecond.
+    """
+
+    status: int
+    body: Any
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counts of a client since its birth; of a stretch of work, as the difference of two.
+
+    `requests` were sent, of which those that brought a whole answer are in `by_status`;
+    `retries` of them were repetitions. `seconds_waiting` adds up over all threads.
+    """
+
+    requests: int
+    by_status: Mapping[int, int]
+    retries: int
+    seconds_waiting: float
+
+    @property
+    def http_429(self) -> int:
+        """Times that HubSpot said we were too fast."""
+        return self.by_status.get(429, 0)
+
+    def __sub__(self, earlier: Stats) -> Stats:
+        differences = {s: n - earlier.by_status.get(s, 0) for s, n in self.by_status.items()}
+        return Stats(
+            self.requests - earlier.requests,
+            {status: number for status, number in differences.items() if number},
+            self.retries - earlier.retries,
+            self.seconds_waiting - earlier.seconds_waiting,
+        )
+
+
+class HubSpot:
+    """HubSpot's public API, for many threads at once.
+
+    `budgets` default to ones of this client alone. `connections` is how many calls may be in
+    flight; `timeout` is for each connect, read and write, in seconds. A call is tried
+    `max_attempts` times and for `max_seconds` at most, not counting the wait for its first
+    turn. `time_zone` is the portal's: its midnight ends the day of the daily limit.
+    """
+
+    def __init__(
+        self,
+        auth: Auth,
+        base_url: str = "https://api.hubapi.com",
+        *,
+        paths: Paths | None = None,
+        budgets: Budgets | None = None,
+        transport: httpx.BaseTransport | None = None,
+        connections: int = 32,
+        timeout: float = 60.0,
+        max_attempts: int = 6,
+        max_seconds: float = 600.0,
+        time_zone: tzinfo = UTC,
+        clock: Clock = time.time,
+        sleep: Sleep = time.sleep,
+        uniform: Callable[[], float] = random.random,
+    ) -> None:
+        self._host = host_of(base_url)
+        self._base_url = base_url.rstrip("/")
+        self._auth = auth
+        self._paths = paths or Paths()
+        self.budgets = budgets or Budgets(clock=clock, sleep=sleep)
+        self.time_zone = time_zone
+        self._max_attempts, self._max_seconds = max_attempts, max_seconds
+        self._clock = clock
+        self._sleep = sleep
+        self._uniform = uniform
+        self._tally = _Tally()
+        self._extensions = {"timeout": httpx.Timeout(timeout, pool=None).as_dict()}
+        # A connection outlives the pauses between the bursts of a budget of 10 seconds.
+        limits = httpx.Limits(max_connections=connections, keepalive_expiry=30.0)
+        self._http = httpx.Client(transport=transport, limits=limits, verify=_certificates())
+        for name in ("httpx", "httpcore"):  # they log URLs, cursors and all
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+    def get(
+        self, api: str, endpoint: str = "list", *, params: Params | None = None, **path: str
+    ) -> Answer:
+        """GET an endpoint of `paths.csv`, with the arguments of its path by name.
+
+        Params that are None are left out; lists are joined with commas by the caller. Raises
+        HubSpotError, and ValueError for an endpoint or path argument that does not fit.
+        """
+        where = self._paths.endpoint(api, endpoint)
+        return self._run(_Call("GET", where, where.url(path, params), path))
+
+    def post(
+        self,
+        api: str,
+        endpoint: str = "list",
+        *,
+        json: object,
+        params: Params | None = None,
+        **path: str,
+    ) -> Answer:
+        """POST `json`, which must only ask, not change: a fault may have it sent twice."""
+        where = self._paths.endpoint(api, endpoint)
+        return self._run(_Call("POST", where, where.url(path, params), path, orjson.dumps(json)))
+
+    @property
+    def stats(self) -> Stats:
+        """A snapshot of the counts; subtract an earlier one for those of a stretch of work."""
+        return self._tally.snapshot()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"HubSpot({self._auth!r}, {self._host!r})"
+
+    def _exchange(self, form: Mapping[str, str]) -> object:
+        where = self._paths.endpoint("oauth", "token")
+        call = _Call("POST", where, where.url({}), {}, urlencode(form).encode(), form=True)
+        return self._run(call).body
+
+    def _run(self, call: _Call) -> Answer:
+        """Send a call until it is answered, refused, or not worth another attempt."""
+        attempt, renewed = 0, False
+        deadline: float | None = None
+        while True:
+            attempt += 1
+            if call.endpoint.budget:
+                self._tally.waited(self.budgets.acquire(call.endpoint.budget))
+            if deadline is None:
+                deadline = self._clock() + self._max_seconds
+            token = "" if call.form else self._auth.token(self._exchange)
+            try:
+                outcome = self._attempt(call, token, attempt)
+            except AuthenticationError as error:
+                if renewed or not error.expired or not self._auth.renew(token, self._exchange):
+                    raise
+                renewed = True
+                continue
+            if isinstance(outcome, Answer):
+                return outcome
+            self._pause(call, outcome, attempt, deadline)
+
+    def _attempt(self, call: _Call, token: str, attempt: int) -> Answer | _Fault:
+        """Send a call once. Raises the error for what no further attempt would better."""
+        request = httpx.Request(
+            call.method,
+            self._base_url + call.url,
+            headers=call.headers(token),
+            content=call.content,
+            extensions=self._extensions,
+        )
+        sent_at = self._clock()
+        try:
+            response = self._http.send(request, stream=True)
+            headers = {name.lower(): value for name, value in response.headers.raw}
+            content = _content(response, headers)
+        except (httpx.RequestError, GzipError) as error:
+            self._tally.attempted(None, again=attempt > 1)
+            return _Fault(None, type(error).__name__, cause=error)
+        self._tally.attempted(response.status_code, again=attempt > 1)
+        if call.endpoint.budget:
+            self.budgets.learn(call.endpoint.budget, headers, sent_at)
+        if response.is_success:
+            return self._decode(response.status_code, content)
+        envelope = Envelope.of(content, headers, self._clock())
+        return self._judge(call, response.status_code, envelope, attempt)
+
+    def _decode(self, status: int, content: bytes) -> Answer | _Fault:
+        received_at = datetime.fromtimestamp(int(self._clock() * 1000) / 1000, UTC)
+        if not content and status == 204:
+            return Answer(status, None, received_at)
+        try:
+            return Answer(status, orjson.loads(content), received_at)
+        except orjson.JSONDecodeError:
+            # Cut off on the way, or a page of something between HubSpot and us.
+            return _Fault(status, f"{status} with a body that is not JSON")
+
+    def _judge(self, call: _Call, status: int, envelope: Envelope, attempt: int) -> _Fault:
+        """What to make of an error: a fault that may pass is returned, any other raised."""
+        pause, held = envelope.retry_after, False
+        if status == 429:
+            pause, held = self._too_fast(call, envelope, attempt), True
+        elif status == 423:
+            pause = pause or LOCKED_PAUSE
+        elif status != 477 and status < 500:
+            raise refusal(status, call.where, envelope)
+        reason = " ".join(filter(None, (str(status), envelope.policy)))
+        return _Fault(status, reason, pause, held, envelope.correlation_id)
+
+    def _too_fast(self, call: _Call, envelope: Envelope, attempt: int) -> float:
+        """Seconds to send nothing on this budget; raises DailyLimitReached."""
+        policy = envelope.policy or envelope.message.upper()
+        if "DAILY" in policy:
+            now = datetime.fromtimestamp(self._clock(), self.time_zone)
+            midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+            self.budgets.exhaust(call.endpoint.budget, midnight)
+            raise DailyLimitReached(
+                f"{call.where}: the account's calls of the day are used up; "
+                f"they resume at {midnight.isoformat(timespec='minutes')}",
+                resumes_at=midnight,
+                correlation_id=envelope.correlation_id,
+            )
+        secondly = "SECONDLY" in policy and "TEN_SECONDLY" not in policy
+        return envelope.retry_after or (1.0 if secondly else 10.0) * attempt
+
+    def _pause(self, call: _Call, fault: _Fault, attempt: int, deadline: float) -> None:
+        """Wait until it is time for another attempt, or raise if there is to be none."""
+        pause = fault.pause
+        if pause is None:
+            ceiling = min(LONGEST_BACKOFF, BACKOFF * 2 ** (attempt - 1))
+            pause = self._uniform() * ceiling
+        if fault.held and call.endpoint.budget:
+            self.budgets.hold(call.endpoint.budget, pause)
+        last = attempt >= self._max_attempts or fault.status in PERMANENT
+        if last or self._clock() + pause > deadline:
+            raise self._end(call, fault, attempt) from fault.cause
+        log.info(
+            "%s: %s; attempt %d of %d failed, the next comes in %.1f s",
+            call.where, fault.reason, attempt, self._max_attempts, pause,
+        )  # fmt: skip
+        if not (fault.held and call.endpoint.budget):
+            self._sleep(pause)
+            self._tally.waited(pause)
+
+    def _end(self, call: _Call, fault: _Fault, attempts: int) -> HubSpotError:
+        """The error for a fault that did not pass."""
+        if isinstance(fault.cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+            return Unreachable(
+                f"cannot connect to {self._host}: {str(fault.cause) or fault.reason}; "
+                "check the base URL and the network",
+                host=self._host,
+            )
+        resumes_at = None
+        advice = "try again later"
+        if fault.status in PERMANENT:
+            advice = "contact HubSpot's support"
+        elif fault.status == 530:  # seen for tokens that are no tokens
+            advice = "check that the access token is whole"
+        elif fault.pause is not None:
+            resumes_at = datetime.fromtimestamp(self._clock() + fault.pause, UTC)
+            advice = f"HubSpot asks to come back at {resumes_at.isoformat(timespec='seconds')}"
+            if fault.status == 477:
+                advice = f"the portal is moving to another data centre; {advice}"
+        tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+        return GaveUp(
+            f"{call.where}: gave up after {tries}, the last with {fault.reason}; {advice}",
+            status=fault.status,
+            where=call.where,
+            attempts=attempts,
+            resumes_at=resumes_at,
+            correlation_id=fault.correlation_id,
+        )
+
+
+def _content(response: httpx.Response, headers: Mapping[bytes, bytes]) -> bytes:
+    """The body, unpacked by isal: in less than half the time that httpx's zlib takes."""
+    try:
+        body = b"".join(cast("httpx.SyncByteStream", response.stream))
+    finally:
+        response.close()
+    packed = body and headers.get(b"content-encoding") == b"gzip"
+    return isal_zlib.decompress(body, 31) if packed else body
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """What TLS trusts: loaded once a process, since that takes longer than many a request."""
+    return httpx.create_ssl_context()
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A request to be sent, as often as it takes. `url` begins at the path."""
+
+    method: str
+    endpoint: Endpoint
+    url: str
+    arguments: Mapping[str, str]
+    content: bytes | None = None
+    form: bool = False
+
+    @property
+    def where(self) -> str:
+        """Method and path for people to read, with the object types filled in, but no ids."""
+        path = self.endpoint.template
+        for name, value in self.arguments.items():
+            if name.endswith("object_type"):
+                path = path.replace(f"{{{name}}}", value)
+        return f"{self.method} {path}"
+
+    def headers(self, token: str) -> list[tuple[str, str]]:
+        headers = [("Accept", "application/json"), ("Accept-Encoding", "gzip")]
+        if token:
+            headers.append(("Authorization", f"Bearer {token}"))
+        if self.content is not None:
+            kind = "application/x-www-form-urlencoded" if self.form else "application/json"
+            headers.append(("Content-Type", kind))
+        return headers
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """An attempt that failed in a way that may pass.
+
+    `pause`: seconds that HubSpot wants us to wait; None if it does not say. `held`: the wait
+    is for everyone on the budget, not for this call alone.
+    """
+
+    status: int | None
+    reason: str
+    pause: float | None = None
+    held: bool = False
+    correlation_id: str | None = None
+    cause: Exception | None = None
+
+
+class _Tally:
+    """The counts behind `Stats`, for many threads to add to."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._requests = 0
+        self._retries = 0
+        self._by_status: dict[int, int] = {}
+        self._seconds_waiting = 0.0
+
+    def attempted(self, status: int | None, *, again: bool) -> None:
+        with self._lock:
+            self._requests += 1
+            self._retries += again
+            if status is not None:
+                self._by_status[status] = self._by_status.get(status, 0) + 1
+
+    def waited(self, seconds: float) -> None:
+        if seconds:
+            with self._lock:
+                self._seconds_waiting += seconds
+
+    def snapshot(self) -> Stats:
+        with self._lock:
+            by_status = dict(sorted(self._by_status.items()))
+            return Stats(self._requests, by_status, self._retries, self._seconds_waiting)

@@ -1,0 +1,34 @@
+"""Many requests in flight, results in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Iterator[Result]:
+    """`function` of each item, by `workers` threads at a time, in the order of `items`.
+
+    Items are taken as there is room for them, at most twice `workers` ahead of the consumer,
+    so that neither items nor results pile up. The first error, of the function or of `items`,
+    is raised in its turn; calls that have not begun are dropped then, and likewise when the
+    consumer stops early. Calls under way are waited for: none outlives the iterator.
+    """
+    pending: deque[Future[Result]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="hubspot")
+    try:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) >= 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
