@@ -1,0 +1,92 @@
+"""What a sandbox portal is: its settings, its clock, its subscription plans."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from hubspot_assets.sandbox.stamps import milliseconds
+
+#: Allowed requests by subscription: per rolling ten seconds, and per day.
+PLANS: dict[str, tuple[int, int]] = {
+    "free": (100, 250_000),
+    "starter": (100, 250_000),
+    "pro": (190, 625_000),
+    "enterprise": (190, 1_000_000),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PortalConfig:
+    """Settings of a portal. The same settings and the same clock give the same bytes.
+
+    `records` is the number of contacts that are live around the end of 2026; other types
+    scale with it. `now` pins the portal's clock; without it the portal lives in real time.
+    `contact_properties` limits (or extends) the contact properties to that many.
+    `scopes` None grants every scope; `without_scopes` takes some away.
+    """
+
+    seed: int = 7
+    records: int = 1000
+    plan: str = "enterprise"
+    now: datetime | None = None
+    time_zone: str = "Europe/Dublin"
+    portal_id: int = 1234567
+    token: str = "pat-na1-5a2d0b0c-0000-4000-8000-5a4d0b0c5a4d"  # noqa: S105 - opens nothing real
+    scopes: frozenset[str] | None = None
+    without_scopes: frozenset[str] = frozenset()
+    contact_properties: int | None = None
+    burst: int | None = None
+    daily: int | None = None
+    search_per_second: int = 5
+    uri_limit: int = 16_000
+    index_lag_ms: int = 0
+    client_id: str = "sandbox-client-id"
+    client_secret: str = "sandbox-client-secret"  # noqa: S105 - opens nothing real
+    refresh_token: str = "sandbox-refresh-token"  # noqa: S105 - opens nothing real
+    access_token_seconds: float = 1800.0
+
+    def __post_init__(self) -> None:
+        if self.plan not in PLANS:
+            raise ValueError(f"plan is {self.plan!r}; expected one of {', '.join(PLANS)}")
+        if self.records < 0:
+            raise ValueError(f"records is {self.records}; expected zero or more")
+        if self.now is not None and self.now.tzinfo is None:
+            raise ValueError(f"now is {self.now}, without a time zone; expected an aware datetime")
+
+    def utc_offset(self, moment: datetime) -> timedelta:
+        """How far the portal's time zone is from UTC at a moment."""
+        return moment.astimezone(ZoneInfo(self.time_zone)).utcoffset() or timedelta()
+
+    @property
+    def burst_limit(self) -> int:
+        """Requests per rolling ten seconds."""
+        return PLANS[self.plan][0] if self.burst is None else self.burst
+
+    @property
+    def daily_limit(self) -> int:
+        """Requests per day of the portal's time zone."""
+        return PLANS[self.plan][1] if self.daily is None else self.daily
+
+
+class Clock:
+    """The one source of time: the portal's now, and a monotonic clock for budgets."""
+
+    def __init__(
+        self, now: datetime | None, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.monotonic = monotonic
+        self._pinned = None if now is None else milliseconds(now)
+
+    def now(self) -> int:
+        """The portal's now, in epoch milliseconds."""
+        return time.time_ns() // 1_000_000 if self._pinned is None else self._pinned
+
+    def set(self, now: datetime | None) -> None:
+        """Pins the portal's now, or lets it follow real time again (None)."""
+        self._pinned = None if now is None else milliseconds(now)
+
+    def datetime(self) -> datetime:
+        """The portal's now as an aware datetime in UTC."""
+        return datetime.fromtimestamp(self.now() / 1000, UTC)

@@ -1,0 +1,207 @@
+"""The portal: what is true in it at any moment. No HTTP here."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from hubspot_assets.sandbox.config import Clock, PortalConfig
+from hubspot_assets.sandbox.facts import ObjectType, object_types
+from hubspot_assets.sandbox.life import Change, Life, Record
+from hubspot_assets.sandbox.people import Owner, Team, all_owners, all_teams
+from hubspot_assets.sandbox.pipelines import Pipeline, pipelines_of
+from hubspot_assets.sandbox.population import Fate
+from hubspot_assets.sandbox.properties import Property, properties_of
+from hubspot_assets.sandbox.scopes import EVERY_SCOPE, sensitive_scope
+from hubspot_assets.sandbox.stamps import milliseconds, moment
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One value of a property. Fields that HubSpot leaves out are None."""
+
+    value: str
+    timestamp: datetime
+    source_type: str
+    source_id: str | None
+    source_label: str | None
+    updated_by_user_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PortalRecord:
+    """A record as it is at one moment. `properties` holds the set ones (a cleared one is
+    ""); `histories` is newest first."""
+
+    record_id: int
+    properties: dict[str, str]
+    histories: dict[str, list[HistoryEntry]]
+    created_at: datetime
+    updated_at: datetime
+    archived_at: datetime | None
+
+
+class Portal:
+    """A deterministic HubSpot portal. Methods that take `at` tell the truth of that moment,
+    past or future."""
+
+    def __init__(self, config: PortalConfig, clock: Clock | None = None) -> None:
+        self.config = config
+        self.clock = clock or Clock(config.now)
+        self.scopes = (
+            EVERY_SCOPE if config.scopes is None else config.scopes
+        ) - config.without_scopes
+        self._types = object_types(config.portal_id)
+        self._aliases = {
+            alias.lower(): kind.object_type_id
+            for kind in self._types.values()
+            for alias in (kind.object_type_id, *kind.names)
+        }
+        self._properties: dict[str, tuple[Property, ...]] = {}
+        self._lives: dict[str, Life] = {}
+
+    # Types
+
+    def object_types(self) -> list[ObjectType]:
+        """Every type that the CRM objects API serves here, enabled or not."""
+        return list(self._types.values())
+
+    def is_enabled(self, kind: ObjectType) -> bool:
+        """Whether the portal has the type switched on."""
+        return self.config.plan in kind.plans
+
+    def find_type(self, alias: str) -> ObjectType | None:
+        """The type that an id, a name or a fully qualified name stands for."""
+        found = self._aliases.get(alias.lower())
+        return None if found is None else self._types[found]
+
+    def properties(self, object_type_id: str) -> tuple[Property, ...]:
+        """All properties of a type, archived and sensitive ones too."""
+        if object_type_id not in self._properties:
+            kind = self._types[object_type_id]
+            self._properties[object_type_id] = properties_of(kind, self.config.contact_properties)
+        return self._properties[object_type_id]
+
+    def readable_properties(self, kind: ObjectType) -> dict[str, Property]:
+        """The properties whose values the granted scopes let a token read, by name."""
+        open_to = {"non_sensitive"}
+        open_to |= {
+            level
+            for level in ("sensitive", "highly_sensitive")
+            if sensitive_scope(kind, level) in self.scopes
+        }
+        return {
+            each.name: each
+            for each in self.properties(kind.object_type_id)
+            if not each.archived and each.sensitivity in open_to
+        }
+
+    def life(self, object_type_id: str) -> Life:
+        """The life of a type's records."""
+        if object_type_id not in self._lives:
+            self._lives[object_type_id] = Life(
+                self._types[object_type_id],
+                self.properties(object_type_id),
+                records=self.config.records,
+                seed=self.config.seed,
+            )
+        return self._lives[object_type_id]
+
+    # Records
+
+    def live_ids(self, object_type_id: str, at: datetime) -> Iterator[int]:
+        """Ids of the records that are live at a moment, ascending."""
+        life = self.life(object_type_id)
+        return map(life.record_id, life.live(milliseconds(at)))
+
+    def archived_ids(self, object_type_id: str, at: datetime) -> Iterator[int]:
+        """Ids of the records that can be seen as archived at a moment, ascending."""
+        life = self.life(object_type_id)
+        return map(life.record_id, life.archived(milliseconds(at)))
+
+    def live_count(self, object_type_id: str, at: datetime) -> int:
+        """How many records are live at a moment."""
+        return self.life(object_type_id).live_count(milliseconds(at))
+
+    def record(
+        self, object_type_id: str, record_id: int, at: datetime, *, full_history: bool = False
+    ) -> PortalRecord | None:
+        """A record as it is at a moment; None before its creation and after its end (an
+        archived one is found for 90 days). Histories are as long as HubSpot keeps them,
+        unless `full_history`."""
+        life, now = self.life(object_type_id), milliseconds(at)
+        index = life.index_of(record_id)
+        if index is None or life.created(index) > now:
+            return None
+        record = life.record(index, now)
+        if record.archived is None and not life.is_live(index, now):
+            return None
+        names = [each.name for each in self.properties(object_type_id)]
+        cap = None if full_history else life.kind.history_cap
+        return _told(record, names, cap)
+
+    def archive(self, object_type_id: str, record_id: int, at: datetime | None = None) -> None:
+        """Archives a record outside of the plan, now unless told when."""
+        self._intervene(object_type_id, record_id, "archived", record_id, at)
+
+    def erase(self, object_type_id: str, record_id: int, at: datetime | None = None) -> None:
+        """Deletes a record for good outside of the plan, now unless told when."""
+        self._intervene(object_type_id, record_id, "erased", record_id, at)
+
+    def merge(
+        self, object_type_id: str, record_id: int, into: int, at: datetime | None = None
+    ) -> None:
+        """Merges a record into another outside of the plan, now unless told when."""
+        self._intervene(object_type_id, record_id, "merged", into, at)
+
+    def _intervene(
+        self, object_type_id: str, record_id: int, kind: str, into: int, at: datetime | None
+    ) -> None:
+        life = self.life(object_type_id)
+        index, survivor = life.index_of(record_id), life.index_of(into)
+        if index is None or survivor is None:
+            raise ValueError(f"{object_type_id} has no records {record_id} and {into}")
+        moment_of_it = self.clock.now() if at is None else milliseconds(at)
+        life.intervene(index, Fate(moment_of_it, kind, survivor))
+
+    # The rest
+
+    def owners(self) -> list[Owner]:
+        """All owners, archived ones too."""
+        return all_owners()
+
+    def teams(self) -> list[Team]:
+        """All teams."""
+        return all_teams()
+
+    def pipelines(self, object_type_id: str) -> list[Pipeline]:
+        """Pipelines of a type, in display order."""
+        return pipelines_of(object_type_id)
+
+
+def _told(record: Record, names: list[str], cap: int | None) -> PortalRecord:
+    return PortalRecord(
+        record_id=record.record_id,
+        properties={names[n]: orjson.loads(value) for n, value in record.values.items()},
+        histories={
+            names[number]: [_entry(change) for change in changes[::-1][:cap]]
+            for number, changes in record.history.items()
+        },
+        created_at=moment(record.created),
+        updated_at=moment(record.updated),
+        archived_at=None if record.archived is None else moment(record.archived),
+    )
+
+
+def _entry(change: Change) -> HistoryEntry:
+    at, value, tail = change
+    told = orjson.loads(b'{"value":' + value + tail)
+    return HistoryEntry(
+        value=told["value"],
+        timestamp=moment(at),
+        source_type=told["sourceType"],
+        source_id=told.get("sourceId"),
+        source_label=told.get("sourceLabel"),
+        updated_by_user_id=told.get("updatedByUserId"),
+    )

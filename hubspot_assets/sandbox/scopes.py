@@ -1,0 +1,35 @@
+"""The scopes a token can be granted."""
+
+from hubspot_assets.sandbox.facts import ObjectType, object_types
+
+OWNERS = ("crm.objects.owners.read",)
+USERS = ("settings.users.read", "crm.objects.users.read")
+TEAMS = ("settings.users.teams.read",)
+SCHEMAS = ("crm.schemas.custom.read", "crm.objects.custom.read")
+
+
+def records_scopes(kind: ObjectType) -> tuple[str, ...]:
+    """Scopes of which one is needed to read a type's records."""
+    return (kind.read_scope,)
+
+
+def schema_scopes(kind: ObjectType) -> tuple[str, ...]:
+    """Scopes of which one is needed to read a type's properties and pipelines."""
+    return (kind.schema_scope, kind.read_scope)
+
+
+def sensitive_scope(kind: ObjectType, level: str) -> str:
+    """The scope needed to read values of a type's (highly) sensitive properties."""
+    name = "custom" if kind.custom else kind.plural_name
+    return f"crm.objects.{name}.{level}.read.v2"
+
+
+def _every() -> frozenset[str]:
+    found = {"oauth", *OWNERS, *USERS, *TEAMS}
+    for kind in object_types(0).values():
+        found |= {kind.read_scope, kind.schema_scope}
+        found |= {sensitive_scope(kind, level) for level in ("sensitive", "highly_sensitive")}
+    return frozenset(found)
+
+
+EVERY_SCOPE = _every()
