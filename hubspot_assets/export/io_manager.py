@@ -1,0 +1,131 @@
+"""The IO manager of every table: writes what an asset made, and loads it back."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import polars as pl
+from dagster_aws.s3 import S3Resource
+from pydantic import Field, PrivateAttr
+
+from hubspot_assets import __version__
+from hubspot_assets.export.days import complete_day
+from hubspot_assets.export.errors import StoreError, TableError
+from hubspot_assets.export.manifest import DayTable, TableManifest
+from hubspot_assets.export.reader import read_table
+from hubspot_assets.export.store import Entry, Store, open_store
+from hubspot_assets.export.writer import TableContent, write_table
+from hubspot_assets.tables.spec import TableSpec
+
+#: Schemas of more columns stay out of the event log, where each is kept with every event.
+_COLUMNS_TOLD = 40
+
+
+class CsvExportIOManager(dg.ConfigurableIOManager):
+    """Writes each `TableContent` as the day's gzip CSV parts and manifest.
+
+    The asset's key ends with the table's name, its partition is the day. What cannot be
+    written fails the step without a retry, unless the store may soon be well again.
+    """
+
+    url: str = Field(description="Where the export goes: s3://bucket/prefix, or a folder.")
+    s3: dg.ResourceDependency[S3Resource]
+    tables: list[str] = Field(
+        default=[],
+        description="The tables of a whole day. Once all are complete, the day's manifest "
+        "is written; with none named here it never is.",
+    )
+
+    _store: Store | None = PrivateAttr(default=None)
+    _known: dict[Entry, DayTable] = PrivateAttr(default_factory=dict)
+
+    @property
+    def store(self) -> Store:
+        """The store at `url`, opened when first used."""
+        if self._store is None:
+            self._store = open_store(self.url, self.s3.get_client)
+        return self._store
+
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+        """Write a table, and the day's manifest if it is the last one of its day."""
+        if not isinstance(obj, TableContent):
+            raise TypeError(
+                f"{context.asset_key.to_user_string()} must give a TableContent,"
+                f" but gave a {type(obj).__name__}"
+            )
+        _check_name(context.asset_key, obj.spec)
+        started = time.monotonic()
+        day = context.partition_key
+        try:
+            manifest = write_table(self.store, day, obj, context.run_id, __version__)
+            if self.tables:
+                complete_day(
+                    self.store,
+                    day,
+                    self.tables,
+                    obj.as_of,
+                    context.run_id,
+                    __version__,
+                    self._known,
+                )
+        except (StoreError, TableError) as error:
+            raise _failure(error) from error
+        metadata = self._metadata(manifest, obj.spec)
+        context.add_output_metadata({**metadata, "seconds": round(time.monotonic() - started, 3)})
+
+    def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
+        """The table of the upstream asset's partition."""
+        try:
+            return read_table(self.store, context.asset_partition_key, _table_of(context.asset_key))
+        except StoreError as error:
+            raise _failure(error) from error
+
+    def _metadata(self, manifest: TableManifest, spec: TableSpec) -> Mapping[str, Any]:
+        path = f"{manifest.day}/{manifest.table}"
+        metadata: dict[str, Any] = {
+            "dagster/uri": self.store.url_of(path),
+            "dagster/row_count": manifest.rows,
+            "dagster/partition_row_count": manifest.rows,
+            "dagster/size_bytes": manifest.bytes,
+            "parts": len(manifest.parts),
+            "path": path,
+            "availability": manifest.availability.status,
+            **manifest.counts,
+        }
+        if not spec.wide and len(spec.columns) <= _COLUMNS_TOLD:
+            metadata["dagster/column_schema"] = _column_schema(spec)
+        return metadata
+
+
+def _table_of(key: dg.AssetKey) -> str:
+    return key.path[-1].upper()
+
+
+def _check_name(key: dg.AssetKey, spec: TableSpec) -> None:
+    if _table_of(key) != spec.name:
+        raise dg.Failure(
+            f"the asset {key.to_user_string()} gave the table {spec.name};"
+            " its key must end with the table's name",
+            allow_retries=False,
+        )
+
+
+def _failure(error: StoreError | TableError) -> dg.Failure:
+    """Only where the store may soon be well again is a retry worth its requests."""
+    passing = isinstance(error, StoreError) and error.passing
+    return dg.Failure(str(error), allow_retries=passing)
+
+
+def _column_schema(spec: TableSpec) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                column.type,
+                column.description,
+                dg.TableColumnConstraints(nullable=column.name not in spec.key),
+            )
+            for column in spec.columns
+        ]
+    )

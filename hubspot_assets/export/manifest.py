@@ -1,0 +1,161 @@
+"""Manifests: what tells a reader that a table, or a whole day, is there and complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import orjson
+
+from hubspot_assets.tables.spec import Column
+
+_NAME = "_manifest.json"
+
+Json = bytes  # by a name of its own, as the manifests have fields called `bytes`
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether HubSpot serves a table's source, and if not, why not."""
+
+    status: Literal[
+        "available", "not_enabled", "missing_scope", "no_public_api", "needs_enterprise"
+    ] = "available"
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part. `path` is relative to the day's folder."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableManifest:
+    """A complete table of one day.
+
+    `sources` says for each sub-folder whether HubSpot serves it; `counts` are numbers of
+    cells or rows that a reader may want to know of, by name.
+    """
+
+    table: str
+    day: str
+    as_of: datetime
+    observed_at: datetime | None
+    point_in_time: bool
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    rows: int
+    bytes: int
+    parts: tuple[Part, ...]
+    availability: Availability
+    sources: Mapping[str, Availability] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    run_id: str = ""
+    code_version: str = ""
+
+    def to_json(self) -> Json:
+        """Indented JSON, always in the same order."""
+        return _to_json(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: Json) -> TableManifest:
+        """Raises `ValueError` where `text` is not such a manifest."""
+        with _read_as("a table's manifest"):
+            fields = orjson.loads(text)
+            observed_at = fields["observed_at"]
+            sources = fields["sources"].items()
+            return cls(
+                **fields
+                | {
+                    "as_of": _moment(fields["as_of"]),
+                    "observed_at": observed_at and _moment(observed_at),
+                    "columns": tuple(Column(**column) for column in fields["columns"]),
+                    "key": tuple(fields["key"]),
+                    "parts": tuple(Part(**part) for part in fields["parts"]),
+                    "availability": Availability(**fields["availability"]),
+                    "sources": {name: Availability(**source) for name, source in sources},
+                    "warnings": tuple(fields["warnings"]),
+                }
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class DayTable:
+    """A table in the manifest of its day. `manifest` is relative to the day's folder."""
+
+    table: str
+    rows: int
+    bytes: int
+    parts: int
+    manifest: str
+    point_in_time: bool
+    availability: Availability
+
+
+@dataclass(frozen=True, slots=True)
+class DayManifest:
+    """A complete day: every table, by name."""
+
+    day: str
+    as_of: datetime
+    tables: tuple[DayTable, ...]
+    rows: int
+    bytes: int
+    run_id: str = ""
+    code_version: str = ""
+
+    def to_json(self) -> Json:
+        """Indented JSON, always in the same order."""
+        return _to_json(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: Json) -> DayManifest:
+        """Raises `ValueError` where `text` is not such a manifest."""
+        with _read_as("a day's manifest"):
+            fields = orjson.loads(text)
+            tables = tuple(
+                DayTable(**table | {"availability": Availability(**table["availability"])})
+                for table in fields["tables"]
+            )
+            return cls(**fields | {"as_of": _moment(fields["as_of"]), "tables": tables})
+
+
+def manifest_path(day: str, table: str | None = None) -> str:
+    """Where a table's manifest is in the store; without a table, the day's."""
+    return f"{day}/{table}/{_NAME}" if table else f"{day}/{_NAME}"
+
+
+def _to_json(fields: dict[str, Any]) -> bytes:
+    for moment in ("as_of", "observed_at"):
+        if fields.get(moment) is not None:
+            fields[moment] = _moment_text(fields[moment])
+    return orjson.dumps(fields, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _moment_text(moment: datetime) -> str:
+    if moment.tzinfo is None:
+        raise ValueError("a moment needs a time zone")
+    utc = moment.astimezone(UTC)
+    return f"{utc.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+@contextmanager
+def _read_as(what: str) -> Iterator[None]:
+    """Whatever is wrong with a manifest's text becomes one `ValueError`."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not {what}: {error!r}") from error

@@ -1,0 +1,72 @@
+"""Loads a written table back."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from hubspot_assets.export.errors import NotFoundError, StoreError
+from hubspot_assets.export.manifest import TableManifest, manifest_path
+from hubspot_assets.export.store import Store
+from hubspot_assets.tables.spec import DTYPES, Column
+
+
+def read_manifest(store: Store, day: str, table: str) -> TableManifest:
+    """The manifest of a table. Raises `StoreError` where the table is not complete."""
+    path = manifest_path(day, table)
+    try:
+        return TableManifest.from_json(store.get(path))
+    except NotFoundError as error:
+        raise NotFoundError(
+            f"{table} of {day} is not complete: there is no {store.url_of(path)};"
+            " materialize the table first"
+        ) from error
+    except ValueError as error:
+        raise StoreError(
+            f"{store.url_of(path)} cannot be read: {error}; materialize the table again"
+        ) from error
+
+
+def read_table(store: Store, day: str, table: str) -> pl.LazyFrame:
+    """The rows of a complete table, in the order of its parts, read as they are needed.
+
+    A NUMBER is Int64, but for properties (PROPERTY_*), which are decimal text as HubSpot
+    gives it; all other types are as the table was written, NULL and "" apart.
+    Raises `StoreError` where the table is not complete or a part is missing.
+    """
+    manifest = read_manifest(store, day, table)
+    sizes = {entry.path: entry.bytes for entry in store.list(f"{day}/{table}")}
+    paths = [f"{day}/{part.path}" for part in manifest.parts]
+    for path, part in zip(paths, manifest.parts, strict=True):
+        if sizes.get(path) != part.bytes:
+            raise StoreError(
+                f"{store.url_of(path)} is missing or not as its manifest says;"
+                f" materialize {table} of {day} again"
+            )
+    schema = {column.name: _dtype(column) for column in manifest.columns}
+
+    def read(
+        columns: list[str] | None,
+        predicate: pl.Expr | None,
+        n_rows: int | None,
+        _batch_size: int | None,
+    ) -> Iterator[pl.DataFrame]:
+        left = n_rows
+        for path in paths:
+            if left is not None and left <= 0:
+                return
+            frame = pl.read_csv(io.BytesIO(store.get(path)), schema=schema, n_rows=left)
+            left = None if left is None else left - frame.height
+            frame = frame if predicate is None else frame.filter(predicate)
+            yield frame if columns is None else frame.select(columns)
+
+    return register_io_source(read, schema=schema, explain_name=f"{table} of {day}")
+
+
+def _dtype(column: Column) -> pl.DataType:
+    if column.type == "NUMBER" and column.name.startswith("PROPERTY_"):
+        return pl.String()
+    return DTYPES[column.type][0]

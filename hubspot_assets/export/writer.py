@@ -1,0 +1,132 @@
+"""Writes a table of one day: its parts, then the manifest that publishes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import polars as pl
+
+from hubspot_assets.export.errors import TableError
+from hubspot_assets.export.manifest import Availability, Part, TableManifest, manifest_path
+from hubspot_assets.export.parts import PART_BYTES, pack_parts
+from hubspot_assets.export.store import Store
+from hubspot_assets.tables.spec import TableSpec
+
+Frames = Iterable[pl.DataFrame | pl.LazyFrame]
+
+
+@dataclass(slots=True)
+class Findings:
+    """What becomes known only while the rows are made.
+
+    The producer of the rows holds it too and fills it; it is read after the last row.
+    `counts` are of cells or rows, by name; `sources` are by sub-folder.
+    """
+
+    observed_at: datetime | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    sources: dict[str, Availability] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class TableContent:
+    """A table of one day, ready to be written.
+
+    `folders` are pairs of a sub-folder's name and its frames, consumed once and in order;
+    a table of one source has one pair, named "". Frames are of bounded size, have the
+    columns of `spec`, and within a sub-folder their rows come in the order of its key.
+    """
+
+    spec: TableSpec
+    folders: Iterable[tuple[str, Frames]]
+    as_of: datetime
+    point_in_time: bool
+    availability: Availability = Availability()  # noqa: RUF009  (frozen)
+    findings: Findings = field(default_factory=Findings)
+
+
+def write_table(
+    store: Store,
+    day: str,
+    content: TableContent,
+    run_id: str,
+    code_version: str,
+    part_bytes: int = PART_BYTES,
+) -> TableManifest:
+    """Write one table of the day `day` (ISO date), in place of what was there.
+
+    The manifests of the table and of its day are gone before the first part is replaced,
+    and the table's comes back after the last: who waits for it never sees half a table.
+    Until there is a part to put, nothing is touched.
+
+    Raises `TableError` for content that is not as its spec says, `StoreError` where the
+    store fails, and whatever making the rows raises. The table is then left as it was, or
+    without a manifest; other tables and days are not concerned.
+    """
+    table = content.spec.name
+    parts: list[Part] = []
+    for path, data, rows, sha256 in _packed(content, part_bytes):
+        if not parts:
+            store.delete([manifest_path(day), manifest_path(day, table)])
+        store.put(f"{day}/{path}", data)
+        parts.append(Part(path, rows, len(data), sha256))
+    _remove_others(store, day, table, parts)
+    findings = content.findings
+    manifest = TableManifest(
+        table=table,
+        day=day,
+        as_of=content.as_of,
+        observed_at=findings.observed_at,
+        point_in_time=content.point_in_time,
+        columns=content.spec.columns,
+        key=content.spec.key,
+        rows=sum(part.rows for part in parts),
+        bytes=sum(part.bytes for part in parts),
+        parts=tuple(parts),
+        availability=content.availability,
+        sources=dict(sorted(findings.sources.items())),
+        counts=dict(sorted(findings.counts.items())),
+        warnings=tuple(findings.warnings),
+        run_id=run_id,
+        code_version=code_version,
+    )
+    store.put(manifest_path(day, table), manifest.to_json())
+    return manifest
+
+
+def _packed(content: TableContent, part_bytes: int) -> Iterator[tuple[str, bytes, int, str]]:
+    """Every part: path within the day's folder, bytes, rows, SHA-256."""
+    spec = content.spec
+    seen: set[str] = set()
+    for folder, frames in content.folders:
+        if folder in seen or (seen and "" in {folder, *seen}):
+            raise TableError(
+                f"{spec.name}: the sub-folder {folder!r} comes after {sorted(seen)};"
+                " each comes once, and '' alone"
+            )
+        seen.add(folder)
+        top = f"{spec.name}/{folder}" if folder else spec.name
+        for number, part in enumerate(pack_parts(_collected(frames), spec, part_bytes)):
+            yield f"{top}/part-{number:05d}.csv.gz", part.data, part.rows, part.sha256
+    if not seen:
+        for part in pack_parts((), spec, part_bytes):
+            yield f"{spec.name}/part-00000.csv.gz", part.data, part.rows, part.sha256
+
+
+def _collected(frames: Frames) -> Iterator[pl.DataFrame]:
+    for frame in frames:
+        if isinstance(frame, pl.LazyFrame):
+            yield from frame.collect_batches(maintain_order=True)
+        else:
+            yield frame
+
+
+def _remove_others(store: Store, day: str, table: str, parts: list[Part]) -> None:
+    """Remove what earlier attempts left in the table's folder and this one did not write."""
+    written = {f"{day}/{part.path}" for part in parts}
+    found = [entry.path for entry in store.list(f"{day}/{table}")]
+    store.delete([path for path in found if path not in written])
+    store.sweep(f"{day}/{table}")

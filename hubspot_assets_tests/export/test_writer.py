@@ -1,0 +1,283 @@
+"""A table is there whole or not there at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from hubspot_assets.export import (
+    Availability,
+    Findings,
+    NotFoundError,
+    StoreError,
+    TableContent,
+    TableError,
+    TableManifest,
+    complete_day,
+    manifest_path,
+    open_store,
+    read_manifest,
+    read_table,
+    write_table,
+)
+from hubspot_assets_tests.export.tables import (
+    AS_OF,
+    DAY,
+    NOTES,
+    by_duckdb,
+    content,
+    notes,
+    paths,
+    write,
+)
+
+SMALL = 20_000
+
+
+def lines(rows: int, start: int = 0) -> pl.DataFrame:
+    """Rows that fill several small parts."""
+    return notes(
+        (hashlib.sha256(str(i).encode()).hexdigest() for i in range(start, start + rows)), start
+    )
+
+
+class Stop(Exception):  # noqa: N818
+    """What a producer of rows may run into."""
+
+
+def stops_after(*frames):
+    yield from frames
+    raise Stop
+
+
+def test_a_table_of_one_source(store, tmp_path):
+    manifest = write(store, ("", [lines(1500), lines(1500, 1500)]), part_bytes=SMALL)
+
+    names = [part.path for part in manifest.parts]
+    assert names == [f"NOTES/part-{i:05d}.csv.gz" for i in range(len(names))]
+    assert len(names) > 3
+    assert paths(store) == sorted([*names, "NOTES/_manifest.json"])
+    for part in manifest.parts:
+        data = store.get(f"{DAY}/{part.path}")
+        assert (part.bytes, part.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+        assert part.bytes <= SMALL
+    assert manifest.rows == sum(part.rows for part in manifest.parts) == 3000
+    assert manifest.bytes == sum(part.bytes for part in manifest.parts)
+    assert_frame_equal(read_table(store, DAY, "NOTES").collect(), lines(3000))
+    assert len(by_duckdb((store.get(f"{DAY}/{name}") for name in names), tmp_path)) == 3000
+
+
+def test_a_table_of_many_sources_has_a_folder_for_each(store):
+    folders = ("contacts", [notes(["a"]), notes(["b"], 1)]), ("deals", []), ("notes", [notes("c")])
+    manifest = write(store, *folders)
+    assert [(part.path, part.rows) for part in manifest.parts] == [
+        ("NOTES/contacts/part-00000.csv.gz", 2),
+        ("NOTES/deals/part-00000.csv.gz", 0),
+        ("NOTES/notes/part-00000.csv.gz", 1),
+    ]
+    assert read_table(store, DAY, "NOTES").collect()["TEXT"].to_list() == ["a", "b", "c"]
+
+
+def test_a_table_without_sources_still_exists(store):
+    manifest = write(store)
+    assert paths(store) == ["NOTES/_manifest.json", "NOTES/part-00000.csv.gz"]
+    assert manifest.rows == 0
+    assert_frame_equal(read_table(store, DAY, "NOTES").collect(), notes([]))
+
+
+def test_lazy_frames_are_collected_in_order(folder, tmp_path):
+    lines(50_000).write_parquet(tmp_path / "rows.parquet")
+    write(folder, ("", [pl.scan_parquet(tmp_path / "rows.parquet"), lines(10, 50_000).lazy()]))
+    lazily = {part.path: part.sha256 for part in read_manifest(folder, DAY, "NOTES").parts}
+    write(folder, ("", [lines(50_010)]))
+    assert {p.path: p.sha256 for p in read_manifest(folder, DAY, "NOTES").parts} == lazily
+
+
+def test_the_manifest_tells_all(store):
+    findings = Findings()
+
+    def rows():
+        yield notes(["x"])
+        findings.observed_at = datetime(2026, 11, 23, 3, 4, 5, 678_900, tzinfo=UTC)
+        findings.counts |= {"values_unparsed": 2, "cells_not_known": 1}
+        findings.sources["deals"] = Availability("missing_scope", "add crm.objects.deals.read")
+        findings.warnings.append("deals are not there")
+
+    given = TableContent(
+        NOTES, [("contacts", rows())], AS_OF, point_in_time=False, findings=findings
+    )
+    manifest = write_table(store, DAY, given, "run-1", "0.1.0")
+
+    text = store.get(f"{DAY}/NOTES/_manifest.json")
+    assert text.endswith(b"}\n")
+    part = manifest.parts[0]
+    assert json.loads(text) == {
+        "table": "NOTES",
+        "day": DAY,
+        "as_of": "2026-11-23T00:00:00.000Z",
+        "observed_at": "2026-11-23T03:04:05.678Z",
+        "point_in_time": False,
+        "columns": [
+            {"name": "ID", "type": "NUMBER", "description": "Id"},
+            {"name": "TEXT", "type": "VARCHAR", "description": "Text"},
+            {"name": "AT", "type": "TIMESTAMP", "description": "Moment"},
+        ],
+        "key": ["ID"],
+        "rows": 1,
+        "bytes": part.bytes,
+        "parts": [
+            {
+                "path": "NOTES/contacts/part-00000.csv.gz",
+                "rows": 1,
+                "bytes": part.bytes,
+                "sha256": part.sha256,
+            }
+        ],
+        "availability": {"status": "available", "detail": ""},
+        "sources": {"deals": {"status": "missing_scope", "detail": "add crm.objects.deals.read"}},
+        "counts": {"cells_not_known": 1, "values_unparsed": 2},
+        "warnings": ["deals are not there"],
+        "run_id": "run-1",
+        "code_version": "0.1.0",
+    }
+    again = TableManifest.from_json(text)
+    assert again.to_json() == text
+    assert read_manifest(store, DAY, "NOTES") == again
+
+
+def test_the_same_rows_give_the_same_objects(store):
+    write(store, ("", [lines(3000)]), part_bytes=SMALL)
+    first = {path: store.get(f"{DAY}/{path}") for path in paths(store)}
+    write(store, ("", [lines(3000)]), part_bytes=SMALL)
+    assert {path: store.get(f"{DAY}/{path}") for path in paths(store)} == first
+
+
+def test_what_an_earlier_attempt_left_is_gone(store):
+    write(store, ("contacts", [lines(3000)]), ("gone", [lines(10)]), part_bytes=SMALL)
+    store.put(f"{DAY}/NOTES/contacts/part-00099.csv.gz", b"half a par")
+    write(store, ("contacts", [notes(["x"])]))
+    assert paths(store) == ["NOTES/_manifest.json", "NOTES/contacts/part-00000.csv.gz"]
+
+
+@contextmanager
+def untouched(store, *below):
+    """Nothing below these folders changes meanwhile."""
+
+    def state():
+        return {
+            entry.path: store.get(entry.path) for folder in below for entry in store.list(folder)
+        }
+
+    before = state()
+    yield
+    assert state() == before
+
+
+@pytest.fixture
+def settled(store):
+    """A store with complete days and another table beside the one that is written."""
+    for day in ("2026-11-21", DAY):
+        write(store, ("", [lines(1500)]), day=day, part_bytes=SMALL)
+        complete_day(store, day, ["NOTES"], AS_OF, "run", "1.0")
+    store.put(f"{DAY}/NOTES_MORE/_manifest.json", b"another table")
+    return store
+
+
+def test_rows_that_fail_midway_leave_the_table_without_manifest(settled):
+    with untouched(settled, "2026-11-21", f"{DAY}/NOTES_MORE"), pytest.raises(Stop):
+        write(settled, ("", stops_after(lines(3000, 5))), part_bytes=SMALL)
+    assert not settled.exists(manifest_path(DAY, "NOTES"))
+    assert not settled.exists(manifest_path(DAY))
+    with pytest.raises(NotFoundError, match=f"NOTES of {DAY} is not complete.*materialize"):
+        read_table(settled, DAY, "NOTES")
+
+    write(settled, ("", [notes(["x"])]))
+    assert paths(settled, f"{DAY}/NOTES") == ["_manifest.json", "part-00000.csv.gz"]
+
+
+def test_rows_that_fail_before_the_first_part_leave_all_as_it_was(settled):
+    with untouched(settled, "2026-11-21", DAY), pytest.raises(Stop):
+        write(settled, ("", stops_after(lines(10))), part_bytes=SMALL)
+    with untouched(settled, "2026-11-21", DAY), pytest.raises(TableError):
+        write(settled, ("", [notes(["x"]), notes(["x"])]))
+
+
+def test_the_manifests_go_before_a_part_changes(settled):
+    def rows():
+        yield lines(3000, 5)
+        assert settled.get(f"{DAY}/NOTES/part-00000.csv.gz") != former
+        assert not settled.exists(manifest_path(DAY, "NOTES"))
+        assert not settled.exists(manifest_path(DAY))
+
+    former = settled.get(f"{DAY}/NOTES/part-00000.csv.gz")
+    write(settled, ("", rows()), part_bytes=SMALL)
+    assert settled.exists(manifest_path(DAY, "NOTES"))
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A real file system of 256 kB; needs the right to mount one."""
+    top = tmp_path / "small"
+    top.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(top)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("cannot mount a small file system here")
+    yield top
+    subprocess.run(["umount", str(top)], check=True)
+
+
+def test_a_disk_that_fills_up(full_disk):
+    store = open_store(full_disk)
+    write(store, ("", [lines(100)]), day="2026-11-21")
+    with (
+        untouched(store, "2026-11-21"),
+        pytest.raises(StoreError, match="no space left on the disk; free some"),
+    ):
+        write(store, ("", [lines(20_000)]), part_bytes=SMALL)
+    assert not store.exists(manifest_path(DAY, "NOTES"))
+
+
+@pytest.mark.parametrize("folders", [("a", "a"), ("", "a"), ("a", ""), ("", "")])
+def test_sub_folders_that_cannot_be_told_apart(folder, folders):
+    with pytest.raises(TableError, match="NOTES: the sub-folder"):
+        write(folder, *((name, [notes(["x"])]) for name in folders))
+
+
+def test_the_order_of_keys_starts_anew_in_each_sub_folder(folder):
+    write(folder, ("a", [notes(["x"], 5)]), ("b", [notes(["x"], 1)]))
+
+
+def test_reading_only_some_of_a_table(store):
+    write(store, ("", [lines(3000)]), part_bytes=SMALL)
+    table = read_table(store, DAY, "NOTES")
+    assert table.head(5).collect().height == 5
+    some = table.filter(pl.col("ID").is_between(1400, 1402)).select("TEXT").collect()
+    assert_frame_equal(some, lines(3, 1400).select("TEXT"))
+    assert table.select(pl.len()).collect().item() == 3000
+
+
+def test_reading_what_is_damaged(store):
+    write(store, ("", [lines(3000)]), part_bytes=SMALL)
+    store.delete([f"{DAY}/NOTES/part-00001.csv.gz"])
+    with pytest.raises(StoreError, match=f"part-00001.*materialize NOTES of {DAY} again"):
+        read_table(store, DAY, "NOTES")
+    store.put(manifest_path(DAY, "NOTES"), b"{}")
+    with pytest.raises(StoreError, match=r"_manifest\.json cannot be read"):
+        read_table(store, DAY, "NOTES")
+
+
+def test_moments_need_a_time_zone(folder):
+    naive = TableContent(NOTES, [], datetime(2026, 11, 23), point_in_time=True)  # noqa: DTZ001
+    with pytest.raises(ValueError, match="time zone"):
+        write_table(folder, DAY, naive, "run", "1.0")
+
+
+def test_content_of_no_table_is_available_by_default():
+    assert content().availability == Availability("available", "")
