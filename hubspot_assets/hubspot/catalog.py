@@ -1,0 +1,147 @@
+"""The portal's catalog: its object types, as discovered, and the standard ones without asking."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.errors import Forbidden
+
+FORMAT = 1
+
+
+class CatalogError(Exception):
+    """A catalog file that can't be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectType:
+    """One object type. Labels are None where the portal has none.
+
+    `public_api` is False for types that HubSpot is not known to serve: they are tried all the same.
+    `modified_property` is the property that mirrors a record's updatedAt.
+    """
+
+    id: str
+    name: str
+    plural_name: str
+    fully_qualified_name: str
+    singular_label: str | None
+    plural_label: str | None
+    primary_property: str | None
+    modified_property: str = "hs_lastmodifieddate"
+    read_scope: str = ""
+    pipelines: bool = False
+    public_api: bool = True
+    description: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """What a portal holds. `portal_id` is None in the standard catalog, which is no portal's."""
+
+    object_types: tuple[ObjectType, ...]
+    portal_id: int | None = None
+    account_type: str | None = None
+    time_zone: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    def save(self, path: Path) -> None:
+        """Writes the catalog as JSON, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".tmp")
+        draft.write_bytes(self.to_json())
+        draft.replace(path)
+
+    def to_json(self) -> bytes:
+        """The catalog as indented JSON."""
+        return orjson.dumps({"format": FORMAT} | asdict(self), option=orjson.OPT_INDENT_2)
+
+    @classmethod
+    def load(cls, path: Path) -> Catalog:
+        """The catalog saved at `path`. Raises CatalogError for what is no catalog."""
+        try:
+            content: dict[str, Any] = orjson.loads(path.read_bytes())
+            if content.pop("format") != FORMAT:
+                raise CatalogError(f"{path} is of another format; run: hubspot-assets discover")
+            types = tuple(ObjectType(**each) for each in content.pop("object_types"))
+            warnings = tuple(content.pop("warnings"))
+            return cls(object_types=types, warnings=warnings, **content)
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise CatalogError(
+                f"{path} is no portal catalog ({error!r}); run: hubspot-assets discover"
+            ) from error
+
+
+@cache
+def standard_catalog() -> Catalog:
+    """HubSpot's standard object types, from the data file of facts."""
+    file = resources.files("hubspot_assets.facts") / "object_types.csv"
+    rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+    return Catalog(object_types=tuple(map(_standard_type, rows)))
+
+
+def _standard_type(row: dict[str, str]) -> ObjectType:
+    return ObjectType(
+        id=row["object_type_id"],
+        name=row["name"],
+        plural_name=row["plural_name"],
+        fully_qualified_name=row["fully_qualified_name"],
+        singular_label=row["singular_label"],
+        plural_label=row["plural_label"],
+        primary_property=row["primary_property"],
+        modified_property=row["modified_property"],
+        read_scope=row["read_scope"],
+        pipelines=row["pipelines"] == "true",
+        public_api=row["api"] != "none",
+    )
+
+
+def discover(client: HubSpot) -> Catalog:
+    """Asks the portal for its account details and custom object types: two requests.
+
+    A token that may not read schemas gives a catalog without custom types, and a warning in it.
+    Raises HubSpotError where the portal can't be asked at all.
+    """
+    details = client.get("account", "details").body
+    warnings: tuple[str, ...] = ()
+    schemas: list[dict[str, Any]] = []
+    try:
+        schemas = client.get("schemas").body["results"]
+    except Forbidden as error:
+        warnings = (f"custom object types are unknown: {error}",)
+    custom = sorted(map(_custom_type, schemas), key=lambda each: int(each.id.split("-")[1]))
+    return Catalog(
+        object_types=standard_catalog().object_types + tuple(custom),
+        portal_id=details.get("portalId"),
+        account_type=details.get("accountType"),
+        time_zone=details.get("timeZone"),
+        warnings=warnings,
+    )
+
+
+def _custom_type(schema: dict[str, Any]) -> ObjectType:
+    labels = schema.get("labels") or {}
+    return ObjectType(
+        id=schema["objectTypeId"],
+        name=schema["name"],
+        plural_name=schema["name"],
+        fully_qualified_name=schema["fullyQualifiedName"],
+        singular_label=labels.get("singular"),
+        plural_label=labels.get("plural"),
+        primary_property=schema.get("primaryDisplayProperty"),
+        read_scope="crm.objects.custom.read",
+        pipelines=True,
+        description=schema.get("description"),
+        created_at=schema.get("createdAt"),
+        updated_at=schema.get("updatedAt"),
+    )

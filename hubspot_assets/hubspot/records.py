@@ -1,0 +1,156 @@
+"""Reading all records of an object type, with their histories, by the plan its names allow.
+
+When the names of all properties fit a URL, one list pass of 50 a page brings values and
+histories. Else ids are listed, 100 a page, and batch-read 50 at a time with the names in the
+body, many in flight. Either way no name is dropped and no URL grows too long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.concurrent import in_order
+from hubspot_assets.hubspot.errors import HubSpotError
+
+Record = dict[str, Any]
+T = TypeVar("T")
+
+#: Bytes of property names in a URL. HubSpot's edge was seen to refuse from about 8 KB on.
+NAMES_IN_URL = 5_000
+PAGE_WITH_HISTORY = 50
+PAGE_OF_IDS = 100
+BATCH = 50
+
+
+class IncompleteAnswer(HubSpotError):  # noqa: N818 - named as its siblings are
+    """HubSpot neither returned nor reported records that it was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some records, read at one moment; `after` is the list cursor behind them, None at the end.
+
+    `whole` is False where more of what that cursor covers is still to come. `missing` counts
+    records that were listed but gone a moment later. Records of a page may stand in any order;
+    those of a later page have higher ids.
+    """
+
+    records: Sequence[Record]
+    received_at: datetime
+    after: str | None
+    whole: bool = True
+    missing: int = 0
+
+
+def fits_url(names: Sequence[str]) -> bool:
+    """Whether `names` go into a URL, so that one list pass brings everything."""
+    return len(",".join(names).encode()) <= NAMES_IN_URL
+
+
+def read_records(
+    client: HubSpot,
+    object_type_id: str,
+    names: Sequence[str],
+    *,
+    after: str | None = None,
+    workers: int = 8,
+) -> Iterator[Page]:
+    """All live records with the properties `names`, values and histories, from `after` on.
+
+    Raises HubSpotError; IncompleteAnswer when a batch loses a record twice.
+    """
+    if fits_url(names):
+        yield from _list_with_histories(client, object_type_id, names, after)
+    else:
+        yield from _list_ids_then_read(client, object_type_id, names, after, workers)
+
+
+def _list_with_histories(
+    client: HubSpot, object_type_id: str, names: Sequence[str], after: str | None
+) -> Iterator[Page]:
+    # A property named in propertiesWithHistory comes with its value, too: named once.
+    params = {"limit": str(PAGE_WITH_HISTORY), "propertiesWithHistory": ",".join(names)}
+    return _ahead(_pages(client, object_type_id, params, after))
+
+
+def _list_ids_then_read(
+    client: HubSpot, object_type_id: str, names: Sequence[str], after: str | None, workers: int
+) -> Iterator[Page]:
+    def batches() -> Iterator[tuple[list[str], str | None, bool]]:
+        params = {"limit": str(PAGE_OF_IDS), "properties": "hs_object_id"}
+        for page in _ahead(_pages(client, object_type_id, params, after)):
+            ids = [record["id"] for record in page.records]
+            for start in range(0, max(1, len(ids)), BATCH):
+                yield ids[start : start + BATCH], page.after, start + BATCH >= len(ids)
+
+    def read(batch: tuple[list[str], str | None, bool]) -> Page:
+        ids, cursor, whole = batch
+        records, received_at, missing = batch_read(client, object_type_id, ids, names)
+        return Page(records, received_at, cursor, whole, missing)
+
+    return in_order(read, batches(), workers)
+
+
+def batch_read(
+    client: HubSpot, object_type_id: str, ids: Sequence[str], names: Sequence[str]
+) -> tuple[list[Record], datetime, int]:
+    """The records `ids`, at most 50, with values and histories of `names`.
+
+    Also the moment of reading and how many of `ids` are gone. Each id must come back or be
+    reported missing; those that do neither are asked for once more. Raises IncompleteAnswer
+    when that does not help.
+    """
+    records: dict[str, Record] = {}
+    missing: set[str] = set()
+    silent = set(ids)
+    for _ in range(2):
+        body = {
+            "inputs": [{"id": each} for each in ids if each in silent],
+            "properties": [],
+            "propertiesWithHistory": names,
+        }
+        answer = client.post("objects", "batch_read", json=body, object_type=object_type_id)
+        records |= {each["id"]: each for each in answer.body["results"]}
+        for error in answer.body.get("errors") or ():
+            missing.update((error.get("context") or {}).get("ids") or ())
+        silent -= records.keys() | missing
+        # A record that was merged away answers under its survivor's id, which is listed, too.
+        survivors = records.keys() - set(ids)
+        if not silent or len(silent) == len(survivors):
+            found = [records[each] for each in ids if each in records]
+            return found, answer.received_at, len(ids) - len(found)
+    raise IncompleteAnswer(
+        f"batch read of {object_type_id}: {len(silent)} of {len(ids)} records were neither "
+        "returned nor reported missing, twice; nothing of this type is delivered, try again"
+    )
+
+
+def _pages(
+    client: HubSpot, object_type_id: str, params: dict[str, str], after: str | None
+) -> Iterator[Page]:
+    """The pages of a list, in order of ids."""
+    while True:
+        cursor = {"after": after} if after else {}
+        answer = client.get("objects", params=params | cursor, object_type=object_type_id)
+        following = answer.body.get("paging", {}).get("next", {}).get("after")
+        if following is not None and following == after:
+            raise IncompleteAnswer(f"list of {object_type_id}: a page names itself as the next")
+        after = following
+        yield Page(answer.body["results"], answer.received_at, after)
+        if after is None:
+            return
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """`items`, the next one fetched while the consumer works on the present one."""
+    done = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="hubspot-list") as pool:
+        pending = pool.submit(next, items, done)
+        while (item := pending.result()) is not done:
+            pending = pool.submit(next, items, done)
+            yield item  # type: ignore[misc]

@@ -1,0 +1,214 @@
+"""Extractions: from the HubSpot client to the staged day."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import polars as pl
+
+from hubspot_assets.export import Availability
+from hubspot_assets.hubspot import metadata
+from hubspot_assets.hubspot.catalog import ObjectType
+from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.errors import Forbidden, MissingScope, Refused
+from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
+from hubspot_assets.hubspot.records import Page, Record, read_records
+from hubspot_assets.staging.flatten import MOMENT, records_frame, values_frame
+from hubspot_assets.staging.stage import Reading, Staged, Staging
+
+#: A chunk is staged once it holds so many values, or so many characters in them: what a table
+#: holds in memory at a time.
+CHUNK_VALUES = 200_000
+CHUNK_CHARACTERS = 24_000_000
+#: Records are flattened this many at a time, so that few JSON objects are alive at once.
+FLATTENED_AT_ONCE = 500
+
+AVAILABLE = Availability("available", "")
+ITEMS_SCHEMA = {"item": pl.String(), "readAt": MOMENT}
+
+Report = Callable[[str, int], None]
+"""Told the source and how many records of it have been read so far."""
+
+
+def quiet(source: str, records: int) -> None:
+    """Reports nothing."""
+
+
+def object_source(object_type: ObjectType) -> str:
+    """The source that holds a type's records."""
+    return f"objects/{object_type.id}"
+
+
+def properties_source(object_type: ObjectType) -> str:
+    """The source that holds a type's property definitions."""
+    return f"properties/{object_type.id}"
+
+
+def unavailable(object_type: ObjectType, error: Refused) -> Availability:
+    """Why a type's records can't be had, from what HubSpot answered to a plain request."""
+    if isinstance(error, MissingScope):
+        return Availability("missing_scope", str(error))
+    if not object_type.public_api:
+        return Availability("no_public_api", str(error))
+    return Availability("not_enabled", str(error))
+
+
+def extract_records(
+    client: HubSpot,
+    staging: Staging,
+    object_type: ObjectType,
+    *,
+    portal: str,
+    workers: int,
+    report: Report = quiet,
+) -> Staged:
+    """Stages all live records of a type: chunks of the frames `records` and `values`.
+
+    The property definitions must be staged. A type that can't be read is staged empty with its
+    availability. Goes on from the checkpoint of a reading of the same `portal` and properties.
+    Raises HubSpotError and StoreError.
+    """
+    source = object_source(object_type)
+    definitions = [
+        each
+        for each in read_items(staging.complete(properties_source(object_type)))
+        if not each.content.get("archived")
+    ]
+    names = sorted(each.content["name"] for each in definitions)
+    plan = hashlib.sha256(orjson.dumps([portal, object_type.id, names])).hexdigest()
+    reading = staging.begin(source, plan)
+    try:
+        started = metadata.probe(client, object_type.id)
+    except (Forbidden, *NOT_SERVED) as error:
+        return reading.finish(unavailable(object_type, error), datetime.now(UTC))
+    if reading.chunks_staged and reading.after is None:
+        return reading.finish(AVAILABLE, started)  # ended between its last chunk and its end
+    moments = {
+        each.content["name"] for each in definitions if each.content["type"] in {"date", "datetime"}
+    }
+    chunk = _RecordChunk(moments)
+    last = started
+    for page in read_records(client, object_type.id, names, after=reading.after, workers=workers):
+        chunk.add(page)
+        reading.counts["records"] += len(page.records)
+        reading.counts["records_gone_while_reading"] += page.missing
+        last = page.received_at
+        report(source, reading.counts["records"])
+        if page.whole and (chunk.full or page.after is None):
+            chunk.stage(reading, page.after)
+    return reading.finish(AVAILABLE, last)
+
+
+class _RecordChunk:
+    """Pages of records on their way into one chunk."""
+
+    def __init__(self, moments: set[str]) -> None:
+        self._moments = moments
+        self._clear()
+
+    def _clear(self) -> None:
+        self._raw: list[Record] = []
+        self._read_at: list[datetime] = []
+        self._records: list[pl.DataFrame] = []
+        self._values: list[pl.DataFrame] = []
+        self._characters = 0
+        self._differing = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether it is large enough to be staged."""
+        rows = sum(frame.height for frame in self._values)
+        return rows >= CHUNK_VALUES or self._characters >= CHUNK_CHARACTERS
+
+    def add(self, page: Page) -> None:
+        """Takes a page in."""
+        self._raw += page.records
+        self._read_at += [page.received_at] * len(page.records)
+        if len(self._raw) >= FLATTENED_AT_ONCE:
+            self._flatten()
+
+    def stage(self, reading: Reading, after: str | None) -> None:
+        """Stages what was taken in; `after` is the cursor behind it."""
+        self._flatten()
+        records = pl.concat(self._records)
+        values = pl.concat(self._values)
+        reading.counts["values_unlike_newest_history"] += self._differing
+        self._clear()
+        reading.add({"records": records, "values": values}, after=after)
+
+    def _flatten(self) -> None:
+        self._records.append(records_frame(self._raw, self._read_at))
+        values, differing = values_frame(self._raw, self._moments)
+        self._values.append(values)
+        self._characters += int(values["value"].str.len_bytes().sum())
+        self._differing += differing
+        self._raw, self._read_at = [], []
+
+
+def extract_items(
+    staging: Staging,
+    source: str,
+    read: Callable[[], Iterator[Read]],
+    *,
+    object_type: ObjectType | None = None,
+) -> Staged:
+    """Stages a short list, whole, as one chunk: frame `items` of JSON text and moment of reading.
+
+    What the token or the portal does not give is staged empty with its availability. Raises
+    HubSpotError and StoreError.
+    """
+    reading = staging.begin(source, "items", resume=False)
+    try:
+        items = list(read())
+    except (Forbidden, *NOT_SERVED) as error:
+        if object_type:
+            return reading.finish(unavailable(object_type, error), datetime.now(UTC))
+        forbidden = isinstance(error, Forbidden)
+        refused = Availability("missing_scope" if forbidden else "not_enabled", str(error))
+        return reading.finish(refused, datetime.now(UTC))
+    return stage_items(reading, items)
+
+
+def stage_items(reading: Reading, items: Iterable[Read]) -> Staged:
+    """Stages `items` as the only chunk of a reading."""
+    items = list(items)
+    frame = pl.DataFrame(
+        {
+            "item": [orjson.dumps(each.content).decode() for each in items],
+            "readAt": [each.received_at.replace(tzinfo=None) for each in items],
+        },
+        schema=ITEMS_SCHEMA,
+    )
+    reading.counts["items"] = len(items)
+    reading.add({"items": frame}, after=None)
+    last = max((each.received_at for each in items), default=datetime.now(UTC))
+    return reading.finish(AVAILABLE, last)
+
+
+def read_items(staged: Staged) -> Iterator[Read]:
+    """The items of a staged list; their moments are naive UTC."""
+    for chunk in staged.chunks():
+        for item, read_at in chunk.read("items").iter_rows():
+            yield Read(orjson.loads(item), read_at)
+
+
+def extract_object_types(
+    client: HubSpot, staging: Staging, object_types: Iterable[tuple[ObjectType, str]]
+) -> Staged:
+    """Stages the (object type, table name) pairs, each with the availability found by asking."""
+
+    def read() -> Iterator[Read]:
+        for object_type, table in object_types:
+            try:
+                asked, status = metadata.probe(client, object_type.id), "available"
+            except (Forbidden, *NOT_SERVED) as error:
+                asked, status = datetime.now(UTC), unavailable(object_type, error).status
+            entry: dict[str, Any] = {"table": table, "availability": status}
+            yield Read(asdict(object_type) | entry, asked)
+
+    return stage_items(staging.begin("object_types", "items", resume=False), read())

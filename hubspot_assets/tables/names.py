@@ -1,0 +1,67 @@
+"""Names of tables and columns, by the export contract."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_NOT_ALLOWED = re.compile(r"[^A-Z0-9]")
+
+
+def suffix(plural_label: str | None, singular_label: str | None, fallback: str) -> str:
+    """What follows `OBJECTS_`: the plural label, else the singular one + `S`, else `fallback`.
+
+    >>> suffix("Line items", "Line item", "line_items")
+    'LINE_ITEMS'
+    >>> suffix(None, "Pop-Tart & Waffle", "x")
+    'POP_TART___WAFFLES'
+    """
+    label = plural_label or (f"{singular_label}S" if singular_label else fallback)
+    return _NOT_ALLOWED.sub("_", label.upper())
+
+
+def unique_suffixes(suffixes: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Object type id to suffix, from (object type id, suffix) pairs.
+
+    Of two types with one suffix the later, by object type id, gets its id appended.
+
+    >>> unique_suffixes([("2-9", "CARS"), ("2-10", "CARS")])
+    {'2-9': 'CARS', '2-10': 'CARS_2_10'}
+    """
+    taken: set[str] = set()
+    result: dict[str, str] = {}
+    for type_id, name in sorted(suffixes, key=lambda pair: type_id_order(pair[0])):
+        result[type_id] = f"{name}_{type_id.replace('-', '_')}" if name in taken else name
+        taken.add(name)
+    return result
+
+
+def type_id_order(object_type_id: str) -> tuple[int, ...]:
+    """Sorts `0-2` before `0-10` before `2-1`."""
+    return tuple(int(part) for part in object_type_id.split("-"))
+
+
+def property_columns(names: Iterable[str], unparsed: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Property name to its (typed, unparsed) column; `unparsed` names those that have the second.
+
+    The second is "" where there is none. HubSpot's names are lower case; should two columns
+    come out alike all the same, the later gets `_2`, `_3`, ... so that no value is lost.
+    """
+    with_unparsed = set(unparsed)
+    taken: set[str] = set()
+
+    def free(column: str) -> str:
+        candidate, number = column, 1
+        while candidate in taken:
+            number += 1
+            candidate = f"{column}_{number}"
+        taken.add(candidate)
+        return candidate
+
+    return {
+        name: (
+            free(f"PROPERTY_{name.upper()}"),
+            free(f"PROPERTY_UNPARSED_{name.upper()}") if name in with_unparsed else "",
+        )
+        for name in sorted(names)
+    }
