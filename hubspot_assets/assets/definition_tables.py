@@ -1,0 +1,120 @@
+"""The tables of owners, teams, pipelines and definitions: as observed when they were read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+import polars as pl
+
+from hubspot_assets.assets.day import Day
+from hubspot_assets.assets.extraction import OBJECT_TYPES, OWNERS, PIPELINES, TEAMS
+from hubspot_assets.assets.table import table_asset
+from hubspot_assets.assets.types import ExportedType
+from hubspot_assets.export import Findings, TableContent
+from hubspot_assets.staging.extract import AVAILABLE, properties_source, read_items
+from hubspot_assets.staging.stage import Staged, Staging
+from hubspot_assets.tables import definitions, specs
+from hubspot_assets.tables.definitions import Item
+from hubspot_assets.tables.spec import TableSpec
+
+NOT_HISTORY = (
+    "HubSpot keeps no history of this: it is what was observed on reading, more than a day "
+    "after the end of the partition's day"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Observed:
+    """A table that shows what was observed; `rows` makes it of the staged `sources`."""
+
+    spec: TableSpec
+    deps: Sequence[dg.AssetKey]
+    sources: Sequence[str]
+    rows: Callable[..., pl.DataFrame]
+
+    def content(self, staging: Staging, day: Day) -> TableContent:
+        """The table's content for a day."""
+        staged = [staging.complete(source) for source in self.sources]
+        observed_at = max(each.observed_at for each in staged)
+        newest = day.was_newest_at(observed_at)
+        refused = [each.availability for each in staged if each.availability != AVAILABLE]
+        return TableContent(
+            spec=self.spec,
+            folders=[("", [self.rows(*staged)])],
+            as_of=day.end,
+            point_in_time=newest,
+            # Where some sources were refused the others fill the table.
+            availability=refused[0] if len(refused) == len(staged) else AVAILABLE,
+            findings=Findings(
+                observed_at=observed_at,
+                warnings=[
+                    *([] if newest else [NOT_HISTORY]),
+                    *(each.detail for each in refused if each.status == "missing_scope"),
+                ],
+            ),
+        )
+
+
+def definition_table_assets(
+    types: Sequence[ExportedType], partitions: dg.PartitionsDefinition[str]
+) -> list[dg.AssetsDefinition]:
+    """The tables that have no history in HubSpot."""
+    ids = [of.object_type.id for of in types]
+
+    def property_definitions(*staged: Staged) -> pl.DataFrame:
+        by_type = zip(ids, staged, strict=True)
+        return definitions.property_definitions(
+            (type_id, item) for type_id, source in by_type for item in _items(source)
+        )
+
+    tables = [
+        _Observed(specs.OWNERS, [OWNERS], ["owners"], _rows(definitions.owners)),
+        _Observed(specs.OWNER_TEAM, [OWNERS], ["owners"], _rows(definitions.owner_team)),
+        _Observed(specs.TEAMS, [TEAMS], ["user_teams", "team_tree"], _teams),
+        _Observed(
+            specs.PIPELINES, [PIPELINES], ["pipelines"], _rows_by_type(definitions.pipelines)
+        ),
+        _Observed(
+            specs.PIPELINE_STAGES,
+            [PIPELINES],
+            ["pipelines"],
+            _rows_by_type(definitions.pipeline_stages),
+        ),
+        _Observed(
+            specs.OBJECT_AND_EVENT_TYPE_DEFINITIONS,
+            [OBJECT_TYPES],
+            ["object_types"],
+            _rows(definitions.object_and_event_type_definitions),
+        ),
+        _Observed(
+            specs.PROPERTY_DEFINITIONS,
+            [of.properties_key for of in types],
+            [properties_source(of.object_type) for of in types],
+            property_definitions,
+        ),
+    ]
+    return [table_asset(each.spec, each.deps, partitions, each.content) for each in tables]
+
+
+def _rows(make: Callable[[Iterable[Item]], pl.DataFrame]) -> Callable[[Staged], pl.DataFrame]:
+    return lambda staged: make(_items(staged))
+
+
+def _rows_by_type(
+    make: Callable[[Iterable[tuple[str, Item]]], pl.DataFrame],
+) -> Callable[[Staged], pl.DataFrame]:
+    return lambda staged: make(
+        (content["objectTypeId"], Item(content["pipeline"], read_at))
+        for content, read_at in read_items(staged)
+    )
+
+
+def _teams(flat: Staged, tree: Staged) -> pl.DataFrame:
+    return definitions.teams(_items(flat), _items(tree))
+
+
+def _items(staged: Staged) -> Iterator[Item]:
+    for content, read_at in read_items(staged):
+        yield Item(content, read_at)

@@ -1,0 +1,173 @@
+"""Extraction assets: what is read from HubSpot and staged, one asset per source."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import dagster as dg
+
+from hubspot_assets.assets.resources import HubSpotResource, StagingResource
+from hubspot_assets.assets.types import ExportedType
+from hubspot_assets.export import StoreError
+from hubspot_assets.hubspot import metadata
+from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.errors import Forbidden, HubSpotError
+from hubspot_assets.hubspot.metadata import Read
+from hubspot_assets.settings import SettingsError
+from hubspot_assets.staging.extract import (
+    extract_items,
+    extract_object_types,
+    extract_records,
+    properties_source,
+)
+from hubspot_assets.staging.stage import Staged, Staging
+
+OWNERS = dg.AssetKey(["hubspot", "owners"])
+TEAMS = dg.AssetKey(["hubspot", "teams"])
+PIPELINES = dg.AssetKey(["hubspot", "pipelines"])
+OBJECT_TYPES = dg.AssetKey(["hubspot", "object_types"])
+
+Extract = Callable[[HubSpot, Staging, HubSpotResource], Staged]
+
+
+@contextmanager
+def permanent_errors() -> Iterator[None]:
+    """Turns errors that a retry would only repeat into a failure that is not retried."""
+    try:
+        yield
+    except (HubSpotError, SettingsError, StoreError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+
+
+def extraction_assets(
+    types: Sequence[ExportedType], partitions: dg.PartitionsDefinition[str], portal: str
+) -> list[dg.AssetsDefinition]:
+    """The assets that read everything the tables of `types` need."""
+    assets = [
+        each
+        for of in types
+        for each in (_properties(of, partitions), _records(of, partitions, portal))
+    ]
+    pairs = [(each.object_type, each.table) for each in types]
+    return [
+        *assets,
+        _extraction(
+            OWNERS, "Owners, archived ones included.", partitions,
+            lambda client, staging, _: extract_items(
+                staging, "owners", lambda: metadata.owners(client)
+            ),
+        ),
+        _extraction(TEAMS, "Teams, with their parents.", partitions, _teams),
+        _extraction(
+            PIPELINES, "Pipelines and stages of every type that has some.", partitions,
+            lambda client, staging, _: extract_items(
+                staging, "pipelines", lambda: _pipelines(client, types)
+            ),
+        ),
+        _extraction(
+            OBJECT_TYPES, "Object types, each tried once to see if it can be read.", partitions,
+            lambda client, staging, _: extract_object_types(client, staging, pairs),
+        ),
+    ]  # fmt: skip
+
+
+def _records(
+    of: ExportedType, partitions: dg.PartitionsDefinition[str], portal: str
+) -> dg.AssetsDefinition:
+    def extract(client: HubSpot, staging: Staging, hubspot: HubSpotResource) -> Staged:
+        return extract_records(
+            client,
+            staging,
+            of.object_type,
+            portal=portal,
+            workers=hubspot.workers,
+            report=lambda _, records: hubspot.report(of.folder, records),
+        )
+
+    description = f"All live records of the type {of.label}, with the histories of all properties."
+    return _extraction(
+        of.records_key, description, partitions, extract,
+        deps=[of.properties_key], object_type_id=of.object_type.id,
+    )  # fmt: skip
+
+
+def _properties(of: ExportedType, partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    def extract(client: HubSpot, staging: Staging, _: HubSpotResource) -> Staged:
+        return extract_items(
+            staging,
+            properties_source(of.object_type),
+            lambda: metadata.properties(client, of.object_type.id),
+            object_type=of.object_type,
+        )
+
+    return _extraction(
+        of.properties_key, f"Property definitions of the type {of.label}.", partitions, extract,
+        object_type_id=of.object_type.id,
+    )  # fmt: skip
+
+
+def _teams(client: HubSpot, staging: Staging, _: HubSpotResource) -> Staged:
+    extract_items(staging, "team_tree", lambda: metadata.team_tree(client))
+    return extract_items(staging, "user_teams", lambda: metadata.user_teams(client))
+
+
+def _pipelines(client: HubSpot, types: Sequence[ExportedType]) -> Iterator[Read]:
+    """Each pipeline with its objectTypeId. Raises Forbidden if no type's may be read."""
+    refused: Forbidden | None = None
+    read = 0
+    for of in types:
+        if not of.object_type.pipelines:
+            continue
+        try:
+            for content, when in metadata.pipelines(client, of.object_type.id):
+                yield Read({"objectTypeId": of.object_type.id, "pipeline": content}, when)
+                read += 1
+        except Forbidden as error:
+            refused = error
+    if refused and not read:
+        raise refused
+
+
+def _extraction(
+    key: dg.AssetKey,
+    description: str,
+    partitions: dg.PartitionsDefinition[str],
+    extract: Extract,
+    *,
+    deps: Sequence[dg.AssetKey] = (),
+    object_type_id: str | None = None,
+) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=key,
+        description=description,
+        deps=deps,
+        partitions_def=partitions,
+        group_name="hubspot",
+        kinds={"hubspot", "parquet"},
+        owners=["team:data"],
+        metadata={"hubspot/object_type_id": object_type_id} if object_type_id else None,
+        # A crash in the middle is gone on from where the checkpoint is.
+        retry_policy=dg.RetryPolicy(max_retries=1, delay=30),
+    )
+    def asset(
+        context: dg.AssetExecutionContext, hubspot: HubSpotResource, staging: StagingResource
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        with permanent_errors(), hubspot.client() as client:
+            staged = extract(client, staging.day(context.partition_key), hubspot)
+            stats = client.stats
+        if staged.availability.status not in {"available", "no_public_api"}:
+            context.log.warning(f"{staged.source}: {staged.availability.detail}")  # noqa: G004
+        return dg.MaterializeResult(
+            metadata={
+                **{name: int(number) for name, number in staged.counts.items()},
+                "availability": staged.availability.status,
+                "availability_detail": staged.availability.detail,
+                "observed_at": dg.TimestampMetadataValue(staged.observed_at.timestamp()),
+                "staged_in": staged.folder,
+                "requests": stats.requests,
+                "http_429": stats.http_429,
+                "retries": stats.retries,
+                "seconds_waiting": round(stats.seconds_waiting, 3),
+            }
+        )
+
+    return asset

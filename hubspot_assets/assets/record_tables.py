@@ -1,0 +1,185 @@
+"""The record tables: from the staged records of a type to rows as of the end of the day."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+import polars as pl
+
+from hubspot_assets.assets.day import Day
+from hubspot_assets.assets.table import Make, table_asset
+from hubspot_assets.assets.types import ExportedType
+from hubspot_assets.export import Findings, TableContent
+from hubspot_assets.staging.extract import object_source, properties_source, read_items
+from hubspot_assets.staging.flatten import VALUES_SCHEMA
+from hubspot_assets.staging.stage import Chunk, Staged, Staging
+from hubspot_assets.tables import records, specs, typed
+from hubspot_assets.tables.records import AsOf
+from hubspot_assets.tables.spec import TableSpec
+
+Rows = Callable[[AsOf, Counter[str]], pl.DataFrame]
+
+UNKNOWN_WARNING = (
+    "cells whose value at the end of the day can't be known hold the oldest value HubSpot retained"
+)
+UNPARSED_WARNING = "values that don't read as their property's type are NULL here"
+
+
+@dataclass(frozen=True, slots=True)
+class _RecordTable:
+    """How a record table is made of a type's staged records.
+
+    `columns` are those it needs of the values; `cells` tells whether it shows values as of the
+    day's end, and `values` whether it shows any: OBJECTS needs them only to know when records
+    that changed since then had changed before.
+    """
+
+    rows: Rows
+    columns: tuple[str, ...] = ("id", "name", "value", "timestamp")
+    cells: bool = True
+    values: bool = True
+
+    def frames(
+        self, staged: Staged, of: ExportedType, day: Day, counts: Counter[str]
+    ) -> Iterator[pl.DataFrame]:
+        """The table's rows of one type, a frame per staged chunk."""
+        for chunk in staged.chunks():
+            state = self._as_of(chunk, of, day)
+            if self.cells:
+                counts[records.UNKNOWN_AS_OF] += state.unknown
+            yield self.rows(state, counts)
+
+    def _as_of(self, chunk: Chunk, of: ExportedType, day: Day) -> AsOf:
+        end = day.end_naive
+        rows = chunk.read("records")
+        changed = rows.filter(pl.col("updatedAt") >= end).height > 0
+        if self.values or changed:
+            values = chunk.read("values", list(self.columns))
+        else:
+            values = pl.DataFrame(schema={name: VALUES_SCHEMA[name] for name in self.columns})
+        return records.as_of(
+            rows,
+            values,
+            end,
+            cap=records.history_cap(of.object_type.id),
+            modified_property=of.object_type.modified_property,
+        )
+
+
+def record_table_assets(
+    types: Sequence[ExportedType],
+    partitions: dg.PartitionsDefinition[str],
+    *,
+    whole_history: bool,
+) -> list[dg.AssetsDefinition]:
+    """The combined tables, and a table per type.
+
+    `whole_history` keeps all history values that HubSpot returned, instead of the share's number.
+    """
+    deps = [of.records_key for of in types]
+    return [
+        *(
+            table_asset(spec, deps, partitions, _combined(spec, types, whole_history=whole_history))
+            for spec in specs.COMBINED
+        ),
+        *(_type_table(of, partitions) for of in types),
+    ]
+
+
+def _combined(spec: TableSpec, types: Sequence[ExportedType], *, whole_history: bool) -> Make:
+    def make(staging: Staging, day: Day) -> TableContent:
+        staged = {of: staging.complete(object_source(of.object_type)) for of in types}
+        counts: Counter[str] = Counter()
+        findings = Findings(
+            observed_at=max((each.observed_at for each in staged.values()), default=None),
+            sources={of.folder: source.availability for of, source in staged.items()},
+            counts=counts,
+        )
+
+        def folders() -> Iterator[tuple[str, Iterator[pl.DataFrame]]]:
+            for of, source in staged.items():
+                table = _combined_table(spec, of.object_type.id, whole_history=whole_history)
+                yield of.folder, table.frames(source, of, day, counts)
+            findings.warnings.extend(_warnings(counts))
+
+        return TableContent(
+            spec=spec,
+            folders=folders(),
+            as_of=day.end,
+            point_in_time=True,
+            findings=findings,
+        )
+
+    return make
+
+
+def _combined_table(spec: TableSpec, object_type_id: str, *, whole_history: bool) -> _RecordTable:
+    if spec is specs.OBJECTS:
+        return _RecordTable(
+            lambda state, _: records.objects(state, object_type_id), cells=False, values=False
+        )
+    if spec is specs.OBJECT_PROPERTIES:
+        return _RecordTable(lambda state, _: records.object_properties(state, object_type_id))
+    if spec is specs.OBJECT_WITH_OBJECT_PROPERTIES:
+        return _RecordTable(
+            lambda state, _: records.object_with_object_properties(state, object_type_id)
+        )
+    newest = None if whole_history else records.history_cap(object_type_id)
+    return _RecordTable(
+        lambda state, counts: records.object_properties_history(
+            state, object_type_id, newest=newest, counts=counts
+        ),
+        columns=tuple(VALUES_SCHEMA),
+        cells=False,
+    )
+
+
+def _type_table(of: ExportedType, partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    base = specs.objects_of_type(of.table, of.label)
+
+    def make(staging: Staging, day: Day) -> TableContent:
+        staged = staging.complete(object_source(of.object_type))
+        properties = _property_types(staging, of)
+        spec = base.with_columns(typed.columns(properties))
+        counts: Counter[str] = Counter()
+        findings = Findings(observed_at=staged.observed_at, counts=counts)
+        table = _RecordTable(
+            lambda state, counts: records.objects_of_type(
+                state, of.object_type.id, properties, counts=counts
+            )
+        )
+
+        def folders() -> Iterator[tuple[str, Iterator[pl.DataFrame]]]:
+            yield "", table.frames(staged, of, day, counts)
+            findings.warnings.extend(_warnings(counts))
+
+        return TableContent(
+            spec=spec,
+            folders=folders(),
+            as_of=day.end,
+            point_in_time=True,
+            availability=staged.availability,
+            findings=findings,
+        )
+
+    return table_asset(base, [of.records_key, of.properties_key], partitions, make)
+
+
+def _property_types(staging: Staging, of: ExportedType) -> list[typed.PropertyType]:
+    """The type's live properties as of the day's reading."""
+    items = read_items(staging.complete(properties_source(of.object_type)))
+    return [
+        typed.PropertyType(each["name"], each["type"], each.get("label") or each["name"])
+        for each, _ in items
+        if not each.get("archived")
+    ]
+
+
+def _warnings(counts: Counter[str]) -> Iterator[str]:
+    if counts[records.UNKNOWN_AS_OF]:
+        yield f"{counts[records.UNKNOWN_AS_OF]} {UNKNOWN_WARNING}"
+    if counts[typed.UNPARSED]:
+        yield f"{counts[typed.UNPARSED]} {UNPARSED_WARNING}"

@@ -1,0 +1,106 @@
+"""The thin resources through which assets reach HubSpot and the staged day."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+from dagster_aws.s3 import S3Resource
+from pydantic import PrivateAttr
+
+from hubspot_assets.export import open_store
+from hubspot_assets.hubspot.auth import Auth, BearerToken, RefreshToken
+from hubspot_assets.hubspot.budgets import Budgets
+from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.paths import Paths
+from hubspot_assets.settings import Settings, SettingsError, load_settings
+from hubspot_assets.staging.stage import Staging
+
+Progress = Callable[[str, int], None]
+
+
+def connect(settings: Settings, time_zone: str | None = None) -> HubSpot:
+    """A client of the portal that the settings name. Raises SettingsError without a token.
+
+    `time_zone` is the portal's, whose midnight ends the day of its daily limit.
+    """
+    auth = _auth(settings)
+    budgets = Budgets(_budgets_folder(), auth.account)
+    return HubSpot(
+        auth,
+        settings.hubspot_base_url,
+        paths=_paths(settings),
+        budgets=budgets,
+        connections=settings.hubspot_workers + 2,
+        time_zone=ZoneInfo(time_zone or "UTC"),
+    )
+
+
+def _auth(settings: Settings) -> Auth:
+    if settings.hubspot_access_token:
+        return BearerToken(settings.hubspot_access_token.get_secret_value())
+    if settings.hubspot_refresh_token and settings.hubspot_client_secret:
+        return RefreshToken(
+            settings.hubspot_client_id or "",
+            settings.hubspot_client_secret.get_secret_value(),
+            settings.hubspot_refresh_token.get_secret_value(),
+        )
+    raise SettingsError(
+        "HUBSPOT_ACCESS_TOKEN: found nothing, expected a service key or the token of a private app"
+    )
+
+
+def _paths(settings: Settings) -> Paths:
+    try:
+        return Paths(settings.hubspot_api_versions)
+    except ValueError as error:
+        raise SettingsError(f"HUBSPOT_API_VERSIONS: {error}") from None
+
+
+def _budgets_folder() -> Path:
+    """Where this user's processes share what they know of HubSpot's budgets."""
+    folder = Path(tempfile.gettempdir()) / f"hubspot-assets-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """HubSpot's API. The token comes from the settings at run time and is no resource config."""
+
+    portal_time_zone: str | None = None
+    _progress: Progress | None = PrivateAttr(default=None)
+
+    def watched_by(self, progress: Progress) -> "HubSpotResource":
+        """The same resource, which tells `progress` of the records it reads; in process only."""
+        self._progress = progress
+        return self
+
+    def report(self, source: str, records: int) -> None:
+        """Tells how many records of a source have been read."""
+        if self._progress:
+            self._progress(source, records)
+
+    @contextmanager
+    def client(self) -> Iterator[HubSpot]:
+        """A client, closed at the end. Raises SettingsError without a token."""
+        with connect(load_settings(), self.portal_time_zone) as client:
+            yield client
+
+    @property
+    def workers(self) -> int:
+        """Requests in flight."""
+        return load_settings().hubspot_workers
+
+
+class StagingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The staged days below the state root."""
+
+    url: str
+    s3: dg.ResourceDependency[S3Resource]
+
+    def day(self, day: str) -> Staging:
+        """The staged data of one day."""
+        return Staging(open_store(self.url, self.s3.get_client), day)

@@ -1,0 +1,76 @@
+"""Which object types are exported, under which names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from hubspot_assets.hubspot.catalog import Catalog, ObjectType
+from hubspot_assets.settings import Settings, SettingsError
+from hubspot_assets.tables.names import suffix, unique_suffixes
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedType:
+    """An object type with its name in the export: `suffix` as in OBJECTS_<suffix>."""
+
+    object_type: ObjectType
+    suffix: str
+
+    @property
+    def table(self) -> str:
+        """`OBJECTS_<suffix>`."""
+        return f"OBJECTS_{self.suffix}"
+
+    @property
+    def folder(self) -> str:
+        """The sub-folder in the combined tables."""
+        return self.suffix.lower()
+
+    @property
+    def records_key(self) -> dg.AssetKey:
+        """The asset that reads the type's records."""
+        return dg.AssetKey(["hubspot", self.folder])
+
+    @property
+    def properties_key(self) -> dg.AssetKey:
+        """The asset that reads the type's property definitions."""
+        return dg.AssetKey(["hubspot", "properties", self.folder])
+
+    @property
+    def label(self) -> str:
+        """What people call the type."""
+        return self.object_type.plural_label or self.object_type.name
+
+
+def exported_types(catalog: Catalog, settings: Settings) -> tuple[ExportedType, ...]:
+    """The catalog's types that the settings include. Raises SettingsError for an unknown one."""
+    names = unique_suffixes(
+        (each.id, suffix(each.plural_label, each.singular_label, each.plural_name))
+        for each in catalog.object_types
+    )
+    types = [ExportedType(each, names[each.id]) for each in catalog.object_types]
+    wanted = _chosen(types, settings.object_types, "OBJECT_TYPES") or set(names)
+    unwanted = _chosen(types, settings.exclude_object_types, "EXCLUDE_OBJECT_TYPES")
+    chosen = [each for each in types if each.object_type.id in wanted - unwanted]
+    # The combined tables hold the types in the order of their keys, which are text.
+    return tuple(sorted(chosen, key=lambda each: each.object_type.id))
+
+
+def _chosen(types: Sequence[ExportedType], words: Sequence[str], setting: str) -> set[str]:
+    ids: set[str] = set()
+    for word in words:
+        found = {each.object_type.id for each in types if word.lower() in _names(each)}
+        if not found:
+            known = ", ".join(each.folder for each in types)
+            raise SettingsError(f"{setting}: found {word!r}, expected any of {known}")
+        ids |= found
+    return ids
+
+
+def _names(of: ExportedType) -> set[str]:
+    each = of.object_type
+    names = {each.id, each.name, each.plural_name, each.fully_qualified_name, of.folder}
+    return {name.lower() for name in names}

@@ -1,0 +1,154 @@
+"""The commands: sandbox, discover, export, demo."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from typing import ParamSpec
+
+import click
+
+P = ParamSpec("P")
+
+#: Exit statuses: a day that was not delivered whole, and a command that can't be carried out.
+NOT_DELIVERED, WRONG = 1, 2
+
+
+def _told(command: Callable[P, None]) -> Callable[P, None]:
+    """Turns the errors a person can mend into their one line and an exit status."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        from hubspot_assets.deliver import DeliveryError
+        from hubspot_assets.export import StoreError
+        from hubspot_assets.hubspot.catalog import CatalogError
+        from hubspot_assets.hubspot.errors import HubSpotError
+        from hubspot_assets.settings import SettingsError
+
+        try:
+            command(*args, **kwargs)
+        except SettingsError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(WRONG)
+        except (DeliveryError, StoreError, HubSpotError, CatalogError) as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(NOT_DELIVERED)
+
+    return run
+
+
+@click.group()
+@click.version_option(package_name="hubspot-assets")
+def main() -> None:
+    """Own your HubSpot data: a whole portal, every day, as tables in your bucket.
+
+    Settings come from the environment or a .env file; .env.example lists them.
+    """
+
+
+@main.command()
+@click.option("--port", default=8070, show_default=True, help="0: any free one.")
+@click.option("--records", default=1000, show_default=True, help="Contacts; the rest scales.")
+@click.option("--seed", default=7, show_default=True, help="The same seed, the same portal.")
+@click.option(
+    "--plan", default="enterprise", show_default=True,
+    type=click.Choice(["free", "starter", "pro", "enterprise"]),
+)  # fmt: skip
+@click.option("--now", type=click.DateTime(), help="Stops the portal's clock there (UTC).")
+@click.option("--contact-properties", type=int, help="How many properties contacts have.")
+@click.option("--burst", type=int, help="Requests per 10 s, instead of the plan's.")
+@click.option("--without-scope", multiple=True, help="A scope the token lacks; may be repeated.")
+def sandbox(
+    port: int,
+    records: int,
+    seed: int,
+    plan: str,
+    now: datetime | None,
+    contact_properties: int | None,
+    burst: int | None,
+    without_scope: tuple[str, ...],
+) -> None:
+    """Serve a made-up HubSpot portal on this machine."""
+    from hubspot_assets.sandbox import PortalConfig, Sandbox, run
+
+    config = PortalConfig(
+        seed=seed,
+        records=records,
+        plan=plan,
+        now=now.replace(tzinfo=UTC) if now else None,
+        contact_properties=contact_properties,
+        burst=burst,
+        without_scopes=frozenset(without_scope),
+    )
+
+    def started(served: Sandbox) -> None:
+        click.echo(f"HUBSPOT_BASE_URL={served.url}")
+        click.echo(f"HUBSPOT_ACCESS_TOKEN={served.token}")
+        sys.stdout.flush()
+
+    run(config, host="127.0.0.1", port=port, started=started)
+
+
+@main.command()
+@_told
+def discover() -> None:
+    """Ask the portal for its object types and keep the catalog for Dagster."""
+    from hubspot_assets.deliver import refresh_catalog
+    from hubspot_assets.settings import load_settings
+
+    settings = load_settings()
+    catalog = refresh_catalog(settings)
+    custom = [each for each in catalog.object_types if each.id.startswith("2-")]
+    click.echo(
+        f"portal {catalog.portal_id}: {len(catalog.object_types)} object types, "
+        f"{len(custom)} of them custom; kept in {settings.catalog_path}"
+    )
+    for warning in catalog.warnings:
+        click.echo(f"warning: {warning}", err=True)
+
+
+@main.command()
+@click.option("--day", help="A complete day, as 2026-11-20; default: the newest.")
+@click.option(
+    "--select", multiple=True,
+    help="A table, as OBJECTS_CONTACTS; may be repeated. Default: all tables.",
+)  # fmt: skip
+@_told
+def export(day: str | None, select: tuple[str, ...]) -> None:
+    """Read the portal and deliver one day's tables."""
+    from hubspot_assets.settings import load_settings
+
+    names = [name.strip() for each in select for name in each.split(",") if name.strip()]
+    _export(load_settings(), day, names)
+
+
+@main.command()
+@click.option("--records", default=2000, show_default=True, help="Contacts; the rest scales.")
+@click.option("--seed", default=7, show_default=True)
+@_told
+def demo(records: int, seed: int) -> None:
+    """Deliver yesterday of a sandbox portal into ./export."""
+    from hubspot_assets.demo import sandbox_settings
+
+    with sandbox_settings(records=records, seed=seed) as settings:
+        click.echo(f"a sandbox portal of {records:,} contacts, read over HTTP")
+        _export(settings, None, [])
+
+
+def _export(settings: object, day: str | None, select: list[str]) -> None:
+    from hubspot_assets.deliver import check_day, deliver
+    from hubspot_assets.progress import Display, table_of_tables
+    from hubspot_assets.settings import Settings
+
+    assert isinstance(settings, Settings)  # noqa: S101
+    wanted = check_day(day, settings)
+    with Display().live() as display:
+        delivery = deliver(settings, wanted, select, display)
+    display.console.print(table_of_tables(delivery.tables))
+    display.console.print(f"{wanted} is delivered: {settings.export_url}/{wanted}/")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Delivering one day from the command line: discovery, then Dagster's job, in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import dagster as dg
+
+from hubspot_assets.assets.day import newest_complete_day
+from hubspot_assets.assets.resources import HubSpotResource, connect
+from hubspot_assets.definitions import JOB, build_defs, s3_resource
+from hubspot_assets.export import TableManifest, open_store, read_manifest
+from hubspot_assets.hubspot.catalog import Catalog, discover
+from hubspot_assets.progress import Display
+from hubspot_assets.settings import Settings, SettingsError
+
+
+class DeliveryError(Exception):
+    """A day that was not delivered whole: one line per cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What was delivered: the manifests of the tables and where they are."""
+
+    day: str
+    tables: tuple[tuple[TableManifest, str], ...]
+
+
+def check_day(text: str | None, settings: Settings, now: datetime | None = None) -> str:
+    """The day to deliver, ISO; the newest complete one for None. Raises SettingsError."""
+    newest = newest_complete_day(settings.zone, now or datetime.now(UTC))
+    if text is None:
+        return newest.isoformat()
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"day: found {text!r}, expected a date, as {newest}") from None
+    if day > newest:
+        raise SettingsError(
+            f"day: found {day}, which has not ended in {settings.export_timezone}; "
+            f"expected {newest} or earlier"
+        )
+    if day < settings.export_start:
+        raise SettingsError(
+            f"day: found {day}, expected {settings.export_start} (EXPORT_START) or later"
+        )
+    return day.isoformat()
+
+
+def refresh_catalog(settings: Settings) -> Catalog:
+    """Discovers the portal and keeps its catalog: in the state root, and where definitions load it.
+
+    Raises SettingsError, HubSpotError, and StoreError where the state root can't be written.
+    """
+    with connect(settings) as client:
+        catalog = discover(client)
+    open_store(settings.state, s3_resource(settings).get_client).put(
+        "catalog.json", catalog.to_json()
+    )
+    catalog.save(settings.catalog_path)
+    return catalog
+
+
+def deliver(settings: Settings, day: str, select: Sequence[str], display: Display) -> Delivery:
+    """Reads the portal and writes the day's tables, or those that `select` names.
+
+    Raises DeliveryError when a table could not be written; the others are.
+    """
+    catalog = refresh_catalog(settings)
+    for warning in catalog.warnings:
+        display.warn(warning)
+    hubspot = HubSpotResource(portal_time_zone=catalog.time_zone).watched_by(display.records)
+    defs = build_defs(
+        catalog, settings, loggers={"display": display.logger()}, resources={"hubspot": hubspot}
+    )
+    keys = _selected(defs, select)
+    display.begin(len(keys))
+    job = defs.resolve_job_def(JOB)
+    with _instance() as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            partition_key=day,
+            run_config={"loggers": {"display": {}}},
+            asset_selection=sorted(keys),
+            raise_on_error=False,
+        )
+    if not result.success:
+        raise DeliveryError("\n".join(_causes(result)))
+    tables = sorted(key.path[-1] for key in keys if len(key.path) == 1)
+    store = open_store(settings.export_url, s3_resource(settings).get_client)
+    return Delivery(
+        day,
+        tuple((read_manifest(store, day, name), store.url_of(f"{day}/{name}")) for name in tables),
+    )
+
+
+def _selected(defs: dg.Definitions, select: Sequence[str]) -> set[dg.AssetKey]:
+    """All assets, or the selected tables with what they are made of. Raises SettingsError."""
+    graph = defs.resolve_asset_graph()
+    every = graph.get_all_asset_keys()
+    if not select:
+        return set(every)
+    tables = {key.path[0]: key for key in every if len(key.path) == 1}
+    unknown = sorted(name for name in select if name.upper() not in tables)
+    if unknown:
+        raise SettingsError(
+            f"select: found {', '.join(unknown)}, expected any of {', '.join(sorted(tables))}"
+        )
+    keys = [tables[name.upper()] for name in select]
+    return set(dg.AssetSelection.assets(*keys).upstream().resolve(graph))
+
+
+def _instance() -> dg.DagsterInstance:
+    """The deployment's instance where DAGSTER_HOME names one, else one for this run alone."""
+    if os.environ.get("DAGSTER_HOME"):
+        return dg.DagsterInstance.get()
+    return dg.DagsterInstance.ephemeral()
+
+
+def _causes(result: dg.ExecuteInProcessResult) -> Iterator[str]:
+    """Why steps failed, each cause once with the steps that it stopped."""
+    by_cause: dict[str, list[str]] = {}
+    for event in result.filter_events(lambda event: event.is_step_failure):
+        error = event.step_failure_data.error
+        while error and error.cause:
+            error = error.cause
+        text = (
+            error.message.strip().removeprefix("dagster._core.definitions.events.") if error else ""
+        )
+        step = (event.step_key or "").replace("__", "/")
+        by_cause.setdefault(text, []).append(step)
+    for text, steps in by_cause.items():
+        more = f" and {len(steps) - 3} more" if len(steps) > 3 else ""
+        yield f"{', '.join(steps[:3])}{more}: {text}"
