@@ -274,7 +274,7 @@ def test_reading_what_is_damaged(store):
 
 
 def test_moments_need_a_time_zone(folder):
-    naive = TableContent(NOTES, [], datetime(2026, 11, 23), point_in_time=True)  # noqa: DTZ001
+    naive = TableContent(NOTES, [], datetime(2026, 11, 23), point_in_time=True)
     with pytest.raises(ValueError, match="time zone"):
         write_table(folder, DAY, naive, "run", "1.0")
 

@@ -208,6 +208,6 @@ def test_settings_that_make_no_portal() -> None:
     with pytest.raises(ValueError, match="plan is 'gold'"):
         PortalConfig(plan="gold")
     with pytest.raises(ValueError, match="without a time zone"):
-        PortalConfig(now=datetime(2026, 1, 1))  # noqa: DTZ001 - that is the point
+        PortalConfig(now=datetime(2026, 1, 1))
     with pytest.raises(ValueError, match="records is -1"):
         PortalConfig(records=-1)

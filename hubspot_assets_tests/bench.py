@@ -1,0 +1,228 @@
+"""The project's bounds, measured: `make bench`.
+
+Contacts with about 60 filled properties and 40 history values, read from a sandbox portal in a
+process of its own, all five record tables written. Each measurement has a process of its own,
+too, and prints one line. The bare loop beside it fetches the same pages with httpx, parses them
+with orjson, makes the frames of the same tables and packs their CSV with isal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from hubspot_assets.demo import sandbox_process
+
+DAY = "2026-11-22"
+NOW = "2026-11-23T02:00:00"
+TABLES = (
+    "OBJECTS",
+    "OBJECTS_CONTACTS",
+    "OBJECT_PROPERTIES",
+    "OBJECT_PROPERTIES_HISTORY",
+    "OBJECT_WITH_OBJECT_PROPERTIES",
+)
+#: Properties of a contact so that all names fit 5 KB.
+LEAN = 120
+
+
+def cpu() -> float:
+    """Seconds of CPU this process has used."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def measure_export(folder: str) -> dict[str, float]:
+    """Extraction and export in this process, under Dagster."""
+    os.environ.update(EXPORT_URL=folder, OBJECT_TYPES="contacts")
+    from hubspot_assets.deliver import deliver
+    from hubspot_assets.progress import Display
+    from hubspot_assets.settings import load_settings
+
+    started, before = time.monotonic(), cpu()
+    delivery = deliver(load_settings(), DAY, TABLES, Display())
+    return {
+        "seconds": time.monotonic() - started,
+        "cpu": cpu() - before,
+        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "contacts": next(t.rows for t, _ in delivery.tables if t.table == "OBJECTS"),
+        "bytes": sum(t.bytes for t, _ in delivery.tables),
+    }
+
+
+def measure_bare(_: str) -> dict[str, float]:
+    """The same pages and tables with nothing around them."""
+    import httpx
+    import orjson
+    import polars as pl
+    from isal import isal_zlib
+
+    base = os.environ["HUBSPOT_BASE_URL"]
+    headers = {"Authorization": f"Bearer {os.environ['HUBSPOT_ACCESS_TOKEN']}"}
+    client = httpx.Client(base_url=base, headers=headers, timeout=60)
+    definitions = client.get("/crm/properties/2026-09/contacts").json()["results"]
+    names = sorted(each["name"] for each in definitions if not each.get("archived"))
+    wide = dict.fromkeys(names, pl.String)
+    packers = [isal_zlib.compressobj(2, isal_zlib.DEFLATED, 31) for _ in TABLES]
+    params = {"limit": 50, "propertiesWithHistory": ",".join(names)}
+    started, before, contacts, packed = time.monotonic(), cpu(), 0, 0
+    while True:
+        body = orjson.loads(client.get("/crm/objects/2026-09/contacts", params=params).content)
+        records = body["results"]
+        contacts += len(records)
+        set_values = [
+            {name: value for name, value in record["properties"].items() if value}
+            for record in records
+        ]
+        objects = pl.DataFrame(
+            {
+                "id": [record["id"] for record in records],
+                "updatedAt": [record["updatedAt"] for record in records],
+            }
+        )
+        history, owners, of = [], [], []
+        for record in records:
+            for name, entries in record["propertiesWithHistory"].items():
+                history += entries
+                owners += [record["id"]] * len(entries)
+                of += [name] * len(entries)
+        frames = [
+            objects,
+            pl.from_dicts([record["properties"] for record in records], schema=wide),
+            pl.DataFrame(
+                {
+                    "id": [r["id"] for r, v in zip(records, set_values, strict=True) for _ in v],
+                    "name": [name for values in set_values for name in values],
+                    "value": [value for values in set_values for value in values.values()],
+                }
+            ),
+            pl.from_dicts(
+                history,
+                schema={
+                    "value": pl.String,
+                    "timestamp": pl.String,
+                    "sourceType": pl.String,
+                    "sourceId": pl.String,
+                    "sourceLabel": pl.String,
+                    "updatedByUserId": pl.Int64,
+                },
+            ).with_columns(pl.Series("id", owners), pl.Series("name", of)),
+            objects.with_columns(
+                pl.Series("properties", [orjson.dumps(values).decode() for values in set_values])
+            ),
+        ]
+        for packer, frame in zip(packers, frames, strict=True):
+            packed += len(packer.compress(frame.write_csv(include_header=False).encode()))
+        if "paging" not in body:
+            break
+        params["after"] = body["paging"]["next"]["after"]
+    packed += sum(len(packer.flush()) for packer in packers)
+    return {
+        "seconds": time.monotonic() - started,
+        "cpu": cpu() - before,
+        "contacts": contacts,
+        "bytes": packed,
+    }
+
+
+def measure_day(folder: str) -> dict[str, float]:
+    """A whole day of a small portal, and how much of it was not extraction."""
+    os.environ["EXPORT_URL"] = folder
+    import dagster as dg
+
+    from hubspot_assets.deliver import deliver
+    from hubspot_assets.progress import Display
+    from hubspot_assets.settings import load_settings
+
+    home = Path(folder) / "dagster"
+    home.mkdir()
+    os.environ["DAGSTER_HOME"] = str(home)
+    started = time.monotonic()
+    deliver(load_settings(), DAY, [], Display())
+    seconds = time.monotonic() - started
+    with dg.DagsterInstance.get() as instance:
+        (run,) = instance.get_runs()
+        steps = instance.get_run_step_stats(run.run_id)
+    reading = sum(s.end_time - s.start_time for s in steps if s.step_key.startswith("hubspot__"))
+    return {"seconds": seconds, "extraction": reading, "steps": len(steps)}
+
+
+MEASURES = {"export": measure_export, "bare": measure_bare, "day": measure_day}
+
+
+def run(measure: str, environment: dict[str, str]) -> dict[str, float]:
+    """One measurement in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "hubspot_assets_tests.bench", "--measure", measure, folder]
+        done = subprocess.run(
+            command, env=os.environ | environment, check=True, capture_output=True, text=True
+        )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def requests(environment: dict[str, str]) -> int:
+    """Requests for records that the sandbox has answered."""
+    import httpx
+
+    counted = httpx.get(f"{environment['HUBSPOT_BASE_URL']}/_sandbox/requests").json()
+    return sum(each["count"] for each in counted if "/crm/objects/" in each["request"])
+
+
+def verdict(text: str, value: float, bound: float, unit: str = "") -> bool:
+    """Prints a measured value beside its bound."""
+    good = value <= bound
+    print(f"{'ok  ' if good else 'OVER'}  {text}: {value:,.2f}{unit} (bound {bound:,.2f}{unit})")
+    return good
+
+
+def bench(contacts: int) -> bool:
+    """All measurements; whether every bound holds."""
+    options = ("--now", NOW, "--burst", "10000000")
+    lean = ("--contact-properties", str(LEAN), *options)
+    good = []
+    with sandbox_process("--records", str(contacts), *lean) as environment:
+        mine = run("export", dict(environment))
+        pages = requests(dict(environment))
+        bare = run("bare", dict(environment))
+    print(
+        f"      {mine['contacts']:,.0f} contacts: {mine['cpu'] / mine['contacts'] * 1e3:.3f} ms of "
+        f"CPU each, bare loop {bare['cpu'] / bare['contacts'] * 1e3:.3f}; "
+        f"{mine['seconds']:.0f} s, bare loop {bare['seconds']:.0f} s"
+    )
+    good.append(verdict("memory", mine["rss_mb"], 700, " MB"))
+    good.append(verdict("CPU, times the bare loop", mine["cpu"] / bare["cpu"], 2))
+    good.append(verdict("requests per 1,000", pages / mine["contacts"] * 1000, 22))
+    with sandbox_process("--records", str(2 * contacts), *lean) as environment:
+        twice = run("export", dict(environment))
+    grown = twice["rss_mb"] / mine["rss_mb"]
+    good.append(verdict("memory of twice the contacts, times that of once", grown, 1.1))
+    with sandbox_process("--records", "5000", *options) as environment:
+        full = run("export", dict(environment))
+        pages = requests(dict(environment))
+    per_thousand = pages / full["contacts"] * 1000
+    good.append(verdict("requests per 1,000, names beyond 5 KB", per_thousand, 32))
+    with sandbox_process("--records", "300", *options) as environment:
+        day = run("day", dict(environment))
+    print(f"      a small day: {day['steps']:.0f} steps, {day['extraction']:.1f} s of extraction")
+    beyond = day["seconds"] - day["extraction"]
+    good.append(verdict("a whole small day beyond its extraction", beyond, 30, " s"))
+    return all(good)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--contacts", type=int, default=100_000)
+    parser.add_argument("--measure", choices=MEASURES, help=argparse.SUPPRESS)
+    parser.add_argument("folder", nargs="?", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        print(json.dumps(MEASURES[arguments.measure](arguments.folder)))
+    else:
+        sys.exit(0 if bench(arguments.contacts) else 1)
