@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import orjson
@@ -73,6 +75,7 @@ def extract_records(
     availability. Goes on from the checkpoint of a reading of the same `portal` and properties.
     Raises HubSpotError and StoreError.
     """
+    _spare_the_collector()
     source = object_source(object_type)
     definitions = [
         each
@@ -102,6 +105,17 @@ def extract_records(
         if page.whole and (chunk.full or page.after is None):
             chunk.stage(reading, page.after)
     return reading.finish(AVAILABLE, last)
+
+
+@cache
+def _spare_the_collector() -> None:
+    """Takes what the process holds by now out of garbage collection, once.
+
+    Pages make objects fast enough for full collections, each of which would walk all of
+    Dagster's: that took twice the time of fetching and parsing.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 class _RecordChunk:

@@ -15,7 +15,7 @@ does not read as one stays as HubSpot gave it.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -24,6 +24,7 @@ Record = Mapping[str, Any]
 
 MOMENT = pl.Datetime("ms")
 _ISO = "%Y-%m-%dT%H:%M:%S%.fZ"
+_EPOCH, _MILLISECOND = datetime.fromtimestamp(0, UTC), timedelta(milliseconds=1)
 
 VALUES_SCHEMA = {
     "id": pl.Int64(),
@@ -58,6 +59,8 @@ def moment(column: str) -> pl.Expr:
 
 def records_frame(records: Sequence[Record], read_at: Sequence[datetime]) -> pl.DataFrame:
     """The `records` frame; `read_at` holds the moment of reading of each record."""
+    text = pl.String()
+    schema = {"id": pl.Int64(), "createdAt": text, "updatedAt": text, "readAt": MOMENT}
     return (
         pl.DataFrame(
             {
@@ -66,12 +69,7 @@ def records_frame(records: Sequence[Record], read_at: Sequence[datetime]) -> pl.
                 "updatedAt": [record["updatedAt"] for record in records],
                 "readAt": [when.replace(tzinfo=None) for when in read_at],
             },
-            schema={
-                "id": pl.Int64,
-                "createdAt": pl.String,
-                "updatedAt": pl.String,
-                "readAt": MOMENT,
-            },
+            schema=schema,
         )
         .with_columns(moment("createdAt"), moment("updatedAt"))
         .sort("id")
@@ -84,38 +82,31 @@ def values_frame(records: Sequence[Record], moments: Collection[str]) -> tuple[p
     `moments` names the properties of the types date and datetime.
     """
     entries: list[dict[str, Any]] = []
-    entry_ids: list[int] = []
-    entry_names: list[str] = []
-    rest_ids: list[int] = []
-    rest_names: list[str] = []
-    rest_values: list[str] = []
+    ids: list[int] = []
+    names: list[str] = []
     differing = 0
-    for record in records:
-        record_id = int(record["id"])
+    # The rows are made in their order, so that nothing has to be sorted afterwards.
+    for record in sorted(records, key=_record_id):
         present = record["properties"]
         histories = record.get("propertiesWithHistory") or {}
+        given = {name for name, value in present.items() if value}
+        given.update(name for name, history in histories.items() if history)
         before = len(entries)
-        for name, history in histories.items():
-            if not history:
-                continue
-            if (history[0]["value"] or "") != (present.get(name) or ""):
+        for name in sorted(given):
+            value = present.get(name) or ""
+            history = histories.get(name) or ({"value": value},)
+            if (history[0]["value"] or "") != value:
                 differing += 1
-            if len(history) == 1:
-                entries += history
-                entry_names.append(name)
-            else:
-                # Oldest first: of values stamped alike the newest then stays last in a stable sort.
-                entries += history[::-1]
-                entry_names += [name] * len(history)
-        entry_ids += [record_id] * (len(entries) - before)
-        for name, value in present.items():
-            if value and not histories.get(name):
-                rest_ids.append(record_id)
-                rest_names.append(name)
-                rest_values.append(value)
-    with_history = pl.from_dicts(entries, schema=_ENTRY_SCHEMA).select(
-        pl.Series("id", entry_ids, dtype=pl.Int64),
-        pl.Series("name", entry_names, dtype=pl.String),
+            if name in moments:
+                for entry in history:
+                    entry["value"] = epoch_milliseconds(entry["value"])
+            # Oldest first: of values stamped alike the newest then stays last.
+            entries += history[::-1]
+            names += [name] * len(history)
+        ids += [_record_id(record)] * (len(entries) - before)
+    values = pl.from_dicts(entries, schema=_ENTRY_SCHEMA).select(
+        pl.Series("id", ids, dtype=pl.Int64),
+        pl.Series("name", names, dtype=pl.String),
         # HubSpot gives a cleared value as "" or as null; both mean that it was cleared.
         pl.col("value").fill_null(""),
         moment("timestamp"),
@@ -124,25 +115,32 @@ def values_frame(records: Sequence[Record], moments: Collection[str]) -> tuple[p
         "sourceLabel",
         "updatedByUserId",
     )
-    without_history = pl.DataFrame(
-        {"id": rest_ids, "name": rest_names, "value": rest_values},
-        schema={"id": pl.Int64, "name": pl.String, "value": pl.String},
-    )
-    values = pl.concat([with_history, without_history], how="diagonal")
-    return _raw_moments(values, moments).sort(
-        "id", "name", "timestamp", maintain_order=True
-    ), differing
+    return _oldest_first(values), differing
 
 
-def _raw_moments(values: pl.DataFrame, moments: Collection[str]) -> pl.DataFrame:
-    """`values` with those of date and datetime properties as epoch milliseconds."""
-    is_moment = pl.col("name").is_in(list(moments))
-    text = pl.col("value")
-    epoch = pl.coalesce(
-        text.str.to_datetime(_ISO, time_unit="ms", strict=False),
-        text.str.to_datetime("%Y-%m-%d", time_unit="ms", strict=False),
-    ).dt.timestamp("ms")
-    converted = values.filter(is_moment).with_columns(
-        pl.coalesce(epoch.cast(pl.String), text).alias("value")
-    )
-    return pl.concat([values.filter(~is_moment), converted])
+def epoch_milliseconds(value: str | None) -> str | None:
+    """A date or datetime of the API as epoch milliseconds; what is none as it is.
+
+    >>> epoch_milliseconds("2024-02-21T03:12:56.388Z"), epoch_milliseconds("2024-02-21")
+    ('1708485176388', '1708473600000')
+    """
+    if not value or value[4:5] != "-":
+        return value
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return value
+    return str(((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND)
+
+
+def _record_id(record: Record) -> int:
+    return int(record["id"])
+
+
+def _oldest_first(values: pl.DataFrame) -> pl.DataFrame:
+    """`values`, sorted by time within a property should HubSpot not have listed it newest first."""
+    before = pl.col("timestamp").shift(1) > pl.col("timestamp")
+    same = (pl.col("name") == pl.col("name").shift(1)) & (pl.col("id") == pl.col("id").shift(1))
+    if values.select((before & same).any()).item():
+        return values.sort("id", "name", "timestamp", maintain_order=True)
+    return values

@@ -63,18 +63,18 @@ def as_of(
     live = records.filter(pl.col("createdAt") < end)
     if live.height < records.height:
         values = values.join(live.select("id"), on="id", how="semi", maintain_order="left")
-    lost = _lost_to_newer_values(values, end, cap)
-    unknown = lost.height
-    values = values.filter((pl.col("timestamp") < end) | pl.col("timestamp").is_null())
-    state = _last_of_group(values)
+    until = values.filter((pl.col("timestamp") < end) | pl.col("timestamp").is_null())
     changed = live.filter(pl.col("updatedAt") >= end).select("id")
-    if changed.height:
-        live = _with_earlier_update(live, values, end)
-        modified = _modified_at(live, changed, state, modified_property)
-        state = state.join(modified, on=_GROUP, how="anti", maintain_order="left")
-        unknown += state.join(changed, on="id", how="semi")["timestamp"].null_count()
-        state = pl.concat([state, lost, modified], how="diagonal").sort(_GROUP)
-    return AsOf(live, state.filter(pl.col("value") != ""), values, unknown)
+    if not changed.height and until.height == values.height:
+        return AsOf(live, _last_of_group(until).filter(pl.col("value") != ""), until, 0)
+    live = _with_earlier_update(live, until, end)
+    state, lost = _with_lost_values(values, end, cap, modified_property)
+    state = _last_of_group(state)
+    told_by_no_history = pl.col("timestamp").is_null() | (pl.col("timestamp") >= end)
+    modified = (pl.col("name") == modified_property) & told_by_no_history
+    state = _with_modified_dates(state, live.join(changed, on="id", how="semi"), modified)
+    unknown = state.filter(~modified).join(changed, on="id", how="semi")["timestamp"].null_count()
+    return AsOf(live, state.filter(pl.col("value") != ""), until, unknown + lost)
 
 
 def _last_of_group(values: pl.DataFrame) -> pl.DataFrame:
@@ -83,21 +83,34 @@ def _last_of_group(values: pl.DataFrame) -> pl.DataFrame:
     return values.filter(ends.fill_null(value=True))
 
 
-def _lost_to_newer_values(values: pl.DataFrame, end: datetime, cap: int) -> pl.DataFrame:
-    """The oldest retained row of each property whose `cap` retained values are all newer."""
-    newer = values.filter(pl.col("timestamp") >= end)
-    if not newer.height:
-        return newer
-    counted = newer.group_by(_GROUP).agg(pl.len().alias("newer"))
-    full = counted.filter(pl.col("newer") >= cap).drop("newer")
-    whole = values.join(full, on=_GROUP, how="semi", maintain_order="left")
-    oldest = whole.group_by(_GROUP, maintain_order=True).first()
-    return oldest.filter(pl.col("timestamp") >= end).select(values.columns)
+def _with_lost_values(
+    values: pl.DataFrame, end: datetime, cap: int, modified_property: str
+) -> tuple[pl.DataFrame, int]:
+    """The rows until `end`, with the oldest row of properties that have only newer ones but had
+    a value before; and how many of those there are.
+
+    That is so where all `cap` values that HubSpot retains are newer, and for the modified date,
+    which a record always has and which is not counted, since it can be told otherwise.
+    """
+    first = (pl.col("id") != pl.col("id").shift(1)) | (pl.col("name") != pl.col("name").shift(1))
+    rows = values.with_row_index("row")
+    oldest = rows.filter(first.fill_null(value=True) & (pl.col("timestamp") >= end))
+    newer = rows.filter(pl.col("timestamp") >= end).group_by(_GROUP).agg(pl.len().alias("newer"))
+    had_one = oldest.join(newer, on=_GROUP).filter(
+        (pl.col("newer") >= cap) | (pl.col("name") == modified_property)
+    )
+    kept = (
+        (pl.col("timestamp") < end)
+        | pl.col("timestamp").is_null()
+        | pl.col("row").is_in(had_one["row"].implode())
+    )
+    lost = had_one.filter(pl.col("name") != modified_property).height
+    return rows.filter(kept).drop("row"), lost
 
 
-def _with_earlier_update(live: pl.DataFrame, values: pl.DataFrame, end: datetime) -> pl.DataFrame:
+def _with_earlier_update(live: pl.DataFrame, until: pl.DataFrame, end: datetime) -> pl.DataFrame:
     """`live` with updatedAt of records changed since `end` set back to their last change before."""
-    last_change = values.group_by("id").agg(pl.col("timestamp").max().alias("before"))
+    last_change = until.group_by("id").agg(pl.col("timestamp").max().alias("before"))
     return (
         live.join(last_change, on="id", how="left", maintain_order="left")
         .with_columns(
@@ -109,23 +122,24 @@ def _with_earlier_update(live: pl.DataFrame, values: pl.DataFrame, end: datetime
     )
 
 
-def _modified_at(
-    live: pl.DataFrame, changed: pl.DataFrame, state: pl.DataFrame, name: str
+def _with_modified_dates(
+    state: pl.DataFrame, changed: pl.DataFrame, modified: pl.Expr
 ) -> pl.DataFrame:
-    """The modified-date property of `changed` records, where no history tells it.
+    """`state` with the modified date of `changed` records, where no history tells it.
 
     HubSpot keeps that property equal to updatedAt, so it follows from updatedAt.
     """
-    known = state.filter((pl.col("name") == name) & pl.col("timestamp").is_not_null()).select("id")
+    moments = changed.select("id", "updatedAt")
+    replaced = modified & pl.col("updatedAt").is_not_null()
     return (
-        live.join(changed, on="id", how="semi", maintain_order="left")
-        .join(known, on="id", how="anti", maintain_order="left")
-        .select(
-            "id",
-            name=pl.lit(name),
-            value=pl.col("updatedAt").dt.timestamp("ms").cast(pl.String),
-            timestamp="updatedAt",
+        state.join(moments, on="id", how="left", maintain_order="left")
+        .with_columns(
+            value=pl.when(replaced)
+            .then(pl.col("updatedAt").dt.timestamp("ms").cast(pl.String))
+            .otherwise("value"),
+            timestamp=pl.when(replaced).then("updatedAt").otherwise("timestamp"),
         )
+        .drop("updatedAt")
     )
 
 
