@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -116,6 +117,7 @@ def _spare_the_collector() -> None:
     """
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)
 
 
 class _RecordChunk:
