@@ -125,12 +125,12 @@ def _causes(result: dg.ExecuteInProcessResult) -> Iterator[str]:
     """Why steps failed, each cause once with the steps that it stopped."""
     by_cause: dict[str, list[str]] = {}
     for event in result.filter_events(lambda event: event.is_step_failure):
-        error = event.step_failure_data.error
+        failure = event.step_failure_data
+        said = failure.user_failure_data.description if failure.user_failure_data else None
+        error = failure.error
         while error and error.cause:
             error = error.cause
-        text = (
-            error.message.strip().removeprefix("dagster._core.definitions.events.") if error else ""
-        )
+        text = said or (error.message.strip() if error else "no cause is known")
         step = (event.step_key or "").replace("__", "/")
         by_cause.setdefault(text, []).append(step)
     for text, steps in by_cause.items():

@@ -11,7 +11,7 @@ import dagster as dg
 from dagster_aws.s3 import S3Resource
 from pydantic import PrivateAttr
 
-from hubspot_assets.export import open_store
+from hubspot_assets.export import Store, open_store
 from hubspot_assets.hubspot.auth import Auth, BearerToken, RefreshToken
 from hubspot_assets.hubspot.budgets import Budgets
 from hubspot_assets.hubspot.client import HubSpot
@@ -100,7 +100,10 @@ class StagingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     url: str
     s3: dg.ResourceDependency[S3Resource]
+    _store: Store | None = PrivateAttr(default=None)
 
     def day(self, day: str) -> Staging:
         """The staged data of one day."""
-        return Staging(open_store(self.url, self.s3.get_client), day)
+        if self._store is None:
+            self._store = open_store(self.url, self.s3.get_client)
+        return Staging(self._store, day)

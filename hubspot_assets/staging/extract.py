@@ -86,26 +86,38 @@ def extract_records(
     names = sorted(each.content["name"] for each in definitions)
     plan = hashlib.sha256(orjson.dumps([portal, object_type.id, names])).hexdigest()
     reading = staging.begin(source, plan)
-    try:
-        started = metadata.probe(client, object_type.id)
-    except (Forbidden, *NOT_SERVED) as error:
-        return reading.finish(unavailable(object_type, error), datetime.now(UTC))
-    if reading.chunks_staged and reading.after is None:
-        return reading.finish(AVAILABLE, started)  # ended between its last chunk and its end
+    if reading.chunks_staged and reading.after is None:  # it ended between last chunk and end
+        return reading.finish(AVAILABLE, metadata.probe(client, object_type.id))
     moments = {
         each.content["name"] for each in definitions if each.content["type"] in {"date", "datetime"}
     }
     chunk = _RecordChunk(moments)
-    last = started
-    for page in read_records(client, object_type.id, names, after=reading.after, workers=workers):
-        chunk.add(page)
-        reading.counts["records"] += len(page.records)
-        reading.counts["records_gone_while_reading"] += page.missing
-        last = page.received_at
-        report(source, reading.counts["records"])
-        if page.whole and (chunk.full or page.after is None):
-            chunk.stage(reading, page.after)
+    last = datetime.now(UTC)
+    try:
+        for page in read_records(
+            client, object_type.id, names, after=reading.after, workers=workers
+        ):
+            chunk.add(page)
+            reading.counts["records"] += len(page.records)
+            reading.counts["records_gone_while_reading"] += page.missing
+            last = page.received_at
+            report(source, reading.counts["records"])
+            if page.whole and (chunk.full or page.after is None):
+                chunk.stage(reading, page.after)
+    except (Forbidden, *NOT_SERVED) as error:
+        if reading.counts["records"]:
+            raise
+        return reading.finish(_refusal(client, object_type, error), last)
     return reading.finish(AVAILABLE, last)
+
+
+def _refusal(client: HubSpot, object_type: ObjectType, error: Refused) -> Availability:
+    """Why HubSpot refuses a type's records; raises `error` if it refused our way of asking."""
+    try:
+        metadata.probe(client, object_type.id)
+    except (Forbidden, *NOT_SERVED) as refused:
+        return unavailable(object_type, refused)
+    raise error
 
 
 @cache

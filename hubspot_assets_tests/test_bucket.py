@@ -1,0 +1,103 @@
+"""The same day in a bucket, through S3's real HTTP interface (moto's server)."""
+
+import gzip
+import hashlib
+import json
+
+import boto3
+import duckdb
+import pytest
+from moto.server import ThreadedMotoServer
+
+from hubspot_assets.definitions import JOB, build_defs, load_catalog
+from hubspot_assets.settings import load_settings
+from hubspot_assets_tests.conftest import DAY, READ_AT
+from hubspot_assets_tests.test_commands import fails, run
+
+
+@pytest.fixture(scope="module")
+def s3_server():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server, reach, shared_sandbox):
+    """An environment that exports to a bucket; gives its client."""
+    reach(
+        shared_sandbox,
+        EXPORT_URL="s3://a-bucket/some/prefix",
+        S3_ENDPOINT_URL=s3_server,
+        S3_REGION="eu-central-1",
+        AWS_ACCESS_KEY_ID="test",
+        AWS_SECRET_ACCESS_KEY="test",
+    )
+    client = boto3.client("s3", endpoint_url=s3_server, region_name="eu-central-1")
+    client.create_bucket(
+        Bucket="a-bucket", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+    )
+    yield client
+    for key in keys(client):
+        client.delete_object(Bucket="a-bucket", Key=key)
+    client.delete_bucket(Bucket="a-bucket")
+
+
+def keys(client, prefix=""):
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket="a-bucket", Prefix=prefix)
+    return [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+
+
+def content(client, key):
+    return client.get_object(Bucket="a-bucket", Key=key)["Body"].read()
+
+
+def test_a_day_is_delivered_to_a_bucket(bucket, shared_sandbox, tmp_path):
+    status, output = run("export", "--day", DAY)
+    assert status == 0, output
+    root = f"some/prefix/{DAY}"
+    day = json.loads(content(bucket, f"{root}/_manifest.json"))
+    assert {each["table"] for each in day["tables"]} >= {"OBJECTS", "OBJECTS_DEALS", "OWNERS"}
+    for each in day["tables"]:
+        manifest = json.loads(content(bucket, f"{root}/{each['manifest']}"))
+        found = set(keys(bucket, f"{root}/{each['table']}/"))
+        assert found == {
+            f"{root}/{each['manifest']}",
+            *(f"{root}/{part['path']}" for part in manifest["parts"]),
+        }
+        for part in manifest["parts"]:
+            data = content(bucket, f"{root}/{part['path']}")
+            assert hashlib.sha256(data).hexdigest() == part["sha256"]
+            (tmp_path / "part.csv").write_bytes(gzip.decompress(data))
+            (rows,) = duckdb.execute(
+                "SELECT count(*) FROM read_csv(?, header=true, all_varchar=true, parallel=false, "
+                "delim=',', quote='\"', escape='\"')",
+                [str(tmp_path / "part.csv")],
+            ).fetchone()
+            assert rows == part["rows"]
+    live = sum(shared_sandbox.portal.live_count(each, READ_AT) for each in ("0-2", "0-3"))
+    assert json.loads(content(bucket, f"{root}/OBJECTS/_manifest.json"))["rows"] <= live
+    assert keys(bucket, "some/prefix/_state/staged/")
+    assert all(key.startswith("some/prefix/") for key in keys(bucket))
+
+
+def test_tables_made_again_of_what_is_staged_are_the_same_bytes(bucket, shared_sandbox):
+    assert run("export", "--day", DAY)[0] == 0
+    parts = [key for key in keys(bucket, f"some/prefix/{DAY}/") if key.endswith(".gz")]
+    before = {key: content(bucket, key) for key in parts}
+    asked = sum(shared_sandbox.requests.values())
+    settings = load_settings()
+    defs = build_defs(load_catalog(settings.catalog_path), settings)
+    tables = [each.key for each in defs.resolve_all_asset_specs() if len(each.key.path) == 1]
+    job = defs.resolve_job_def(JOB)
+    assert job.execute_in_process(partition_key=DAY, asset_selection=tables).success
+    assert sum(shared_sandbox.requests.values()) == asked
+    assert {key: content(bucket, key) for key in parts} == before
+    assert f"some/prefix/{DAY}/_manifest.json" in keys(bucket)
+
+
+def test_a_missing_bucket_is_one_line(bucket, monkeypatch):
+    monkeypatch.setenv("EXPORT_URL", "s3://no-such-bucket/prefix")
+    fails(1, "no-such-bucket", "export", "--day", DAY)

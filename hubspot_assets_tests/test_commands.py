@@ -1,0 +1,249 @@
+"""The commands as a person types them, and what they say when something is wrong."""
+
+import contextlib
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from hubspot_assets.cli import main
+from hubspot_assets_tests.conftest import DAY
+
+SCRIPT = Path(sys.executable).with_name("hubspot-assets")
+CONTACTS = "GET /crm/objects/{objectType}"
+
+
+def run(*arguments):
+    """A command in this process: its exit status and what it printed."""
+    result = CliRunner().invoke(main, list(arguments))
+    assert not result.exception or isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output
+    return result.exit_code, result.output
+
+
+def fails(status, text, *arguments):
+    """A command that must fail with one line that holds `text`."""
+    found, output = run(*arguments)
+    errors = [line for line in output.splitlines() if line.startswith("error:")]
+    assert found == status, output
+    assert len(errors) == 1, output
+    assert text in errors[0]
+
+
+def digests(folder):
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "_state" not in path.parts
+    }
+
+
+def manifest(folder, table):
+    return json.loads((folder / DAY / table / "_manifest.json").read_text())
+
+
+def test_the_sandbox_serves_and_the_export_delivers(reach, tmp_path):
+    with contextlib.ExitStack() as stack:
+        options = ["--port", "0", "--records", "60", "--seed", "7", "--burst", "100000"]
+        served = stack.enter_context(
+            subprocess.Popen([SCRIPT, "sandbox", *options], stdout=subprocess.PIPE, text=True)
+        )
+        stack.callback(served.terminate)
+        told = dict(served.stdout.readline().strip().split("=", 1) for _ in range(2))
+        planned = httpx.get(f"{told['HUBSPOT_BASE_URL']}/_sandbox/plan?day={DAY}").json()["live"]
+        environment = {
+            "PATH": "",
+            **told,
+            "EXPORT_URL": str(tmp_path / "out"),
+            "OBJECT_TYPES": "contacts",
+        }
+        done = subprocess.run(
+            [SCRIPT, "export", "--day", DAY],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    row = re.search(r"^OBJECTS_CONTACTS +(\d+) +1 +[\d,]+ +(\S+)", done.stdout, re.MULTILINE)
+    assert row
+    assert row[2] == str(tmp_path / "out" / DAY / "OBJECTS_CONTACTS")
+    # The sandbox lives in real time: records of that day may have ended since.
+    assert 0 < int(row[1]) <= planned["0-1"]
+
+
+def test_a_selected_table_reads_what_it_needs_and_no_more(sandbox, reach):
+    folder = reach(sandbox)
+    status, output = run("export", "--day", DAY, "--select", "objects_deals")
+    assert status == 0, output
+    assert [path.name for path in (folder / DAY).iterdir()] == ["OBJECTS_DEALS"]
+    asked = {request for request, _ in sandbox.requests}
+    assert asked == {
+        "GET /account-info/details",
+        "GET /crm-object-schemas/schemas",
+        "GET /crm/properties/{objectType}",
+        "GET /crm/objects/{objectType}",
+        "POST /crm/objects/{objectType}/batch/read",
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "found", "text"),
+    [
+        ("HUBSPOT_ACCESS_TOKEN", "", "HUBSPOT_ACCESS_TOKEN: found nothing"),
+        ("OBJECT_TYPES", "deals,dragons", "OBJECT_TYPES: found 'dragons', expected any of"),
+        ("EXPORT_URL", "gs://bucket", "EXPORT_URL: found 'gs://bucket', expected s3://"),
+        ("EXPORT_TIMEZONE", "Mars", "EXPORT_TIMEZONE: found 'Mars', expected a time zone"),
+        ("HUBSPOT_WORKERS", "many", "HUBSPOT_WORKERS: found 'many'"),
+        ("HUBSPOT_API_VERSIONS", "owners", "HUBSPOT_API_VERSIONS: found 'owners'"),
+        ("HUBSPOT_API_VERSIONS", "dragons=v3", "HUBSPOT_API_VERSIONS: there is no API 'dragons'"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(shared_sandbox, reach, setting, found, text):
+    folder = reach(shared_sandbox, **{setting: found})
+    fails(2, text, "export", "--day", DAY)
+    assert not folder.exists() or not any(folder.glob("2*"))
+
+
+@pytest.mark.parametrize(
+    ("day", "text"),
+    [
+        ("someday", "day: found 'someday', expected a date"),
+        ("2999-01-01", "has not ended in UTC"),
+        ("2001-01-01", "(EXPORT_START) or later"),
+    ],
+)
+def test_a_wrong_day_is_one_line(shared_sandbox, reach, day, text):
+    reach(shared_sandbox)
+    fails(2, text, "export", "--day", day)
+
+
+def test_an_unknown_table_is_one_line(shared_sandbox, reach):
+    reach(shared_sandbox)
+    fails(2, "select: found DRAGONS, expected any of OBJECTS", "export", "--select", "DRAGONS")
+
+
+def test_a_wrong_token_is_one_line(shared_sandbox, reach):
+    reach(shared_sandbox, HUBSPOT_ACCESS_TOKEN=shared_sandbox.token[:-1] + "0")
+    fails(1, "does not accept the access token", "export", "--day", DAY)
+
+
+def test_an_unreachable_host_is_one_line(shared_sandbox, reach, impatient):
+    reach(shared_sandbox, HUBSPOT_BASE_URL="http://127.0.0.1:9")
+    fails(1, "cannot connect to 127.0.0.1:9", "export", "--day", DAY)
+
+
+def test_a_folder_that_can_not_be_written_is_one_line(shared_sandbox, reach, tmp_path):
+    (tmp_path / "file").touch()
+    reach(shared_sandbox, EXPORT_URL=str(tmp_path / "file" / "export"))
+    fails(1, "cannot write", "export", "--day", DAY)
+
+
+def test_a_missing_scope_costs_its_tables_alone(reach):
+    from hubspot_assets.sandbox import PortalConfig, serve
+    from hubspot_assets_tests.conftest import READ_AT
+
+    lacking = frozenset({"crm.objects.deals.read"})
+    config = PortalConfig(records=60, now=READ_AT, burst=100_000, without_scopes=lacking)
+    with serve(config) as sandbox:
+        folder = reach(sandbox)
+        status, output = run("export", "--day", DAY)
+    assert status == 0, output
+    deals = manifest(folder, "OBJECTS_DEALS")
+    assert deals["rows"] == 0
+    assert deals["availability"]["status"] == "missing_scope"
+    assert "crm.objects.deals.read" in deals["availability"]["detail"]
+    objects = manifest(folder, "OBJECTS")
+    assert objects["rows"] == manifest(folder, "OBJECTS_COMPANIES")["rows"] > 0
+    assert objects["sources"]["deals"]["status"] == "missing_scope"
+    assert (folder / DAY / "_manifest.json").exists()
+
+
+def test_what_an_earlier_attempt_left_is_replaced(shared_sandbox, reach):
+    folder = reach(shared_sandbox)
+    stale = folder / DAY / "OBJECTS" / "deals" / "part-00007.csv.gz"
+    stale.parent.mkdir(parents=True)
+    stale.write_bytes(b"half a part")
+    checkpoint = folder / "_state" / "staged" / DAY / "objects" / "0-3" / "_checkpoint.json"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_text(
+        '{"folder": "x", "plan": "another", "after": "7", "chunks_staged": 1, "counts": {}}'
+    )
+    status, output = run("export", "--day", DAY)
+    assert status == 0, output
+    assert not stale.exists()
+    assert not checkpoint.exists()
+    live = sum(
+        1 for _ in shared_sandbox.portal.live_ids("0-3", shared_sandbox.portal.clock.datetime())
+    )
+    assert manifest(folder, "OBJECTS_DEALS")["rows"] == live
+
+
+def test_a_fault_that_stays_stops_its_tables_alone_and_can_be_made_good(sandbox, reach, impatient):
+    folder = reach(sandbox)
+    assert run("export", "--day", "2026-11-21")[0] == 0
+    before = digests(folder)
+    sandbox.faults.add("bad_gateway", times=1000, path="/crm/objects/.*/0-3")
+    status, output = run("export", "--day", DAY)
+    assert status == 1
+    assert re.search(
+        r"^error: .*hubspot/deals: GET .*gave up after \d attempts", output, re.MULTILINE
+    ), output
+    assert manifest(folder, "OBJECTS_COMPANIES")["rows"] > 0
+    assert not (folder / DAY / "OBJECTS_DEALS").exists()
+    assert not (folder / DAY / "OBJECTS" / "_manifest.json").exists()
+    assert not (folder / DAY / "_manifest.json").exists()
+    sandbox.faults.clear()
+    assert run("export", "--day", DAY)[0] == 0
+    assert (folder / DAY / "_manifest.json").exists()
+    assert before.items() <= digests(folder).items()
+
+
+def test_a_full_disk_leaves_what_is_complete_as_it_was(shared_sandbox, reach, monkeypatch):
+    folder = reach(shared_sandbox)
+    assert run("export", "--day", "2026-11-21")[0] == 0
+    assert run("export", "--day", DAY, "--select", "OWNERS")[0] == 0
+    before = digests(folder)
+    whole = Path.write_bytes
+
+    def full(self, data):
+        if "OBJECTS_DEALS" in self.parts:
+            whole(self, data[: len(data) // 2])
+            raise OSError(28, "No space left on device")
+        return whole(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    status, output = run("export", "--day", DAY, "--select", "OBJECTS_DEALS")
+    assert status == 1
+    assert re.search(r"^error: OBJECTS_DEALS: .*space", output, re.MULTILINE), output
+    assert digests(folder) == before
+
+
+def test_discover_keeps_the_catalog(shared_sandbox, reach):
+    folder = reach(shared_sandbox)
+    status, output = run("discover")
+    assert status == 0
+    custom = [
+        each for each in shared_sandbox.portal.object_types() if each.object_type_id[0] == "2"
+    ]
+    assert f"{len(custom)} of them custom" in output
+    kept = json.loads((folder / "_state" / "catalog.json").read_text())
+    assert {each["id"] for each in kept["object_types"]} > {each.object_type_id for each in custom}
+
+
+def test_no_secret_is_shown(shared_sandbox, reach, monkeypatch):
+    from hubspot_assets.settings import load_settings
+
+    reach(shared_sandbox, HUBSPOT_CLIENT_ID="id", HUBSPOT_CLIENT_SECRET="s3cr3t-value")
+    monkeypatch.setenv("HUBSPOT_REFRESH_TOKEN", "r3fr3sh-value")
+    settings = load_settings()
+    shown = repr(settings) + str(settings)
+    for secret in (shared_sandbox.token, "s3cr3t-value", "r3fr3sh-value"):
+        assert secret not in shown
