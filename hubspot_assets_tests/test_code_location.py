@@ -1,0 +1,174 @@
+"""The code location: what Dagster loads, schedules and runs."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+
+from hubspot_assets.assets.resources import connect
+from hubspot_assets.definitions import JOB, build_defs
+from hubspot_assets.hubspot.catalog import Catalog, discover, standard_catalog
+from hubspot_assets.settings import load_settings
+from hubspot_assets_tests.conftest import DAY, READ_AT
+
+ROOT = Path(__file__).parents[1]
+SNAPSHOT = Path(__file__).with_name("asset_graph.txt")
+
+
+@pytest.fixture
+def standard(reach, shared_sandbox):
+    reach(shared_sandbox, OBJECT_TYPES="")
+    return build_defs(standard_catalog(), load_settings())
+
+
+def graph_of(defs):
+    """A line per asset: its group, key and what it is made of."""
+    lines = [
+        f"{spec.group_name}: {spec.key.to_user_string()} <- "
+        + ", ".join(sorted(dep.asset_key.to_user_string() for dep in spec.deps))
+        for spec in defs.resolve_all_asset_specs()
+    ]
+    return "\n".join(sorted(line.removesuffix(" <- ") for line in lines)) + "\n"
+
+
+def test_the_asset_graph_is_the_one_that_was_reviewed(standard):
+    """To accept a change: UPDATE_SNAPSHOT=1 pytest hubspot_assets_tests/test_code_location.py"""
+    if os.environ.get("UPDATE_SNAPSHOT"):
+        SNAPSHOT.write_text(graph_of(standard))
+    assert graph_of(standard).splitlines() == SNAPSHOT.read_text().splitlines()
+
+
+def test_every_asset_says_what_it_is(standard):
+    for spec in standard.resolve_all_asset_specs():
+        assert spec.description, spec.key
+        assert spec.kinds, spec.key
+        assert spec.owners, spec.key
+        assert spec.group_name in {"hubspot", "records", "organisation", "definitions"}
+        assert spec.partitions_def is not None
+
+
+def test_definitions_are_made_without_the_network(reach, shared_sandbox, monkeypatch):
+    reach(shared_sandbox, OBJECT_TYPES="", EXPORT_URL="s3://a-bucket/prefix")
+
+    def refuse(*_):
+        raise AssertionError("a connection was made")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    dg.Definitions.validate_loadable(build_defs(standard_catalog(), load_settings()))
+
+
+def test_custom_types_have_tables_by_their_labels(reach, shared_sandbox, tmp_path):
+    reach(shared_sandbox, OBJECT_TYPES="")
+    with connect(load_settings()) as client:
+        catalog = discover(client)
+    catalog.save(tmp_path / "catalog.json")
+    assert Catalog.load(tmp_path / "catalog.json") == catalog
+    defs = build_defs(catalog, load_settings())
+    tables = {spec.key.path[0] for spec in defs.resolve_all_asset_specs()}
+    assert {
+        "OBJECTS_POP_TART___WAFFLE_LEADS",  # Pop-Tart & Waffle Leads
+        "OBJECTS_INVENTORYS",  # Inventory, which has no plural label
+        "OBJECTS_ASSETS",
+        "OBJECTS_ASSETS_2_4410012",  # a second type of the label Assets
+    } <= tables
+
+
+@pytest.mark.parametrize(
+    ("zone", "tick", "partition", "hours"),
+    [
+        ("UTC", "2026-11-23T01:30", "2026-11-22", 24),
+        ("Europe/Warsaw", "2026-03-30T01:30", "2026-03-29", 23),
+        ("Europe/Warsaw", "2026-10-26T01:30", "2026-10-25", 25),
+        ("America/New_York", "2026-11-23T01:30", "2026-11-22", 24),
+    ],
+)
+def test_the_schedule_asks_for_the_day_that_has_ended(
+    reach, shared_sandbox, zone, tick, partition, hours
+):
+    reach(shared_sandbox, EXPORT_TIMEZONE=zone)
+    defs = build_defs(standard_catalog(), load_settings())
+    schedule = defs.resolve_schedule_def("daily_export")
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+    at = datetime.fromisoformat(tick).replace(tzinfo=ZoneInfo(zone))
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_schedule_context(
+            instance, scheduled_execution_time=at, repository_def=defs.get_repository_def()
+        )
+        (request,) = schedule.evaluate_tick(context).run_requests
+    assert request.partition_key == partition
+    partitions = defs.resolve_job_def(JOB).partitions_def
+    window = partitions.time_window_for_partition_key(partition)
+    assert (window.end.timestamp() - window.start.timestamp()) / 3600 == hours
+
+
+def test_the_workspace_loads(reach, shared_sandbox):
+    reach(shared_sandbox)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("dagster"), "definitions", "validate"],
+        cwd=ROOT,
+        env=os.environ | {"EXPORT_URL": os.environ["EXPORT_URL"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_steps_run_in_processes_of_their_own_by_a_setting(reach, shared_sandbox, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    folder = reach(
+        shared_sandbox,
+        OBJECT_TYPES="deals",
+        EXPORT_EXECUTOR="multiprocess",
+        DAGSTER_HOME=str(home),
+    )
+    command = [Path(sys.executable).with_name("dagster"), "asset", "materialize"]
+    done = subprocess.run(
+        [
+            *command,
+            *("--select", "OWNERS,OWNER_TEAM,hubspot/owners"),
+            *("--partition", DAY, "-m", "hubspot_assets.definitions"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    processes = set(re.findall(r"- (\d+) - (?:hubspot__owners|OWNERS) - STEP_START", done.stderr))
+    assert len(processes) == 2, done.stderr
+    manifest = json.loads((folder / DAY / "OWNERS" / "_manifest.json").read_text())
+    assert manifest["rows"] == len(shared_sandbox.portal.owners())
+
+
+def test_a_run_tells_numbers_and_never_a_customers_values(reach, shared_sandbox):
+    reach(shared_sandbox, OBJECT_TYPES="contacts")
+    defs = build_defs(standard_catalog(), load_settings())
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = defs.resolve_job_def(JOB).execute_in_process(instance=instance, partition_key=DAY)
+        told = "\n".join(str(entry.to_json()) for entry in instance.all_logs(result.run_id))
+    for record_id in shared_sandbox.portal.live_ids("0-1", READ_AT):
+        record = shared_sandbox.portal.record("0-1", record_id, READ_AT)
+        for name in ("email", "lastname", "phone", "address"):
+            value = record.properties.get(name) or ""
+            assert len(value) < 6 or value not in told
+        assert str(record_id) not in told
+    metadata = {
+        event.asset_key.to_user_string(): event.materialization.metadata
+        for event in result.get_asset_materialization_events()
+    }
+    table = metadata["OBJECTS_CONTACTS"]
+    assert table["dagster/row_count"].value > 0
+    assert table["dagster/size_bytes"].value > 0
+    assert table["parts"].value == 1
+    assert "OBJECTS_CONTACTS" in str(table["dagster/uri"].value)
+    assert metadata["hubspot/contacts"]["requests"].value > 1
+    assert metadata["hubspot/contacts"]["http_429"].value == 0
