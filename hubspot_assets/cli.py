@@ -146,7 +146,7 @@ def _export(settings: object, day: str | None, select: list[str]) -> None:
     wanted = check_day(day, settings)
     with Display().live() as display:
         delivery = deliver(settings, wanted, select, display)
-    display.console.print(table_of_tables(delivery.tables))
+    display.show(table_of_tables(delivery.tables))
     display.console.print(f"{wanted} is delivered: {settings.export_url}/{wanted}/")
 
 

@@ -94,7 +94,10 @@ def deliver(settings: Settings, day: str, select: Sequence[str], display: Displa
     store = open_store(settings.export_url, s3_resource(settings).get_client)
     return Delivery(
         day,
-        tuple((read_manifest(store, day, name), store.url_of(f"{day}/{name}")) for name in tables),
+        tuple(
+            (read_manifest(store, day, name), f"{settings.export_url}/{day}/{name}")
+            for name in tables
+        ),
     )
 
 

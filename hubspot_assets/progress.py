@@ -13,8 +13,8 @@ from rich.table import Table
 
 from hubspot_assets.export import TableManifest
 
-#: Columns of a console that is no terminal, so that tables and paths are not cut.
-WIDTH = 220
+#: More columns than any line needs, so that no path is cut.
+WIDTH = 1000
 
 
 class Display:
@@ -49,6 +49,10 @@ class Display:
     def records(self, source: str, records: int) -> None:
         """Shows how many records of a source have been read."""
         self._progress.update(self._task, detail=f"{source}: {records:,} records")
+
+    def show(self, table: Table) -> None:
+        """Shows a table whole, be the terminal as narrow as it may."""
+        self.console.print(table, width=WIDTH, crop=False)
 
     def warn(self, text: str) -> None:
         """Shows a warning above the progress."""

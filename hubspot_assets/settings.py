@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -66,8 +67,10 @@ class Settings(BaseSettings):
     @field_validator("hubspot_base_url", "s3_endpoint_url")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError
+        if value is not None:
+            url = urlsplit(value)  # raises ValueError for half a bracket, as .port for a word
+            if url.scheme not in {"http", "https"} or not url.hostname or url.port == 0:
+                raise ValueError
         return value.rstrip("/") if value else value
 
     @field_validator("export_url", "state_url")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -12,8 +12,8 @@ import polars as pl
 from hubspot_assets.assets.day import Day
 from hubspot_assets.assets.table import Make, table_asset
 from hubspot_assets.assets.types import ExportedType
-from hubspot_assets.export import Findings, TableContent
-from hubspot_assets.staging.extract import object_source, properties_source, read_items
+from hubspot_assets.export import Availability, Findings, TableContent
+from hubspot_assets.staging.extract import AVAILABLE, object_source, properties_source, read_items
 from hubspot_assets.staging.flatten import VALUES_SCHEMA
 from hubspot_assets.staging.stage import Chunk, Staged, Staging
 from hubspot_assets.tables import records, specs, typed
@@ -25,6 +25,8 @@ Rows = Callable[[AsOf, Counter[str]], pl.DataFrame]
 UNKNOWN_WARNING = (
     "cells whose value at the end of the day can't be known hold the oldest value HubSpot retained"
 )
+#: What a reading counts that a reader of the tables should know.
+READING_COUNTS = ("records_gone_while_reading", "values_unlike_newest_history")
 UNPARSED_WARNING = "values that don't read as their property's type are NULL here"
 
 
@@ -42,15 +44,19 @@ class _RecordTable:
     cells: bool = True
     values: bool = True
 
-    def frames(
-        self, staged: Staged, of: ExportedType, day: Day, counts: Counter[str]
-    ) -> Iterator[pl.DataFrame]:
-        """The table's rows of one type, a frame per staged chunk."""
-        for chunk in staged.chunks():
-            state = self._as_of(chunk, of, day)
-            if self.cells:
-                counts[records.UNKNOWN_AS_OF] += state.unknown
-            yield self.rows(state, counts)
+    def reader(
+        self, staged: Staged, of: ExportedType, day: Day
+    ) -> Callable[[Counter[str]], Iterator[pl.DataFrame]]:
+        """Makes the table's rows of one type, a frame per staged chunk, and fills the counts."""
+
+        def frames(counts: Counter[str]) -> Iterator[pl.DataFrame]:
+            for chunk in staged.chunks():
+                state = self._as_of(chunk, of, day)
+                if self.cells:
+                    counts[records.UNKNOWN_AS_OF] += state.unknown
+                yield self.rows(state, counts)
+
+        return frames
 
     def _as_of(self, chunk: Chunk, of: ExportedType, day: Day) -> AsOf:
         end = day.end_naive
@@ -92,28 +98,54 @@ def record_table_assets(
 def _combined(spec: TableSpec, types: Sequence[ExportedType], *, whole_history: bool) -> Make:
     def make(staging: Staging, day: Day) -> TableContent:
         staged = {of: staging.complete(object_source(of.object_type)) for of in types}
-        counts: Counter[str] = Counter()
-        findings = Findings(
-            observed_at=max((each.observed_at for each in staged.values()), default=None),
+        return _content(
+            spec,
+            day,
+            {
+                of.folder: _combined_table(
+                    spec, of.object_type.id, whole_history=whole_history
+                ).reader(source, of, day)
+                for of, source in staged.items()
+            },
+            list(staged.values()),
             sources={of.folder: source.availability for of, source in staged.items()},
-            counts=counts,
-        )
-
-        def folders() -> Iterator[tuple[str, Iterator[pl.DataFrame]]]:
-            for of, source in staged.items():
-                table = _combined_table(spec, of.object_type.id, whole_history=whole_history)
-                yield of.folder, table.frames(source, of, day, counts)
-            findings.warnings.extend(_warnings(counts))
-
-        return TableContent(
-            spec=spec,
-            folders=folders(),
-            as_of=day.end,
-            point_in_time=True,
-            findings=findings,
         )
 
     return make
+
+
+def _content(
+    spec: TableSpec,
+    day: Day,
+    folders: Mapping[str, Callable[[Counter[str]], Iterator[pl.DataFrame]]],
+    staged: Sequence[Staged],
+    *,
+    availability: Availability = AVAILABLE,
+    sources: dict[str, Availability] | None = None,
+) -> TableContent:
+    """The content of a record table; `folders` make the frames of each sub-folder."""
+    counts: Counter[str] = Counter()
+    for each in staged:
+        counts.update({name: each.counts[name] for name in READING_COUNTS if each.counts.get(name)})
+    findings = Findings(
+        observed_at=max((each.observed_at for each in staged), default=None),
+        sources=sources or {},
+        counts=counts,
+    )
+
+    def filled() -> Iterator[tuple[str, Iterator[pl.DataFrame]]]:
+        for folder, frames in folders.items():
+            yield folder, frames(counts)
+        findings.warnings.extend(_warnings(counts))
+
+    return TableContent(
+        spec=spec,
+        folders=filled(),
+        as_of=day.end,
+        point_in_time=True,
+        availability=availability,
+        findings=findings,
+    )
 
 
 def _combined_table(spec: TableSpec, object_type_id: str, *, whole_history: bool) -> _RecordTable:
@@ -143,26 +175,17 @@ def _type_table(of: ExportedType, partitions: dg.PartitionsDefinition[str]) -> d
     def make(staging: Staging, day: Day) -> TableContent:
         staged = staging.complete(object_source(of.object_type))
         properties = _property_types(staging, of)
-        spec = base.with_columns(typed.columns(properties))
-        counts: Counter[str] = Counter()
-        findings = Findings(observed_at=staged.observed_at, counts=counts)
         table = _RecordTable(
             lambda state, counts: records.objects_of_type(
                 state, of.object_type.id, properties, counts=counts
             )
         )
-
-        def folders() -> Iterator[tuple[str, Iterator[pl.DataFrame]]]:
-            yield "", table.frames(staged, of, day, counts)
-            findings.warnings.extend(_warnings(counts))
-
-        return TableContent(
-            spec=spec,
-            folders=folders(),
-            as_of=day.end,
-            point_in_time=True,
+        return _content(
+            base.with_columns(typed.columns(properties)),
+            day,
+            {"": table.reader(staged, of, day)},
+            [staged],
             availability=staged.availability,
-            findings=findings,
         )
 
     return table_asset(base, [of.records_key, of.properties_key], partitions, make)

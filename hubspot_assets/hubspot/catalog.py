@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import resources
@@ -18,7 +19,7 @@ FORMAT = 1
 
 
 class CatalogError(Exception):
-    """A catalog file that can't be read."""
+    """A catalog file that can't be read or written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,16 @@ class Catalog:
     warnings: tuple[str, ...] = ()
 
     def save(self, path: Path) -> None:
-        """Writes the catalog as JSON, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Writes the catalog as JSON, whole or not at all. Raises CatalogError."""
         draft = path.with_suffix(".tmp")
-        draft.write_bytes(self.to_json())
-        draft.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft.write_bytes(self.to_json())
+            draft.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                draft.unlink()
+            raise CatalogError(f"cannot write {path}: {error.strerror}") from error
 
     def to_json(self) -> bytes:
         """The catalog as indented JSON."""
@@ -76,7 +82,7 @@ class Catalog:
             types = tuple(ObjectType(**each) for each in content.pop("object_types"))
             warnings = tuple(content.pop("warnings"))
             return cls(object_types=types, warnings=warnings, **content)
-        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise CatalogError(
                 f"{path} is no portal catalog ({error!r}); run: hubspot-assets discover"
             ) from error

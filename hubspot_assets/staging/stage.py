@@ -23,7 +23,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from hubspot_assets.export import Availability, Store
+from hubspot_assets.export import Availability, Store, StoreError
 
 
 class NotStagedError(Exception):
@@ -78,7 +78,10 @@ class Reading:
         """Stages a batch, then notes `after`, the cursor of what follows it."""
         for name, frame in frames.items():
             with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
-                frame.write_parquet(file.name, compression="zstd", statistics=False)
+                try:
+                    frame.write_parquet(file.name, compression="zstd", statistics=False)
+                except (OSError, pl.exceptions.ComputeError) as error:
+                    raise StoreError(f"cannot write {file.name}: {error}") from error
                 path = f"{self.folder}/{self.chunks_staged:05d}.{name}.parquet"
                 self.store.put(path, Path(file.name))
         self.chunks_staged += 1
@@ -152,7 +155,10 @@ class Staging:
     def _note(self, path: str) -> dict[str, Any] | None:
         if not self._store.exists(path):
             return None
-        note: dict[str, Any] = orjson.loads(self._store.get(path))
+        try:
+            note: dict[str, Any] = orjson.loads(self._store.get(path))
+        except orjson.JSONDecodeError:
+            return None  # half-written, as a machine that lost power leaves it
         return note
 
 

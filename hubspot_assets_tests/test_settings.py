@@ -1,0 +1,193 @@
+"""Settings: where they come from, and what is said of a wrong one."""
+
+import os
+import re
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from hubspot_assets.settings import Settings, SettingsError, load_settings
+
+EXAMPLE = Path(__file__).parents[1] / ".env.example"
+SECRETS = {
+    "HUBSPOT_ACCESS_TOKEN": "pat-eu1-5ec2e7aa",
+    "HUBSPOT_CLIENT_SECRET": "a-cl1ent-5ecret",
+    "HUBSPOT_REFRESH_TOKEN": "a-refre5h-t0ken",
+}
+
+
+@pytest.fixture(autouse=True)
+def env(monkeypatch, tmp_path):
+    """An environment and a working folder without any setting; sets some."""
+    for name in os.environ:
+        if name.lower() in Settings.model_fields:
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+    def set_up(**settings):
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+
+    return set_up
+
+
+def test_without_any_setting_the_defaults_hold():
+    settings = load_settings()
+    assert settings.hubspot_access_token is None
+    assert settings.hubspot_base_url == "https://api.hubapi.com"
+    assert settings.export_url == "./export"
+    assert settings.state == "./export/_state"
+    assert settings.catalog_path == Path("export/_state/catalog.json")
+    assert settings.zone.key == "UTC"
+    assert settings.object_types == settings.exclude_object_types == ()
+
+
+def test_every_setting_is_taken_from_the_environment(env):
+    env(
+        **SECRETS,
+        HUBSPOT_CLIENT_ID="a-client",
+        HUBSPOT_BASE_URL="http://127.0.0.1:8070/",
+        HUBSPOT_API_VERSIONS="owners=v3, objects=2026-03",
+        HUBSPOT_WORKERS="3",
+        EXPORT_URL="s3://bucket/prefix/",
+        STATE_URL="s3://other/state",
+        CATALOG_FILE="/some/catalog.json",
+        EXPORT_TIMEZONE="Europe/Warsaw",
+        EXPORT_START="2026-01-31",
+        OBJECT_TYPES="contacts, 2-123,,p1_cars",
+        EXCLUDE_OBJECT_TYPES="0-27",
+        EXPORT_HISTORY="all",
+        EXPORT_EXECUTOR="multiprocess",
+        S3_ENDPOINT_URL="https://minio.example/",
+        S3_REGION="eu-central-1",
+    )
+    settings = load_settings()
+    found = settings.model_dump() | {
+        name.lower(): getattr(settings, name.lower()).get_secret_value() for name in SECRETS
+    }
+    assert found == {
+        **{name.lower(): value for name, value in SECRETS.items()},
+        "hubspot_client_id": "a-client",
+        "hubspot_base_url": "http://127.0.0.1:8070",
+        "hubspot_api_versions": {"owners": "v3", "objects": "2026-03"},
+        "hubspot_workers": 3,
+        "export_url": "s3://bucket/prefix",
+        "state_url": "s3://other/state",
+        "catalog_file": Path("/some/catalog.json"),
+        "export_timezone": "Europe/Warsaw",
+        "export_start": date(2026, 1, 31),
+        "object_types": ("contacts", "2-123", "p1_cars"),
+        "exclude_object_types": ("0-27",),
+        "export_history": "all",
+        "export_executor": "multiprocess",
+        "s3_endpoint_url": "https://minio.example",
+        "s3_region": "eu-central-1",
+    }
+    assert settings.state == "s3://other/state"
+    assert settings.catalog_path == Path("/some/catalog.json")
+
+
+def test_the_state_of_a_bucket_is_in_it_and_the_catalog_beside_the_code(env):
+    env(EXPORT_URL="s3://bucket/prefix")
+    settings = load_settings()
+    assert settings.state == "s3://bucket/prefix/_state"
+    assert settings.catalog_path == Path(".hubspot-assets/catalog.json")
+
+
+def test_a_file_gives_settings_and_the_environment_wins(env, tmp_path):
+    (tmp_path / ".env").write_text(
+        "HUBSPOT_ACCESS_TOKEN=of-the-file\nEXPORT_URL='/a folder/out'\nHUBSPOT_WORKERS=5\n"
+        "# HUBSPOT_BASE_URL=http://nowhere\nAWS_PROFILE=of-no-concern\n"
+    )
+    env(HUBSPOT_WORKERS="7")
+    settings = load_settings()
+    assert settings.hubspot_access_token.get_secret_value() == "of-the-file"
+    assert settings.export_url == "/a folder/out"
+    assert settings.hubspot_workers == 7
+    assert settings.hubspot_base_url == "https://api.hubapi.com"
+
+
+@pytest.mark.parametrize("empty", ["HUBSPOT_WORKERS", "EXPORT_TIMEZONE", "STATE_URL", "EXPORT_URL"])
+def test_an_empty_setting_is_none(env, empty):
+    env(**{empty: ""})
+    assert load_settings() == Settings()
+    assert getattr(load_settings(), empty.lower()) == Settings.model_fields[empty.lower()].default
+
+
+def test_the_example_names_every_setting_and_is_right_as_it_stands(tmp_path):
+    text = EXAMPLE.read_text()
+    named = re.findall(r"^#?([A-Z0-9_]+)=", text, re.MULTILINE)
+    assert sorted(name.lower() for name in named) == sorted(Settings.model_fields)
+    defaults = load_settings()
+    (tmp_path / ".env").write_text(text)
+    assert load_settings() == defaults
+
+
+WRONG = [
+    ("HUBSPOT_BASE_URL", "api.hubapi.com", "an http(s) address"),
+    ("HUBSPOT_BASE_URL", "ftp://api.hubapi.com", "an http(s) address"),
+    ("HUBSPOT_BASE_URL", "http://", "an http(s) address"),
+    ("HUBSPOT_BASE_URL", "http://[::1", "an http(s) address"),
+    ("HUBSPOT_BASE_URL", "http://localhost:a-port", "an http(s) address"),
+    ("HUBSPOT_API_VERSIONS", "owners", "api=version pairs, as owners=v3,objects=2026-03"),
+    ("HUBSPOT_API_VERSIONS", "owners=", "api=version pairs, as owners=v3,objects=2026-03"),
+    ("HUBSPOT_WORKERS", "many", "requests in flight, 1 to 64"),
+    ("HUBSPOT_WORKERS", "0", "requests in flight, 1 to 64"),
+    ("HUBSPOT_WORKERS", "65", "requests in flight, 1 to 64"),
+    ("EXPORT_URL", "gs://bucket", "s3://bucket/prefix or a folder"),
+    ("EXPORT_URL", "s3:///prefix", "s3://bucket/prefix or a folder"),
+    ("STATE_URL", "https://bucket", "s3://bucket/prefix or a folder"),
+    ("EXPORT_TIMEZONE", "Mars/Olympus", "a time zone, as Europe/Warsaw"),
+    ("EXPORT_TIMEZONE", "Europe", "a time zone, as Europe/Warsaw"),
+    ("EXPORT_TIMEZONE", "../UTC", "a time zone, as Europe/Warsaw"),
+    ("EXPORT_START", "2026-02-30", "a day, as 2026-01-31"),
+    ("EXPORT_START", "yesterday", "a day, as 2026-01-31"),
+    ("EXPORT_HISTORY", "some", "share or all"),
+    ("EXPORT_EXECUTOR", "threads", "in_process or multiprocess"),
+    ("S3_ENDPOINT_URL", "localhost:9000", "an http(s) address"),
+]
+
+
+@pytest.mark.parametrize(("name", "found", "expected"), WRONG)
+def test_a_wrong_setting_is_one_line_on_which_what_and_what_else(env, name, found, expected):
+    env(**{name: found})
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert str(error.value) == f"{name}: found {found!r}, expected {expected}"
+
+
+@pytest.mark.parametrize("missing", ["HUBSPOT_CLIENT_ID", *list(SECRETS)[1:]])
+def test_half_of_what_oauth_needs_is_an_error(env, missing):
+    env(**SECRETS, HUBSPOT_CLIENT_ID="a-client")
+    env(**{missing: ""})
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert str(error.value).startswith(f"{missing}: found nothing, expected a value")
+
+
+def test_secrets_are_never_shown(env):
+    env(**SECRETS, HUBSPOT_CLIENT_ID="a-client")
+    settings = load_settings()
+    shown = f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    for name, secret in SECRETS.items():
+        assert getattr(settings, name.lower()).get_secret_value() == secret
+        assert secret not in shown
+
+
+@pytest.mark.parametrize(("name", "found"), [each[:2] for each in WRONG])
+def test_secrets_are_not_shown_by_the_error_of_another_setting(env, name, found):
+    env(**SECRETS, HUBSPOT_CLIENT_ID="a-client", **{name: found})
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    for secret in SECRETS.values():
+        assert secret not in str(error.value)
+    assert error.value.__cause__ is None
+    assert error.value.__suppress_context__
+
+
+def test_secrets_are_not_shown_where_oauth_is_half(env):
+    env(HUBSPOT_CLIENT_SECRET=SECRETS["HUBSPOT_CLIENT_SECRET"])
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert SECRETS["HUBSPOT_CLIENT_SECRET"] not in str(error.value)
