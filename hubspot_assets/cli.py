@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -35,6 +36,12 @@ def _told(command: Callable[P, None]) -> Callable[P, None]:
         except (DeliveryError, StoreError, HubSpotError, CatalogError) as error:
             click.echo(f"error: {error}", err=True)
             sys.exit(NOT_DELIVERED)
+        except OSError as error:  # outside of the stores: the folder for temporary files
+            if error.errno == errno.EPIPE:
+                raise  # click knows what to do
+            where = error.filename or "the folder for temporary files (TMPDIR)"
+            click.echo(f"error: {where}: {error.strerror or error}", err=True)
+            sys.exit(NOT_DELIVERED)
 
     return run
 
@@ -49,8 +56,14 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--port", default=8070, show_default=True, help="0: any free one.")
-@click.option("--records", default=1000, show_default=True, help="Contacts; the rest scales.")
+@click.option(
+    "--port", default=8070, show_default=True, help="0: any free one.",
+    type=click.IntRange(0, 65_535),
+)  # fmt: skip
+@click.option(
+    "--records", default=1000, show_default=True, help="Contacts; the rest scales.",
+    type=click.IntRange(0),
+)  # fmt: skip
 @click.option("--seed", default=7, show_default=True, help="The same seed, the same portal.")
 @click.option(
     "--plan", default="enterprise", show_default=True,
@@ -88,7 +101,10 @@ def sandbox(
         click.echo(f"HUBSPOT_ACCESS_TOKEN={served.token}")
         sys.stdout.flush()
 
-    run(config, host="127.0.0.1", port=port, started=started)
+    try:
+        run(config, host="127.0.0.1", port=port, started=started)
+    except OSError as error:
+        raise click.ClickException(f"cannot serve on port {port}: {error.strerror}") from error
 
 
 @main.command()
@@ -118,9 +134,11 @@ def discover() -> None:
 @_told
 def export(day: str | None, select: tuple[str, ...]) -> None:
     """Read the portal and deliver one day's tables."""
-    from hubspot_assets.settings import load_settings
+    from hubspot_assets.settings import SettingsError, load_settings
 
     names = [name.strip() for each in select for name in each.split(",") if name.strip()]
+    if select and not names:
+        raise SettingsError("select: found nothing, expected a table, as OBJECTS_CONTACTS")
     _export(load_settings(), day, names)
 
 

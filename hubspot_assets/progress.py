@@ -62,7 +62,7 @@ class Display:
         """The Dagster logger that follows a run."""
 
         def follow(_: dg.InitLoggerContext) -> logging.Logger:
-            logger = logging.Logger("hubspot_assets.display", logging.INFO)  # noqa: LOG001
+            logger = logging.Logger("hubspot_assets.display", logging.DEBUG)  # noqa: LOG001
             logger.addHandler(_Follow(self))
             return logger
 

@@ -10,7 +10,17 @@ from hubspot_assets.sandbox import PortalConfig, serve
 
 DAY = "2026-11-22"
 READ_AT = datetime(2026, 11, 23, 6, tzinfo=UTC)
-OURS = ("HUBSPOT_", "EXPORT_", "AWS_", "S3_", "DAGSTER_HOME", "OBJECT_TYPES", "EXCLUDE_", "STATE_")
+OURS = (
+    "HUBSPOT_",
+    "EXPORT_",
+    "AWS_",
+    "S3_",
+    "DAGSTER_HOME",
+    "OBJECT_TYPES",
+    "EXCLUDE_",
+    "STATE_",
+    "CATALOG_",
+)
 
 
 @pytest.fixture(scope="session")

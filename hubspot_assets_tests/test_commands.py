@@ -75,6 +75,7 @@ def test_the_sandbox_serves_and_the_export_delivers(reach, tmp_path):
     row = re.search(r"^OBJECTS_CONTACTS +(\d+) +1 +[\d,]+ +(\S+)", done.stdout, re.MULTILINE)
     assert row
     assert row[2] == str(tmp_path / "out" / DAY / "OBJECTS_CONTACTS")
+    assert f"\nOBJECTS_CONTACTS: {row[1]} rows\n" in done.stdout
     # The sandbox lives in real time: records of that day may have ended since.
     assert 0 < int(row[1]) <= planned["0-1"]
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hubspot_assets.assets.types import exported_types
+from hubspot_assets.hubspot.catalog import standard_catalog
 from hubspot_assets.settings import Settings, SettingsError, load_settings
 
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
@@ -191,3 +193,23 @@ def test_secrets_are_not_shown_where_oauth_is_half(env):
     with pytest.raises(SettingsError) as error:
         load_settings()
     assert SECRETS["HUBSPOT_CLIENT_SECRET"] not in str(error.value)
+
+
+def test_a_file_that_is_no_text_is_one_line(tmp_path):
+    (tmp_path / ".env").write_bytes(b"EXPORT_URL=\xff\xfe\n")
+    with pytest.raises(SettingsError, match=r"^\.env: found bytes that are no UTF-8"):
+        load_settings()
+
+
+@pytest.mark.parametrize("chosen", ["", "deals,0-1"])
+def test_leaving_every_type_out_is_an_error(env, chosen):
+    everything = ",".join(each.id for each in standard_catalog().object_types)
+    env(OBJECT_TYPES=chosen, EXCLUDE_OBJECT_TYPES=everything)
+    with pytest.raises(SettingsError, match="EXCLUDE_OBJECT_TYPES: found every type"):
+        exported_types(standard_catalog(), load_settings())
+
+
+def test_types_are_known_by_id_name_label_and_qualified_name(env):
+    env(OBJECT_TYPES="0-1,DEAL,companies,Goals", EXCLUDE_OBJECT_TYPES="company")
+    found = exported_types(standard_catalog(), load_settings())
+    assert [each.object_type.id for each in found] == ["0-1", "0-3", "0-74"]

@@ -55,6 +55,8 @@ def exported_types(catalog: Catalog, settings: Settings) -> tuple[ExportedType, 
     wanted = _chosen(types, settings.object_types, "OBJECT_TYPES") or set(names)
     unwanted = _chosen(types, settings.exclude_object_types, "EXCLUDE_OBJECT_TYPES")
     chosen = [each for each in types if each.object_type.id in wanted - unwanted]
+    if not chosen:
+        raise SettingsError("EXCLUDE_OBJECT_TYPES: found every type, expected to leave some")
     # The combined tables hold the types in the order of their keys, which are text.
     return tuple(sorted(chosen, key=lambda each: each.object_type.id))
 

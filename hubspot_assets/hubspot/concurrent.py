@@ -17,8 +17,8 @@ def in_order(
     """`function` of each item, by `workers` threads at a time, in the order of `items`.
 
     Items are taken as there is room for them, at most twice `workers` ahead of the consumer,
-    so that neither items nor results pile up. The first error, of the function or of `items`,
-    is raised in its turn; calls that have not begun are dropped then, and likewise when the
+    so that neither items nor results pile up. The first error of the function is raised in its
+    turn, one of `items` at once; calls that have not begun are dropped then, and likewise when the
     consumer stops early. Calls under way are waited for: none outlives the iterator.
     """
     pending: deque[Future[Result]] = deque()

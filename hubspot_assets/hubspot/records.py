@@ -134,12 +134,14 @@ def _pages(
     client: HubSpot, object_type_id: str, params: dict[str, str], after: str | None
 ) -> Iterator[Page]:
     """The pages of a list, in order of ids."""
+    seen = {after}
     while True:
         cursor = {"after": after} if after else {}
         answer = client.get("objects", params=params | cursor, object_type=object_type_id)
         following = answer.body.get("paging", {}).get("next", {}).get("after")
-        if following is not None and following == after:
+        if following is not None and following in seen:
             raise IncompleteAnswer(f"list of {object_type_id}: a page names itself as the next")
+        seen.add(following)
         after = following
         yield Page(answer.body["results"], answer.received_at, after)
         if after is None:

@@ -62,7 +62,9 @@ def properties_of(kind: ObjectType, contact_properties: int | None) -> tuple[Pro
 
 def _limited(found: list[Property], count: int) -> list[Property]:
     plain = [p for p in found if not p.archived and p.sensitivity == "non_sensitive"]
-    plain.sort(key=lambda p: (not p.life, p.name))
+    # The system sets the first three on every record, however few properties there are.
+    system = {"hs_object_id", "createdate", "lastmodifieddate"}
+    plain.sort(key=lambda p: (p.name not in system, not p.life, p.name))
     extra = [_made_up(number) for number in range(1, count - len(plain) + 1)]
     return [*plain[:count], *extra, *(p for p in found if p not in plain)]
 

@@ -81,7 +81,12 @@ class Reading:
                 try:
                     frame.write_parquet(file.name, compression="zstd", statistics=False)
                 except (OSError, pl.exceptions.ComputeError) as error:
-                    raise StoreError(f"cannot write {file.name}: {error}") from error
+                    folder = Path(file.name).parent
+                    full = "no space left" in str(error).lower()
+                    raise StoreError(
+                        f"cannot write to the temporary folder {folder}: "
+                        + ("no space left; free some, or set TMPDIR" if full else str(error))
+                    ) from error
                 path = f"{self.folder}/{self.chunks_staged:05d}.{name}.parquet"
                 self.store.put(path, Path(file.name))
         self.chunks_staged += 1

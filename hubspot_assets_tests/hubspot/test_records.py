@@ -287,3 +287,15 @@ def test_a_page_that_names_itself_as_the_next_stops_the_reading(asked):
     with pytest.raises(IncompleteAnswer, match="a page names itself"):
         list(read_records(hubspot, CONTACTS, asked))
     assert sum(each.method == "GET" for each in script.requests) == 2
+
+
+def test_pages_that_name_each_other_as_the_next_stop_the_reading():
+    def answer(request):
+        following = {"7": "8", "8": "7"}.get(request.url.params.get("after"), "7")
+        return httpx.Response(200, json={"results": [], "paging": {"next": {"after": following}}})
+
+    script = Script(answer)
+    hubspot = HubSpot(BearerToken("a-token"), transport=httpx.MockTransport(script))
+    with pytest.raises(IncompleteAnswer, match="list of 0-1"):
+        list(read_records(hubspot, CONTACTS, ["email"]))
+    assert len(script.requests) == 3
