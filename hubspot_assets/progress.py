@@ -52,7 +52,8 @@ class Display:
 
     def show(self, table: Table) -> None:
         """Shows a table whole, be the terminal as narrow as it may."""
-        self.console.print(table, width=WIDTH, crop=False)
+        self.console.width = WIDTH
+        self.console.print(table)
 
     def warn(self, text: str) -> None:
         """Shows a warning above the progress."""

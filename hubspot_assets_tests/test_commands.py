@@ -151,18 +151,22 @@ def test_a_missing_scope_costs_its_tables_alone(reach):
     from hubspot_assets.sandbox import PortalConfig, serve
     from hubspot_assets_tests.conftest import READ_AT
 
-    lacking = frozenset({"crm.objects.deals.read"})
+    lacking = frozenset({"crm.objects.deals.read", "crm.schemas.deals.read"})
     config = PortalConfig(records=60, now=READ_AT, burst=100_000, without_scopes=lacking)
     with serve(config) as sandbox:
-        folder = reach(sandbox)
+        folder = reach(sandbox, OBJECT_TYPES="deals,companies,tickets")
         status, output = run("export", "--day", DAY)
     assert status == 0, output
+    pipelines = manifest(folder, "PIPELINES")
+    assert pipelines["rows"] > 0
+    assert any("crm.schemas.deals.read" in each for each in pipelines["warnings"])
     deals = manifest(folder, "OBJECTS_DEALS")
     assert deals["rows"] == 0
     assert deals["availability"]["status"] == "missing_scope"
     assert "crm.objects.deals.read" in deals["availability"]["detail"]
     objects = manifest(folder, "OBJECTS")
-    assert objects["rows"] == manifest(folder, "OBJECTS_COMPANIES")["rows"] > 0
+    others = ("OBJECTS_COMPANIES", "OBJECTS_TICKETS")
+    assert objects["rows"] == sum(manifest(folder, each)["rows"] for each in others) > 0
     assert objects["sources"]["deals"]["status"] == "missing_scope"
     assert (folder / DAY / "_manifest.json").exists()
 

@@ -27,12 +27,16 @@ NOT_HISTORY = (
 
 @dataclass(frozen=True, slots=True)
 class _Observed:
-    """A table that shows what was observed; `rows` makes it of the staged `sources`."""
+    """A table that shows what was observed; `rows` makes it of the staged `sources`.
+
+    `refusals` tells what of them HubSpot refused in part.
+    """
 
     spec: TableSpec
     deps: Sequence[dg.AssetKey]
     sources: Sequence[str]
     rows: Callable[..., pl.DataFrame]
+    refusals: Callable[..., list[str]] = lambda *_: []
 
     def content(self, staging: Staging, day: Day) -> TableContent:
         """The table's content for a day."""
@@ -52,6 +56,7 @@ class _Observed:
                 warnings=[
                     *([] if newest else [NOT_HISTORY]),
                     *(each.detail for each in refused if each.status == "missing_scope"),
+                    *self.refusals(*staged),
                 ],
             ),
         )
@@ -74,13 +79,18 @@ def definition_table_assets(
         _Observed(specs.OWNER_TEAM, [OWNERS], ["owners"], _rows(definitions.owner_team)),
         _Observed(specs.TEAMS, [TEAMS], ["user_teams", "team_tree"], _teams),
         _Observed(
-            specs.PIPELINES, [PIPELINES], ["pipelines"], _rows_by_type(definitions.pipelines)
+            specs.PIPELINES,
+            [PIPELINES],
+            ["pipelines"],
+            _rows_by_type(definitions.pipelines),
+            _refusals,
         ),
         _Observed(
             specs.PIPELINE_STAGES,
             [PIPELINES],
             ["pipelines"],
             _rows_by_type(definitions.pipeline_stages),
+            _refusals,
         ),
         _Observed(
             specs.OBJECT_AND_EVENT_TYPE_DEFINITIONS,
@@ -108,7 +118,12 @@ def _rows_by_type(
     return lambda staged: make(
         (content["objectTypeId"], Item(content["pipeline"], read_at))
         for content, read_at in read_items(staged)
+        if "pipeline" in content
     )
+
+
+def _refusals(staged: Staged) -> list[str]:
+    return [content["refused"] for content, _ in read_items(staged) if "refused" in content]
 
 
 def _teams(flat: Staged, tree: Staged) -> pl.DataFrame:

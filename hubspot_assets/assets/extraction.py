@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -111,7 +112,10 @@ def _teams(client: HubSpot, staging: Staging, _: HubSpotResource) -> Staged:
 
 
 def _pipelines(client: HubSpot, types: Sequence[ExportedType]) -> Iterator[Read]:
-    """Each pipeline with its objectTypeId. Raises Forbidden if no type's may be read."""
+    """Each pipeline with its objectTypeId, or why a type's are `refused`.
+
+    Raises Forbidden if no type's may be read.
+    """
     refused: Forbidden | None = None
     read = 0
     for of in types:
@@ -123,6 +127,8 @@ def _pipelines(client: HubSpot, types: Sequence[ExportedType]) -> Iterator[Read]
                 read += 1
         except Forbidden as error:
             refused = error
+            told = {"objectTypeId": of.object_type.id, "refused": str(error)}
+            yield Read(told, datetime.now(UTC))
     if refused and not read:
         raise refused
 
