@@ -7,9 +7,12 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
-from typing import ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
 import click
+
+if TYPE_CHECKING:
+    from hubspot_assets.settings import Settings
 
 P = ParamSpec("P")
 
@@ -23,6 +26,7 @@ def _told(command: Callable[P, None]) -> Callable[P, None]:
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         from hubspot_assets.deliver import DeliveryError
+        from hubspot_assets.demo import SandboxError
         from hubspot_assets.export import StoreError
         from hubspot_assets.hubspot.catalog import CatalogError
         from hubspot_assets.hubspot.errors import HubSpotError
@@ -33,7 +37,7 @@ def _told(command: Callable[P, None]) -> Callable[P, None]:
         except SettingsError as error:
             click.echo(f"error: {error}", err=True)
             sys.exit(WRONG)
-        except (DeliveryError, StoreError, HubSpotError, CatalogError) as error:
+        except (DeliveryError, StoreError, HubSpotError, CatalogError, SandboxError) as error:
             click.echo(f"error: {error}", err=True)
             sys.exit(NOT_DELIVERED)
         except OSError as error:  # outside of the stores: the folder for temporary files
@@ -155,12 +159,10 @@ def demo(records: int, seed: int) -> None:
         _export(settings, None, [])
 
 
-def _export(settings: object, day: str | None, select: list[str]) -> None:
+def _export(settings: Settings, day: str | None, select: list[str]) -> None:
     from hubspot_assets.deliver import check_day, deliver
     from hubspot_assets.progress import Display, table_of_tables
-    from hubspot_assets.settings import Settings
 
-    assert isinstance(settings, Settings)  # noqa: S101
     wanted = check_day(day, settings)
     with Display().live() as display:
         delivery = deliver(settings, wanted, select, display)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from hubspot_assets.assets.day import newest_complete_day
 from hubspot_assets.settings import Settings, load_settings
@@ -42,7 +43,7 @@ def sandbox_settings(*, records: int, seed: int) -> Iterator[Settings]:
     The portal's clock stands at six in the morning of today, so that the same day gives the
     same portal however often it is read.
     """
-    newest = newest_complete_day(Settings.model_construct(export_timezone="UTC").zone)
+    newest = newest_complete_day(ZoneInfo("UTC"))
     now = datetime.combine(newest + timedelta(days=1), time(6), UTC)
     options = {
         "--records": records,

@@ -155,14 +155,7 @@ def objects(state: AsOf, object_type_id: str) -> pl.DataFrame:
 
 def object_properties(state: AsOf, object_type_id: str) -> pl.DataFrame:
     """Rows of OBJECT_PROPERTIES."""
-    return _with_read_at(state.values, state.records).select(
-        OBJECTTYPEID=pl.lit(object_type_id),
-        OBJECTID="id",
-        NAME="name",
-        VALUE="value",
-        UPDATEDAT="timestamp",
-        INGESTEDAT="readAt",
-    )
+    return _value_rows(state.values, state.records, object_type_id)
 
 
 def object_properties_history(
@@ -186,13 +179,10 @@ def object_properties_history(
         runs = distinct.select(pl.struct(_GROUP).rle().struct.field("len")).to_series()
         if (runs.max() or 0) > newest:  # type: ignore[operator]
             distinct = distinct.filter(pl.int_range(pl.len()).reverse().over(_GROUP) < newest)
-    return _with_read_at(distinct, state.records).select(
-        OBJECTTYPEID=pl.lit(object_type_id),
-        OBJECTID="id",
-        NAME="name",
-        VALUE="value",
-        UPDATEDAT="timestamp",
-        INGESTEDAT="readAt",
+    return _value_rows(
+        distinct,
+        state.records,
+        object_type_id,
         SOURCETYPE="sourceType",
         SOURCEID="sourceId",
         SOURCELABEL="sourceLabel",
@@ -238,5 +228,17 @@ def objects_of_type(
     )
 
 
-def _with_read_at(values: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
-    return values.join(records.select("id", "readAt"), on="id", how="left", maintain_order="left")
+def _value_rows(
+    values: pl.DataFrame, records: pl.DataFrame, object_type_id: str, **more: str
+) -> pl.DataFrame:
+    """A row per value, in the columns that both tables of values have, then `more`."""
+    read_at = records.select("id", "readAt")
+    return values.join(read_at, on="id", how="left", maintain_order="left").select(
+        OBJECTTYPEID=pl.lit(object_type_id),
+        OBJECTID="id",
+        NAME="name",
+        VALUE="value",
+        UPDATEDAT="timestamp",
+        INGESTEDAT="readAt",
+        **more,
+    )
