@@ -15,7 +15,7 @@ import orjson
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import Forbidden
 
-FORMAT = 1
+FORMAT = 2
 
 
 class CatalogError(Exception):
@@ -26,8 +26,10 @@ class CatalogError(Exception):
 class ObjectType:
     """One object type. Labels are None where the portal has none.
 
-    `public_api` is False for types that HubSpot is not known to serve: they are tried all the same.
-    `modified_property` is the property that mirrors a record's updatedAt.
+    `api` is `crm` for the types of the CRM objects API, `none` for those that HubSpot is not known
+    to serve (they are tried all the same), else the API of its own that serves the type where the
+    CRM objects API does not. `modified_property` is the property that mirrors a record's updatedAt.
+    `enabled` is False where the portal's object library has the type switched off.
     """
 
     id: str
@@ -40,7 +42,28 @@ class ObjectType:
     modified_property: str = "hs_lastmodifieddate"
     read_scope: str = ""
     pipelines: bool = False
-    public_api: bool = True
+    api: str = "crm"
+    enabled: bool = True
+    description: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One event type, by the name that the events API gives it (`e_visited_page`).
+
+    `id` and `object_type_id` (of the records it happens to) are None where they are not known.
+    `api` is `events`, or `email_events` for the marketing e-mail events, which have an API of their
+    own. `custom` ones have definitions at the events API.
+    """
+
+    name: str
+    id: str | None = None
+    label: str | None = None
+    object_type_id: str | None = None
+    api: str = "events"
+    custom: bool = False
     description: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
@@ -48,9 +71,14 @@ class ObjectType:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """What a portal holds. `portal_id` is None in the standard catalog, which is no portal's."""
+    """What a portal holds. `portal_id` is None in the standard catalog, which is no portal's.
+
+    `associations` are the ordered pairs of object type ids whose records can be linked.
+    """
 
     object_types: tuple[ObjectType, ...]
+    event_types: tuple[EventType, ...] = ()
+    associations: tuple[tuple[str, str], ...] = ()
     portal_id: int | None = None
     account_type: str | None = None
     time_zone: str | None = None
@@ -80,9 +108,11 @@ class Catalog:
             if content.pop("format") != FORMAT:
                 raise CatalogError(f"{path} is of another format; run: hubspot-assets discover")
             types = tuple(ObjectType(**each) for each in content.pop("object_types"))
+            events = tuple(EventType(**each) for each in content.pop("event_types"))
+            pairs = tuple((first, second) for first, second in content.pop("associations"))
             warnings = tuple(content.pop("warnings"))
-            return cls(object_types=types, warnings=warnings, **content)
-        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            return cls(types, events, pairs, warnings=warnings, **content)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CatalogError(
                 f"{path} is no portal catalog ({error!r}); run: hubspot-assets discover"
             ) from error
@@ -108,7 +138,7 @@ def _standard_type(row: dict[str, str]) -> ObjectType:
         modified_property=row["modified_property"],
         read_scope=row["read_scope"],
         pipelines=row["pipelines"] == "true",
-        public_api=row["api"] != "none",
+        api=row["api"],
     )
 
 

@@ -56,7 +56,7 @@ def unavailable(object_type: ObjectType, error: Refused) -> Availability:
     """Why a type's records can't be had, from what HubSpot answered to a plain request."""
     if isinstance(error, MissingScope):
         return Availability("missing_scope", str(error))
-    if not object_type.public_api:
+    if object_type.api == "none":
         return Availability("no_public_api", str(error))
     return Availability("not_enabled", str(error))
 

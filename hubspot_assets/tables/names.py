@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 _NOT_ALLOWED = re.compile(r"[^A-Z0-9]")
+_EVENT_PREFIX = re.compile(r"^(e|(pe|ae)\d+)_")
 
 
 def suffix(plural_label: str | None, singular_label: str | None, fallback: str) -> str:
@@ -18,6 +19,15 @@ def suffix(plural_label: str | None, singular_label: str | None, fallback: str) 
     """
     label = plural_label or (f"{singular_label}S" if singular_label else fallback)
     return _NOT_ALLOWED.sub("_", label.upper())
+
+
+def event_suffix(name: str) -> str:
+    """What follows `EVENTS_`: HubSpot's event name without its `e_`, `pe<portal>_` or `ae<app>_`.
+
+    >>> event_suffix("e_visited_page"), event_suffix("pe1234567_key.interactions")
+    ('VISITED_PAGE', 'KEY_INTERACTIONS')
+    """
+    return _NOT_ALLOWED.sub("_", _EVENT_PREFIX.sub("", name).upper())
 
 
 def unique_suffixes(suffixes: Iterable[tuple[str, str]]) -> dict[str, str]:
