@@ -8,6 +8,11 @@ from pathlib import Path
 import dagster as dg
 from dagster_aws.s3 import S3Resource
 
+from hubspot_assets.assets.association_tables import (
+    association_assets,
+    linked_pairs,
+    linked_types,
+)
 from hubspot_assets.assets.day import daily_partitions
 from hubspot_assets.assets.definition_tables import definition_table_assets
 from hubspot_assets.assets.extraction import extraction_assets
@@ -38,12 +43,14 @@ def build_defs(
     types = exported_types(catalog, settings)
     partitions = daily_partitions(settings.export_start, settings.zone)
     portal = f"{settings.hubspot_base_url} {catalog.portal_id}"
-    extractions = extraction_assets(types, partitions, portal)
-    tables = [
+    pairs = linked_pairs(catalog, types)
+    assets = [
+        *extraction_assets(types, partitions, portal, linked_types(pairs)),
+        *association_assets(pairs, types, partitions),
         *record_table_assets(types, partitions, whole_history=settings.export_history == "all"),
         *definition_table_assets(types, partitions),
     ]
-    names = sorted(key.path[-1] for table in tables for key in table.keys)
+    names = sorted(key.path[-1] for each in assets for key in each.keys if len(key.path) == 1)
     job = dg.define_asset_job(
         JOB,
         selection=dg.AssetSelection.all(),
@@ -51,7 +58,7 @@ def build_defs(
         tags={"hubspot/portal": str(catalog.portal_id or "unknown")},
     )
     return dg.Definitions(
-        assets=[*extractions, *tables],
+        assets=assets,
         jobs=[job],
         schedules=[
             dg.build_schedule_from_partitioned_job(

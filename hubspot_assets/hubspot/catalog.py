@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import Any
 
 import orjson
 
+from hubspot_assets.hubspot.associations import standard_types
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import Forbidden
+from hubspot_assets.hubspot.errors import Forbidden, Refused
 
 FORMAT = 2
 
@@ -123,7 +124,14 @@ def standard_catalog() -> Catalog:
     """HubSpot's standard object types, from the data file of facts."""
     file = resources.files("hubspot_assets.facts") / "object_types.csv"
     rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
-    return Catalog(object_types=tuple(map(_standard_type, rows)))
+    types = tuple(map(_standard_type, rows))
+    known = {each.id for each in types}
+    pairs = {
+        (each.from_type, each.to_type)
+        for each in standard_types()
+        if each.from_type in known and each.to_type in known
+    }
+    return Catalog(types, associations=tuple(sorted(pairs)))
 
 
 def _standard_type(row: dict[str, str]) -> ObjectType:
@@ -143,7 +151,7 @@ def _standard_type(row: dict[str, str]) -> ObjectType:
 
 
 def discover(client: HubSpot) -> Catalog:
-    """Asks the portal for its account details and custom object types: two requests.
+    """Asks the portal for its account details, object library and custom object types.
 
     A token that may not read schemas gives a catalog without custom types, and a warning in it.
     Raises HubSpotError where the portal can't be asked at all.
@@ -156,13 +164,34 @@ def discover(client: HubSpot) -> Catalog:
     except Forbidden as error:
         warnings = (f"custom object types are unknown: {error}",)
     custom = sorted(map(_custom_type, schemas), key=lambda each: int(each.id.split("-")[1]))
+    standard = standard_catalog()
+    disabled = _disabled(client)
+    pairs = {
+        (str(each["fromObjectTypeId"]), str(each["toObjectTypeId"]))
+        for schema in schemas
+        for each in schema.get("associations") or ()
+    }
     return Catalog(
-        object_types=standard_catalog().object_types + tuple(custom),
+        object_types=(
+            *(replace(each, enabled=each.id not in disabled) for each in standard.object_types),
+            *custom,
+        ),
+        associations=(*standard.associations, *sorted(pairs)),
         portal_id=details.get("portalId"),
         account_type=details.get("accountType"),
         time_zone=details.get("timeZone"),
         warnings=warnings,
     )
+
+
+def _disabled(client: HubSpot) -> set[str]:
+    """Ids of the types that the object library has switched off; none where it can't be read."""
+    try:
+        told = client.get("object_library").body
+    except Refused:
+        return set()
+    enabled = told.get("enablementByObjectTypeId") or {}
+    return {type_id for type_id, on in enabled.items() if not on}
 
 
 def _custom_type(schema: dict[str, Any]) -> ObjectType:
