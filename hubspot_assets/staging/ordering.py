@@ -25,14 +25,18 @@ def in_key_order(
     bounded by a range and a chunk, whatever the number of rows. A key that comes again is left
     out: the first chunk's row stays. Frames without rows are not yielded.
     """
+    for inside in key_ranges(readers, key, rows):
+        parts = [reader().filter(inside) for reader in readers]
+        found = pl.concat(parts).unique(key, keep="first", maintain_order=True).sort(key)
+        if found.height:
+            yield found
+
+
+def key_ranges(readers: Sequence[Reader], key: Sequence[str], rows: int) -> Iterator[pl.Expr]:
+    """Conditions that cut all rows into ranges of keys, ascending, of about `rows` rows each."""
     last = None
-    for bound in [*_bounds(readers, key, rows), None]:
-        wanted = _within(key, last, bound)
-        parts = [reader().filter(wanted) for reader in readers]
-        if parts:
-            found = pl.concat(parts).unique(key, keep="first", maintain_order=True).sort(key)
-            if found.height:
-                yield found
+    for bound in [*_bounds(readers, key, rows), None] if readers else ():
+        yield _within(key, last, bound)
         last = bound
 
 
