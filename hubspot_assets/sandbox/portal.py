@@ -9,6 +9,7 @@ import orjson
 from hubspot_assets.sandbox.config import Clock, PortalConfig
 from hubspot_assets.sandbox.facts import ObjectType, object_types
 from hubspot_assets.sandbox.life import Change, Life, Record
+from hubspot_assets.sandbox.lists import Lists, Memberships, PortalList, list_facts
 from hubspot_assets.sandbox.people import Owner, Team, all_owners, all_teams
 from hubspot_assets.sandbox.pipelines import Pipeline, pipelines_of
 from hubspot_assets.sandbox.population import Fate
@@ -60,6 +61,12 @@ class Portal:
         }
         self._properties: dict[str, tuple[Property, ...]] = {}
         self._lives: dict[str, Life] = {}
+        enabled = {key for key, kind in self._types.items() if self.is_enabled(kind)}
+        self._lists = Lists(
+            (each for each in list_facts() if each.object_type_id in enabled),
+            self.life,
+            config.big_list,
+        )
 
     # Types
 
@@ -164,6 +171,39 @@ class Portal:
             raise ValueError(f"{object_type_id} has no records {record_id} and {into}")
         moment_of_it = self.clock.now() if at is None else milliseconds(at)
         life.intervene(index, Fate(moment_of_it, kind, survivor))
+
+    # Lists
+
+    def lists(self, at: datetime) -> list[PortalList]:
+        """The lists that exist at a moment, by id."""
+        return self._lists.at(milliseconds(at))
+
+    def members(self, list_id: int, at: datetime) -> list[tuple[int, datetime]]:
+        """Record id and moment of joining of a list's members, by record id; none of a list
+        that does not exist."""
+        now = milliseconds(at)
+        found = self.list_at(list_id, now)
+        if found is None:
+            return []
+        life = self.life(found.facts.object_type_id)
+        members = self.memberships_at(found, now).by_record(now)
+        return [(life.record_id(each.index), moment(each.joined)) for each in members]
+
+    def delete_list(self, list_id: int, at: datetime | None = None) -> None:
+        """Deletes a list outside of the plan, now unless told when."""
+        self._lists.delete(list_id, self.clock.now() if at is None else milliseconds(at))
+
+    def lists_at(self, now: int) -> list[PortalList]:
+        """`lists`, by epoch milliseconds."""
+        return self._lists.at(now)
+
+    def list_at(self, list_id: int, now: int) -> PortalList | None:
+        """One of `lists_at`."""
+        return self._lists.find(list_id, now)
+
+    def memberships_at(self, found: PortalList, now: int) -> Memberships:
+        """Who is in a list."""
+        return self._lists.memberships(found.facts, now)
 
     # The rest
 
