@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import orjson
 
 from hubspot_assets.sandbox.config import Clock, PortalConfig
+from hubspot_assets.sandbox.content import Content
 from hubspot_assets.sandbox.facts import ObjectType, object_types
 from hubspot_assets.sandbox.life import Change, Life, Record
 from hubspot_assets.sandbox.lists import Lists, Memberships, PortalList, list_facts
@@ -67,6 +69,7 @@ class Portal:
             self.life,
             config.big_list,
         )
+        self.content = Content(config, self.life, self.properties)
 
     # Types
 
@@ -204,6 +207,37 @@ class Portal:
     def memberships_at(self, found: PortalList, now: int) -> Memberships:
         """Who is in a list."""
         return self._lists.memberships(found.facts, now)
+
+    # Content
+
+    def pages(self, kind: str, at: datetime, *, archived: bool = False) -> list[dict[str, Any]]:
+        """Pages of a kind (landing-page, site-page) at a moment, by id."""
+        now = milliseconds(at)
+        found = self.content.pages(kind, now, archived=archived)
+        return [self.content.page_told(each, now) for each in found]
+
+    def posts(self, at: datetime, *, archived: bool = False) -> list[dict[str, Any]]:
+        """Blog posts at a moment, by id."""
+        return self.pages("blog-post", at, archived=archived)
+
+    def files(self, at: datetime) -> list[dict[str, Any]]:
+        """Files at a moment, by id."""
+        now = milliseconds(at)
+        return [self.content.file_told(each, now) for each in self.content.files(now)]
+
+    def sequences(self, at: datetime) -> list[dict[str, Any]]:
+        """Sequences of active users at a moment, by id."""
+        return self.content.sequences(milliseconds(at))
+
+    def threads(self, at: datetime, *, archived: bool = False) -> list[dict[str, Any]]:
+        """Threads of the conversations inbox at a moment, by id."""
+        now = milliseconds(at)
+        found = self.content.threads(now, archived=archived)
+        return [self.content.thread_told(each, now) for each in found]
+
+    def deal_splits(self, at: datetime) -> dict[int, list[dict[str, Any]]]:
+        """Splits at a moment by deal id, of the live deals that have any."""
+        return self.content.deal_splits(milliseconds(at))
 
     # The rest
 

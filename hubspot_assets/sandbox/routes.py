@@ -4,13 +4,22 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hubspot_assets.sandbox import list_calls, metadata, records, search, settings
+from hubspot_assets.sandbox import (
+    content_calls,
+    list_calls,
+    metadata,
+    records,
+    search,
+    settings,
+)
 from hubspot_assets.sandbox.call import Answer, Call
 
 _VERSION = re.compile(r"v[1-4]|\d{4}-\d{2}")
 _CURRENT = frozenset({"v3", "2026-03", "2026-09"})
 _TREE = _NEWEST = frozenset({"2026-09"})
 _LEGACY = frozenset({"v2"})
+_V3 = frozenset({"v3"})
+_DATED = _CURRENT - _V3
 _OAUTH = frozenset({"v1", "v3", "2026-03", "2026-09"})
 
 
@@ -62,6 +71,7 @@ _PROPERTIES = "/crm/properties/{objectType}"
 _PIPELINES = "/crm/pipelines/{objectType}"
 _LIST = "/crm/lists/{listId}"
 _MEMBER = "/crm/lists/records"
+_THREADS = "/conversations/conversations/threads"
 
 #: The first match wins, so fixed words stand before names.
 ROUTES = (
@@ -105,6 +115,16 @@ ROUTES = (
     Route("GET", _LIST, list_calls.read_list),
     Route("GET", f"{_LIST}/memberships", list_calls.memberships),
     Route("GET", f"{_LIST}/memberships/join-order", list_calls.memberships_by_joining),
+    Route("GET", "/cms/pages/landing-pages", content_calls.list_landing_pages),
+    Route("GET", "/cms/pages/site-pages", content_calls.list_site_pages),
+    Route("GET", "/cms/blogs/posts", content_calls.list_posts),
+    Route("GET", "/files/files/search", content_calls.search_files),
+    Route("GET", "/automation/sequences", content_calls.list_sequences, _DATED | {"v4"}),
+    Route("GET", _THREADS, content_calls.list_threads, _NEWEST | _V3),
+    Route("GET", f"{_THREADS}/{{threadId}}", content_calls.read_thread, _NEWEST | _V3),
+    Route("GET", f"{_THREADS}/{{threadId}}/messages", content_calls.list_messages, _NEWEST | _V3),
+    Route("POST", "/deal-splits/batch/read", content_calls.read_deal_splits, _DATED),
+    Route("POST", "/crm/objects/deals/splits/batch/read", content_calls.read_deal_splits, _V3),
     Route("GET", "/account-info/details", metadata.account_details),
     Route("GET", "/account-info/api-usage/daily/private-apps", metadata.daily_usage),
 )
