@@ -16,6 +16,7 @@ from hubspot_assets.assets.association_tables import (
 from hubspot_assets.assets.day import daily_partitions
 from hubspot_assets.assets.definition_tables import definition_table_assets
 from hubspot_assets.assets.extraction import extraction_assets
+from hubspot_assets.assets.list_tables import list_assets
 from hubspot_assets.assets.own_types import own_type_assets
 from hubspot_assets.assets.record_tables import record_table_assets
 from hubspot_assets.assets.resources import HubSpotResource, StagingResource
@@ -49,6 +50,7 @@ def build_defs(
         *extraction_assets(types, partitions, portal, linked_types(pairs)),
         *own_type_assets(types, partitions, portal),
         *association_assets(pairs, types, partitions),
+        *list_assets(catalog.object_types, partitions, portal),
         *record_table_assets(types, partitions, whole_history=settings.export_history == "all"),
         *definition_table_assets(types, partitions),
     ]
