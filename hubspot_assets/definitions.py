@@ -48,7 +48,7 @@ def build_defs(
     pairs = linked_pairs(catalog, types)
     assets = [
         *extraction_assets(types, partitions, portal, linked_types(pairs)),
-        *own_type_assets(types, partitions, portal),
+        *own_type_assets(catalog, types, partitions, portal),
         *association_assets(pairs, types, partitions),
         *list_assets(catalog.object_types, partitions, portal),
         *record_table_assets(types, partitions, whole_history=settings.export_history == "all"),

@@ -11,7 +11,7 @@ import csv
 import hashlib
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
@@ -81,17 +81,23 @@ def extract_own(
     object_type: ObjectType,
     read: Callable[[], Iterator[Read]],
     *,
+    defined: Sequence[Read] = (),
     report: Report = quiet,
 ) -> Staged:
-    """Stages what `read` gives, and the definitions of the properties that were seen.
+    """Stages what `read` gives, and the definitions of its properties.
 
+    Those are the ones `defined` by HubSpot, if any, those of the facts, and all that were seen.
     What the portal or the token does not give is staged empty with its availability. Raises
     HubSpotError and StoreError.
     """
     reading = staging.begin(object_source(object_type), "own", resume=False)
     last = datetime.now(UTC)
+    definitions = _definitions(object_type, defined)
+    moments = {
+        name for name, each in definitions.items() if each.content["type"] in {"date", "datetime"}
+    }
     with tempfile.TemporaryDirectory() as folder:
-        spool = _Spool(Path(folder), object_type.id)
+        spool = _Spool(Path(folder), object_type.id, moments)
         try:
             for each in read():
                 spool.add(each)
@@ -100,38 +106,46 @@ def extract_own(
         except (Forbidden, *NOT_SERVED) as error:
             if spool.added:
                 raise
-            _stage_properties(staging, object_type, ())
+            _stage_properties(staging, object_type, definitions, ())
             return reading.finish(unavailable(object_type, error), last)
         for records, values in spool.in_order():
             reading.counts["records"] += records.height
             reading.add({"records": records, "values": values}, after=None)
         reading.counts["objects_alike"] = spool.added - reading.counts["records"]
-        _stage_properties(staging, object_type, spool.seen)
+        _stage_properties(staging, object_type, definitions, spool.seen)
     return reading.finish(AVAILABLE, last)
 
 
-def _stage_properties(staging: Staging, object_type: ObjectType, seen: Iterable[str]) -> None:
-    known = {each.property: each for each in (*known_fields(object_type.id).values(), *COMMON)}
-    known |= {name: Field(name, name, "string") for name in sorted(seen) if name not in known}
+def _definitions(object_type: ObjectType, defined: Sequence[Read]) -> dict[str, Read]:
+    """Property definitions by name, in the shape of HubSpot's: its own first, then the facts'."""
     now = datetime.now(UTC)
-    items = [
-        Read({"name": each.property, "label": each.label, "type": each.type}, now)
-        for each in known.values()
+    facts = {
+        each.property: Read({"name": each.property, "label": each.label, "type": each.type}, now)
+        for each in (*known_fields(object_type.id).values(), *COMMON)
+    }
+    return facts | {each.content["name"]: each for each in defined}
+
+
+def _stage_properties(
+    staging: Staging, object_type: ObjectType, definitions: Mapping[str, Read], seen: Iterable[str]
+) -> None:
+    now = datetime.now(UTC)
+    others = [
+        Read({"name": name, "label": name, "type": "string"}, now)
+        for name in sorted(seen)
+        if name not in definitions
     ]
-    stage_items(staging.begin(properties_source(object_type), "items", resume=False), items)
+    reading = staging.begin(properties_source(object_type), "items", resume=False)
+    stage_items(reading, [*definitions.values(), *others])
 
 
 class _Spool:
     """Objects in whatever order, kept in local files until they can be put in order of ids."""
 
-    def __init__(self, folder: Path, object_type_id: str) -> None:
+    def __init__(self, folder: Path, object_type_id: str, moments: Collection[str]) -> None:
         self._folder = folder
         self._type_id = object_type_id
-        self._moments = {
-            each.property
-            for each in (*known_fields(object_type_id).values(), *COMMON)
-            if each.type in {"date", "datetime"}
-        }
+        self._moments = moments
         self._pending: dict[str, tuple[Record, datetime]] = {}
         self._characters = 0
         self._chunks = 0
