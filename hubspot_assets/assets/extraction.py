@@ -10,7 +10,8 @@ from hubspot_assets.assets.resources import HubSpotResource, StagingResource
 from hubspot_assets.assets.types import ExportedType
 from hubspot_assets.export import StoreError
 from hubspot_assets.hubspot import metadata
-from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.client import HubSpot, Stats
+from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import Forbidden, HubSpotError
 from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.settings import SettingsError
@@ -159,21 +160,71 @@ def _extraction(
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with permanent_errors(), hubspot.client() as client:
             staged = extract(client, staging.day(context.partition_key), hubspot)
-            stats = client.stats
-        if staged.availability.status not in {"available", "no_public_api"}:
-            context.log.warning(f"{staged.source}: {staged.availability.detail}")  # noqa: G004
-        return dg.MaterializeResult(
-            metadata={
-                **{name: int(number) for name, number in staged.counts.items()},
-                "availability": staged.availability.status,
-                "availability_detail": staged.availability.detail,
-                "observed_at": dg.TimestampMetadataValue(staged.observed_at.timestamp()),
-                "staged_in": staged.folder,
-                "requests": stats.requests,
-                "http_429": stats.http_429,
-                "retries": stats.retries,
-                "seconds_waiting": round(stats.seconds_waiting, 3),
-            }
-        )
+            return _result(context, key, staged, client.stats)
 
     return asset
+
+
+def extractions(
+    name: str,
+    sources: Sequence[tuple[dg.AssetSpec, Extract]],
+    partitions: dg.PartitionsDefinition[str],
+) -> dg.AssetsDefinition:
+    """Many small extractions as the assets of one step, of which any subset can be run.
+
+    A step of its own for each would take longer than most readings do. They are read several at
+    a time. An asset needs no more than a key, a description and deps.
+    """
+    by_key = {spec.key: extract for spec, extract in sources}
+
+    @dg.multi_asset(
+        name=name,
+        specs=[
+            spec.replace_attributes(
+                partitions_def=partitions,
+                group_name="hubspot",
+                kinds={"hubspot", "parquet"},
+                owners=["team:data"],
+            )
+            for spec, _ in sources
+        ],
+        can_subset=True,
+        # A crash in the middle is gone on from where the checkpoints are.
+        retry_policy=dg.RetryPolicy(max_retries=1, delay=30),
+    )
+    def assets(
+        context: dg.AssetExecutionContext, hubspot: HubSpotResource, staging: StagingResource
+    ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+        day = staging.day(context.partition_key)
+        keys = [key for key in by_key if key in context.selected_asset_keys]
+        with permanent_errors(), hubspot.client() as client:
+
+            def read(key: dg.AssetKey) -> tuple[dg.AssetKey, Staged, Stats]:
+                own = client.counted_apart()
+                return key, by_key[key](own, day, hubspot), own.stats
+
+            for key, staged, stats in in_order(read, keys, hubspot.workers):
+                yield _result(context, key, staged, stats)
+
+    return assets
+
+
+def _result(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, staged: Staged, stats: Stats
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    if staged.availability.status not in {"available", "no_public_api"}:
+        context.log.warning(f"{staged.source}: {staged.availability.detail}")  # noqa: G004
+    return dg.MaterializeResult(
+        asset_key=key,
+        metadata={
+            **{name: int(number) for name, number in staged.counts.items()},
+            "availability": staged.availability.status,
+            "availability_detail": staged.availability.detail,
+            "observed_at": dg.TimestampMetadataValue(staged.observed_at.timestamp()),
+            "staged_in": staged.folder,
+            "requests": stats.requests,
+            "http_429": stats.http_429,
+            "retries": stats.retries,
+            "seconds_waiting": round(stats.seconds_waiting, 3),
+        },
+    )
