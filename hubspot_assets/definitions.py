@@ -10,6 +10,8 @@ from dagster_aws.s3 import S3Resource
 
 from hubspot_assets.assets.day import daily_partitions
 from hubspot_assets.assets.definition_tables import definition_table_assets
+from hubspot_assets.assets.event_tables import event_table_assets
+from hubspot_assets.assets.events import event_extraction_assets, exported_events
 from hubspot_assets.assets.extraction import extraction_assets
 from hubspot_assets.assets.record_tables import record_table_assets
 from hubspot_assets.assets.resources import HubSpotResource, StagingResource
@@ -38,10 +40,15 @@ def build_defs(
     types = exported_types(catalog, settings)
     partitions = daily_partitions(settings.export_start, settings.zone)
     portal = f"{settings.hubspot_base_url} {catalog.portal_id}"
-    extractions = extraction_assets(types, partitions, portal)
+    events = exported_events(catalog)
+    extractions = [
+        *extraction_assets(types, partitions, portal),
+        *event_extraction_assets(events, types, partitions, portal),
+    ]
     tables = [
         *record_table_assets(types, partitions, whole_history=settings.export_history == "all"),
-        *definition_table_assets(types, partitions),
+        *event_table_assets(events, catalog, partitions),
+        *definition_table_assets(types, events, partitions),
     ]
     names = sorted(key.path[-1] for table in tables for key in table.keys)
     job = dg.define_asset_job(

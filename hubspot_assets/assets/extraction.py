@@ -52,20 +52,20 @@ def extraction_assets(
     pairs = [(each.object_type, each.table) for each in types]
     return [
         *assets,
-        _extraction(
+        extraction(
             OWNERS, "Owners, archived ones included.", partitions,
             lambda client, staging, _: extract_items(
                 staging, "owners", lambda: metadata.owners(client)
             ),
         ),
-        _extraction(TEAMS, "Teams, with their parents.", partitions, _teams),
-        _extraction(
+        extraction(TEAMS, "Teams, with their parents.", partitions, _teams),
+        extraction(
             PIPELINES, "Pipelines and stages of every type that has some.", partitions,
             lambda client, staging, _: extract_items(
                 staging, "pipelines", lambda: _pipelines(client, types)
             ),
         ),
-        _extraction(
+        extraction(
             OBJECT_TYPES, "Object types, each tried once to see if it can be read.", partitions,
             lambda client, staging, _: extract_object_types(client, staging, pairs),
         ),
@@ -86,7 +86,7 @@ def _records(
         )
 
     description = f"All live records of the type {of.label}, with the histories of all properties."
-    return _extraction(
+    return extraction(
         of.records_key, description, partitions, extract,
         deps=[of.properties_key], object_type_id=of.object_type.id,
     )  # fmt: skip
@@ -101,7 +101,7 @@ def _properties(of: ExportedType, partitions: dg.PartitionsDefinition[str]) -> d
             object_type=of.object_type,
         )
 
-    return _extraction(
+    return extraction(
         of.properties_key, f"Property definitions of the type {of.label}.", partitions, extract,
         object_type_id=of.object_type.id,
     )  # fmt: skip
@@ -134,7 +134,7 @@ def _pipelines(client: HubSpot, types: Sequence[ExportedType]) -> Iterator[Read]
         raise refused
 
 
-def _extraction(
+def extraction(
     key: dg.AssetKey,
     description: str,
     partitions: dg.PartitionsDefinition[str],
@@ -143,6 +143,8 @@ def _extraction(
     deps: Sequence[dg.AssetKey] = (),
     object_type_id: str | None = None,
 ) -> dg.AssetsDefinition:
+    """The asset of one source, in a step of its own."""
+
     @dg.asset(
         key=key,
         description=description,

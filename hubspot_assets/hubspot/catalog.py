@@ -14,6 +14,11 @@ import orjson
 
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import Forbidden
+from hubspot_assets.hubspot.events import (
+    EventType,
+    discover_event_types,
+    standard_event_types,
+)
 
 FORMAT = 2
 
@@ -44,26 +49,6 @@ class ObjectType:
     pipelines: bool = False
     api: str = "crm"
     enabled: bool = True
-    description: str | None = None
-    created_at: str | None = None
-    updated_at: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EventType:
-    """One event type, by the name that the events API gives it (`e_visited_page`).
-
-    `id` and `object_type_id` (of the records it happens to) are None where they are not known.
-    `api` is `events`, or `email_events` for the marketing e-mail events, which have an API of their
-    own. `custom` ones have definitions at the events API.
-    """
-
-    name: str
-    id: str | None = None
-    label: str | None = None
-    object_type_id: str | None = None
-    api: str = "events"
-    custom: bool = False
     description: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
@@ -120,10 +105,12 @@ class Catalog:
 
 @cache
 def standard_catalog() -> Catalog:
-    """HubSpot's standard object types, from the data file of facts."""
+    """HubSpot's standard object and event types, from the data files of facts."""
     file = resources.files("hubspot_assets.facts") / "object_types.csv"
     rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
-    return Catalog(object_types=tuple(map(_standard_type, rows)))
+    return Catalog(
+        object_types=tuple(map(_standard_type, rows)), event_types=standard_event_types()
+    )
 
 
 def _standard_type(row: dict[str, str]) -> ObjectType:
@@ -143,9 +130,9 @@ def _standard_type(row: dict[str, str]) -> ObjectType:
 
 
 def discover(client: HubSpot) -> Catalog:
-    """Asks the portal for its account details and custom object types: two requests.
+    """Asks the portal for its account details, custom object types and event types.
 
-    A token that may not read schemas gives a catalog without custom types, and a warning in it.
+    What the token may not read is missing in the catalog, with a warning in it.
     Raises HubSpotError where the portal can't be asked at all.
     """
     details = client.get("account", "details").body
@@ -156,12 +143,14 @@ def discover(client: HubSpot) -> Catalog:
     except Forbidden as error:
         warnings = (f"custom object types are unknown: {error}",)
     custom = sorted(map(_custom_type, schemas), key=lambda each: int(each.id.split("-")[1]))
+    events, refused = discover_event_types(client, details.get("portalId"))
     return Catalog(
         object_types=standard_catalog().object_types + tuple(custom),
+        event_types=events,
         portal_id=details.get("portalId"),
         account_type=details.get("accountType"),
         time_zone=details.get("timeZone"),
-        warnings=warnings,
+        warnings=warnings + refused,
     )
 
 
