@@ -76,17 +76,16 @@ class _Runs:
 
     def ranges(self, most_bytes: int) -> Iterator[pl.DataFrame]:
         """The rows of all files in order, a range of keys at a time."""
-        starts = [0] * len(self._files)
-        for bound in [*self._bounds(1 + self._size // most_bytes), None]:
-            ends = [self._position(path, bound) for path in self._files]
+        before = [_before(self._key, bound) for bound in self._bounds(1 + self._size // most_bytes)]
+        cuts = [self._cuts(path, before) for path in self._files]
+        for number in range(len(before) + 1):
             pieces = [
-                pl.scan_ipc(path).slice(start, end - start).collect()
-                for path, start, end in zip(self._files, starts, ends, strict=True)
-                if end > start
+                pl.scan_ipc(path).slice(cut[number], cut[number + 1] - cut[number]).collect()
+                for path, cut in zip(self._files, cuts, strict=True)
+                if cut[number + 1] > cut[number]
             ]
             if pieces:
                 yield pl.concat(pieces).sort(self._key, maintain_order=True)
-            starts = ends
 
     def _bounds(self, ranges: int) -> list[tuple[object, ...]]:
         """Keys that cut the rows into about equal `ranges`."""
@@ -94,12 +93,16 @@ class _Runs:
         step = max(1, sample.height // ranges)
         return sample.gather_every(step, offset=step).unique(maintain_order=True).rows()
 
-    def _position(self, path: Path, bound: tuple[object, ...] | None) -> int:
-        """How many rows of a file come before the key `bound`; all for None."""
+    def _cuts(self, path: Path, before: Sequence[pl.Expr]) -> list[int]:
+        """Where in a sorted file each range begins, and its end."""
+        counts = [each.sum().alias(str(number)) for number, each in enumerate(before)]
         keys = pl.scan_ipc(path).select(self._key)
-        if bound is None:
-            return int(keys.select(pl.len()).collect().item())
-        before = pl.lit(value=False)
-        for name, value in reversed(list(zip(self._key, bound, strict=True))):
-            before = (pl.col(name) < value) | ((pl.col(name) == value) & before)
-        return int(keys.select(before.sum()).collect().item())
+        return [0, *keys.select(*counts, pl.len().alias("all")).collect().row(0)]
+
+
+def _before(key: Sequence[str], bound: tuple[object, ...]) -> pl.Expr:
+    """Whether the key of a row comes before `bound`."""
+    before = pl.lit(value=False)
+    for name, value in reversed(list(zip(key, bound, strict=True))):
+        before = (pl.col(name) < value) | ((pl.col(name) == value) & before)
+    return before
