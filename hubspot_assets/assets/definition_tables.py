@@ -19,19 +19,15 @@ from hubspot_assets.assets.events import (
     ExportedEvent,
 )
 from hubspot_assets.assets.extraction import OBJECT_TYPES, OWNERS, PIPELINES, TEAMS
+from hubspot_assets.assets.observed import observed_content
 from hubspot_assets.assets.table import table_asset
 from hubspot_assets.assets.types import ExportedType
-from hubspot_assets.export import Findings, TableContent
-from hubspot_assets.staging.extract import AVAILABLE, properties_source, read_items
+from hubspot_assets.export import TableContent
+from hubspot_assets.staging.extract import properties_source, read_items
 from hubspot_assets.staging.stage import Staged, Staging
 from hubspot_assets.tables import definitions, specs
 from hubspot_assets.tables.definitions import Item
 from hubspot_assets.tables.spec import TableSpec
-
-NOT_HISTORY = (
-    "HubSpot keeps no history of this: it is what was observed on reading, more than a day "
-    "after the end of the partition's day"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +46,8 @@ class _Observed:
     def content(self, staging: Staging, day: Day) -> TableContent:
         """The table's content for a day."""
         staged = [staging.complete(source) for source in self.sources]
-        observed_at = max(each.observed_at for each in staged)
-        newest = day.was_newest_at(observed_at)
-        refused = [each.availability for each in staged if each.availability != AVAILABLE]
-        return TableContent(
-            spec=self.spec,
-            folders=[("", [self.rows(*staged)])],
-            as_of=day.end,
-            point_in_time=newest,
-            # Where some sources were refused the others fill the table.
-            availability=refused[0] if len(refused) == len(staged) else AVAILABLE,
-            findings=Findings(
-                observed_at=observed_at,
-                warnings=[
-                    *([] if newest else [NOT_HISTORY]),
-                    *(each.detail for each in refused if each.status == "missing_scope"),
-                    *self.refusals(*staged),
-                ],
-            ),
-        )
+        rows = [("", [self.rows(*staged)])]
+        return observed_content(self.spec, day, staged, rows, warnings=self.refusals(*staged))
 
 
 def definition_table_assets(

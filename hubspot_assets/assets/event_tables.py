@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 
 import dagster as dg
 import polars as pl
@@ -26,7 +27,7 @@ from hubspot_assets.staging.events import (
     with_epoch_moments,
 )
 from hubspot_assets.staging.extract import AVAILABLE, read_items
-from hubspot_assets.staging.ordering import in_order
+from hubspot_assets.staging.ordering import in_key_order
 from hubspot_assets.staging.stage import Chunk, Staged, Staging
 from hubspot_assets.tables import events as tables
 from hubspot_assets.tables import specs, typed
@@ -135,20 +136,22 @@ def _content(
     findings = Findings(observed_at=staged.observed_at, counts=counts, warnings=[*warnings])
     moments = {each.name for each in properties if each.type in {"date", "datetime"}}
 
-    def rows() -> Iterator[pl.DataFrame]:
-        for chunk in staged.chunks():
-            events, values = frames(chunk, counts)
-            yield tables.events_of_type(
-                events,
-                with_epoch_moments(values, moments),
-                properties,
-                event_type_id=of.event_type.id,
-                object_types=object_types,
-                counts=counts,
-            )
+    def rows(chunk: Chunk) -> pl.DataFrame:
+        events, values = frames(chunk, counts)
+        counts[tables.REPEATED] += events.height
+        return tables.events_of_type(
+            events,
+            with_epoch_moments(values, moments),
+            properties,
+            event_type_id=of.event_type.id,
+            object_types=object_types,
+            counts=counts,
+        )
 
     def filled() -> Iterator[pl.DataFrame]:
-        yield from tables.each_once(in_order(rows(), ["ID"]), counts)
+        for frame in in_key_order((partial(rows, chunk) for chunk in staged.chunks()), ["ID"]):
+            counts[tables.REPEATED] -= frame.height
+            yield frame
         findings.warnings.extend(_warnings(counts))
 
     return TableContent(

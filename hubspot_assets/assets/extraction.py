@@ -1,6 +1,6 @@
 """Extraction assets: what is read from HubSpot and staged, one asset per source."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -10,6 +10,7 @@ from hubspot_assets.assets.resources import HubSpotResource, StagingResource
 from hubspot_assets.assets.types import ExportedType
 from hubspot_assets.export import StoreError
 from hubspot_assets.hubspot import metadata
+from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import HubSpot, Stats
 from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import Forbidden, HubSpotError
@@ -41,13 +42,23 @@ def permanent_errors() -> Iterator[None]:
 
 
 def extraction_assets(
-    types: Sequence[ExportedType], partitions: dg.PartitionsDefinition[str], portal: str
+    types: Sequence[ExportedType],
+    partitions: dg.PartitionsDefinition[str],
+    portal: str,
+    linked_types: Mapping[str, Sequence[ObjectType]],
 ) -> list[dg.AssetsDefinition]:
-    """The assets that read everything the tables of `types` need."""
+    """The assets that read everything the tables of `types` need.
+
+    Records are asked whether they have links to their type's `linked_types`, by type id.
+    """
     assets = [
         each
         for of in types
-        for each in (_properties(of, partitions), _records(of, partitions, portal))
+        if not of.has_own_api
+        for each in (
+            _properties(of, partitions),
+            _records(of, partitions, portal, linked_types.get(of.object_type.id, ())),
+        )
     ]
     pairs = [(each.object_type, each.table) for each in types]
     return [
@@ -73,17 +84,13 @@ def extraction_assets(
 
 
 def _records(
-    of: ExportedType, partitions: dg.PartitionsDefinition[str], portal: str
+    of: ExportedType,
+    partitions: dg.PartitionsDefinition[str],
+    portal: str,
+    linked_types: Sequence[ObjectType],
 ) -> dg.AssetsDefinition:
     def extract(client: HubSpot, staging: Staging, hubspot: HubSpotResource) -> Staged:
-        return extract_records(
-            client,
-            staging,
-            of.object_type,
-            portal=portal,
-            workers=hubspot.workers,
-            report=lambda _, records: hubspot.report(of.folder, records),
-        )
+        return read_records(of, client, staging, hubspot, portal=portal, linked_types=linked_types)
 
     description = f"All live records of the type {of.label}, with the histories of all properties."
     return extraction(
@@ -94,17 +101,43 @@ def _records(
 
 def _properties(of: ExportedType, partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     def extract(client: HubSpot, staging: Staging, _: HubSpotResource) -> Staged:
-        return extract_items(
-            staging,
-            properties_source(of.object_type),
-            lambda: metadata.properties(client, of.object_type.id),
-            object_type=of.object_type,
-        )
+        return read_properties(of, client, staging)
 
     return extraction(
         of.properties_key, f"Property definitions of the type {of.label}.", partitions, extract,
         object_type_id=of.object_type.id,
     )  # fmt: skip
+
+
+def read_records(
+    of: ExportedType,
+    client: HubSpot,
+    staging: Staging,
+    hubspot: HubSpotResource,
+    *,
+    portal: str,
+    linked_types: Sequence[ObjectType] = (),
+) -> Staged:
+    """Stages a type's records from the CRM objects API; its properties must be staged."""
+    return extract_records(
+        client,
+        staging,
+        of.object_type,
+        portal=portal,
+        workers=hubspot.workers,
+        linked_types=linked_types,
+        report=lambda _, records: hubspot.report(of.folder, records),
+    )
+
+
+def read_properties(of: ExportedType, client: HubSpot, staging: Staging) -> Staged:
+    """Stages a type's property definitions from the properties API."""
+    return extract_items(
+        staging,
+        properties_source(of.object_type),
+        lambda: metadata.properties(client, of.object_type.id),
+        object_type=of.object_type,
+    )
 
 
 def _teams(client: HubSpot, staging: Staging, _: HubSpotResource) -> Staged:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import Any
 
 import orjson
 
+from hubspot_assets.hubspot.associations import standard_types
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import Forbidden
+from hubspot_assets.hubspot.errors import Forbidden, Refused
 from hubspot_assets.hubspot.events import (
     EventType,
     discover_event_types,
@@ -108,9 +109,14 @@ def standard_catalog() -> Catalog:
     """HubSpot's standard object and event types, from the data files of facts."""
     file = resources.files("hubspot_assets.facts") / "object_types.csv"
     rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
-    return Catalog(
-        object_types=tuple(map(_standard_type, rows)), event_types=standard_event_types()
-    )
+    types = tuple(map(_standard_type, rows))
+    known = {each.id for each in types}
+    pairs = {
+        (each.from_type, each.to_type)
+        for each in standard_types()
+        if each.from_type in known and each.to_type in known
+    }
+    return Catalog(types, standard_event_types(), associations=tuple(sorted(pairs)))
 
 
 def _standard_type(row: dict[str, str]) -> ObjectType:
@@ -130,7 +136,7 @@ def _standard_type(row: dict[str, str]) -> ObjectType:
 
 
 def discover(client: HubSpot) -> Catalog:
-    """Asks the portal for its account details, custom object types and event types.
+    """Asks the portal for its account details, object library, custom object types and event types.
 
     What the token may not read is missing in the catalog, with a warning in it.
     Raises HubSpotError where the portal can't be asked at all.
@@ -144,14 +150,35 @@ def discover(client: HubSpot) -> Catalog:
         warnings = (f"custom object types are unknown: {error}",)
     custom = sorted(map(_custom_type, schemas), key=lambda each: int(each.id.split("-")[1]))
     events, refused = discover_event_types(client, details.get("portalId"))
+    standard = standard_catalog()
+    disabled = _disabled(client)
+    pairs = {
+        (str(each["fromObjectTypeId"]), str(each["toObjectTypeId"]))
+        for schema in schemas
+        for each in schema.get("associations") or ()
+    }
     return Catalog(
-        object_types=standard_catalog().object_types + tuple(custom),
+        object_types=(
+            *(replace(each, enabled=each.id not in disabled) for each in standard.object_types),
+            *custom,
+        ),
         event_types=events,
+        associations=(*standard.associations, *sorted(pairs)),
         portal_id=details.get("portalId"),
         account_type=details.get("accountType"),
         time_zone=details.get("timeZone"),
         warnings=warnings + refused,
     )
+
+
+def _disabled(client: HubSpot) -> set[str]:
+    """Ids of the types that the object library has switched off; none where it can't be read."""
+    try:
+        told = client.get("object_library").body
+    except Refused:
+        return set()
+    enabled = told.get("enablementByObjectTypeId") or {}
+    return {type_id for type_id, on in enabled.items() if not on}
 
 
 def _custom_type(schema: dict[str, Any]) -> ObjectType:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.errors import IncompleteAnswer
 from hubspot_assets.hubspot.events import EventPage, facts
-from hubspot_assets.hubspot.records import IncompleteAnswer
 
 PAGE = 1000
 

@@ -14,9 +14,8 @@ from importlib import resources
 from typing import Any
 
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import Forbidden
+from hubspot_assets.hubspot.errors import Forbidden, IncompleteAnswer
 from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
-from hubspot_assets.hubspot.records import IncompleteAnswer
 
 #: HubSpot documents no maximum for the pages of occurrences; this many it is known to give.
 PAGE = 100

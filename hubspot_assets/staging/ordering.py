@@ -1,50 +1,61 @@
-"""Rows of any number in the order of their key, without all of them in memory."""
+"""Frames in the order of a key, when they were staged in another, without holding them all."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from hubspot_assets.export import StoreError
 
-#: Bytes that are held and sorted at a time.
+#: Bytes that are sorted at a time, about.
 MOST_BYTES = 96_000_000
-#: Keys per sorted run that are looked at to cut the whole into ranges.
-SAMPLE = 1_000
+#: One row of so many is looked at to see how keys are spread.
+_SAMPLED = 500
+#: So many keys of a sorted file.
+_OF_A_RUN = 200
+
+Reader = Callable[[], pl.DataFrame]
+"""Reads one chunk."""
 
 
-def in_order(
-    frames: Iterable[pl.DataFrame], key: Sequence[str], *, most_bytes: int = MOST_BYTES
+def in_key_order(
+    readers: Iterable[Reader], key: Sequence[str], *, most_bytes: int = MOST_BYTES
 ) -> Iterator[pl.DataFrame]:
-    """The rows of `frames`, which have one schema, in the order of `key`, which has no NULLs.
+    """The rows of all chunks, sorted by `key`, in frames of about `most_bytes` bytes.
 
-    Rows of one key come in one frame, in the order in which they came. What is more than
-    `most_bytes` goes to sorted files in the temporary folder, from which one range of keys is read
-    at a time. Raises StoreError where that folder can't be written.
+    What is more than that goes to sorted files in the temporary folder, of which one range of
+    keys is read at a time: memory is bounded by a range and a chunk, whatever the number of rows,
+    and every chunk is read once. A key that comes again is left out: the first chunk's row stays.
+    Frames without rows are not yielded. Raises StoreError where that folder can't be written.
     """
     held: list[pl.DataFrame] = []
     size = 0
-    rest = iter(frames)
-    for frame in rest:
+    frames = (reader() for reader in readers)
+    for frame in frames:
         held.append(frame)
         size += int(frame.estimated_size())
         if size > most_bytes:
             break
     else:
-        if held:
-            yield pl.concat(held).sort(key, maintain_order=True)
+        yield from _sorted(held, key)
         return
     with tempfile.TemporaryDirectory() as folder:
         runs = _Runs(Path(folder), key)
-        for frame in held:
-            runs.add(frame)
-        held.clear()
-        for frame in rest:
+        while held:
+            runs.add(held.pop(0))
+        for frame in frames:
             runs.add(frame)
         yield from runs.ranges(most_bytes)
+
+
+def _sorted(frames: Sequence[pl.DataFrame], key: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """One frame of the rows of all, each key once; nothing without rows."""
+    if any(frame.height for frame in frames):
+        yield pl.concat(frames).unique(key, keep="first", maintain_order=True).sort(key)
 
 
 class _Runs:
@@ -71,7 +82,7 @@ class _Runs:
                 "free some space, or set TMPDIR"
             ) from error
         self._files.append(path)
-        self._samples.append(run.select(self._key).gather_every(max(1, run.height // SAMPLE)))
+        self._samples.append(run.select(self._key).gather_every(max(1, run.height // _OF_A_RUN)))
         self._size += int(frame.estimated_size())
 
     def ranges(self, most_bytes: int) -> Iterator[pl.DataFrame]:
@@ -84,8 +95,7 @@ class _Runs:
                 for path, cut in zip(self._files, cuts, strict=True)
                 if cut[number + 1] > cut[number]
             ]
-            if pieces:
-                yield pl.concat(pieces).sort(self._key, maintain_order=True)
+            yield from _sorted(pieces, self._key)
 
     def _bounds(self, ranges: int) -> list[tuple[object, ...]]:
         """Keys that cut the rows into about equal `ranges`."""
@@ -100,9 +110,44 @@ class _Runs:
         return [0, *keys.select(*counts, pl.len().alias("all")).collect().row(0)]
 
 
-def _before(key: Sequence[str], bound: tuple[object, ...]) -> pl.Expr:
-    """Whether the key of a row comes before `bound`."""
+def key_ranges(readers: Sequence[Reader], key: Sequence[str], rows: int) -> Iterator[pl.Expr]:
+    """Conditions that cut all rows into ranges of keys, ascending, of about `rows` rows each.
+
+    Every chunk is read once.
+    """
+    last = None
+    for bound in [*_bounds(readers, key, rows), None] if readers else ():
+        yield _within(key, last, bound)
+        last = bound
+
+
+def _bounds(readers: Sequence[Reader], key: Sequence[str], rows: int) -> list[tuple[Any, ...]]:
+    """Keys at which to cut, ascending."""
+    samples, total = [], 0
+    for reader in readers:
+        keys = reader().select(key)
+        total += keys.height
+        samples.append(keys.gather_every(_SAMPLED))
+    ranges = -(-total // rows)
+    if ranges <= 1:
+        return []
+    sample = pl.concat(samples).unique().sort(key)
+    cuts = {sample.height * each // ranges for each in range(1, ranges)}
+    return [sample.row(cut) for cut in sorted(cuts) if 0 < cut < sample.height]
+
+
+def _within(
+    key: Sequence[str], first: tuple[Any, ...] | None, end: tuple[Any, ...] | None
+) -> pl.Expr:
+    """Keys from `first` on and before `end`; None leaves that side open."""
+    inside = pl.lit(value=True)
+    if first is not None:
+        inside = inside & ~_before(key, first)
+    return inside if end is None else inside & _before(key, end)
+
+
+def _before(key: Sequence[str], bound: tuple[Any, ...]) -> pl.Expr:
     before = pl.lit(value=False)
-    for name, value in reversed(list(zip(key, bound, strict=True))):
+    for name, value in zip(reversed(key), reversed(bound), strict=True):
         before = (pl.col(name) < value) | ((pl.col(name) == value) & before)
     return before

@@ -28,7 +28,7 @@ class Item(NamedTuple):
 
 def owners(items: Iterable[Item]) -> pl.DataFrame:
     """Rows of OWNERS. A deactivated owner's user stands in `userIdIncludingInactive`."""
-    return _frame(
+    return frame_of(
         specs.OWNERS,
         (
             (
@@ -50,7 +50,7 @@ def owners(items: Iterable[Item]) -> pl.DataFrame:
 
 def owner_team(items: Iterable[Item]) -> pl.DataFrame:
     """Rows of OWNER_TEAM, from the owners."""
-    return _frame(
+    return frame_of(
         specs.OWNER_TEAM,
         (
             (int(owner["id"]), int(team["id"]), bool(team.get("primary")), read_at)
@@ -64,7 +64,7 @@ def teams(flat: Iterable[Item], tree: Iterable[Item]) -> pl.DataFrame:
     """Rows of TEAMS: all teams of the flat list and of the tree, which alone knows parents."""
     known = {int(team["id"]): (team, read_at) for team, read_at in flat}
     known |= {int(team["id"]): (team, read_at) for team, read_at in tree}
-    return _frame(
+    return frame_of(
         specs.TEAMS,
         (
             (team_id, team.get("name"), _number(team.get("parentTeamId")), read_at)
@@ -75,7 +75,7 @@ def teams(flat: Iterable[Item], tree: Iterable[Item]) -> pl.DataFrame:
 
 def pipelines(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
     """Rows of PIPELINES, from (object type id, pipeline)."""
-    return _frame(
+    return frame_of(
         specs.PIPELINES,
         (
             (
@@ -95,7 +95,7 @@ def pipelines(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
 
 def pipeline_stages(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
     """Rows of PIPELINE_STAGES, from (object type id, pipeline)."""
-    return _frame(
+    return frame_of(
         specs.PIPELINE_STAGES,
         (
             (
@@ -126,7 +126,7 @@ def property_definitions(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
         key = type_id, item.content["name"]
         if key not in known or not item.content.get("archived"):
             known[key] = item
-    return _frame(
+    return frame_of(
         specs.PROPERTY_DEFINITIONS,
         (
             (
@@ -161,7 +161,7 @@ def object_and_event_type_definitions(
 
     An entry is an object or event type of the catalog with its `table` and `availability`.
     """
-    return _frame(
+    return frame_of(
         specs.OBJECT_AND_EVENT_TYPE_DEFINITIONS,
         chain(map(_object_type_row, objects), map(_event_type_row, events)),
     )
@@ -205,7 +205,7 @@ def _event_type_row(item: Item) -> tuple[Any, ...]:
     )
 
 
-def _frame(spec: TableSpec, rows: Iterable[tuple[Any, ...]]) -> pl.DataFrame:
+def frame_of(spec: TableSpec, rows: Iterable[tuple[Any, ...]]) -> pl.DataFrame:
     """Rows as a frame of the table's columns, in key order."""
     schema = {column.name: DTYPES[column.type][0] for column in spec.columns}
     return pl.DataFrame(list(rows), schema=schema, orient="row").sort(spec.key)

@@ -8,7 +8,7 @@ batch that holds the event, once.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
 
@@ -74,11 +74,3 @@ def with_contacts(
     return joined.with_columns(
         objectType=pl.when(known).then(pl.lit("CONTACT")), objectId="contactId"
     ).drop("contactId")
-
-
-def each_once(frames: Iterator[pl.DataFrame], counts: Counter[str]) -> Iterator[pl.DataFrame]:
-    """Rows in the order of ID, without those that HubSpot gave before; `counts` says how many."""
-    for frame in frames:
-        once = frame.unique("ID", keep="last", maintain_order=True)
-        counts[REPEATED] += frame.height - once.height
-        yield once

@@ -21,6 +21,15 @@ def suffix(plural_label: str | None, singular_label: str | None, fallback: str) 
     return _NOT_ALLOWED.sub("_", label.upper())
 
 
+def type_name(name: str) -> str:
+    """An object type's name as it stands in columns.
+
+    >>> type_name("line_item"), type_name("primary company")
+    ('LINE_ITEM', 'PRIMARY_COMPANY')
+    """
+    return _NOT_ALLOWED.sub("_", name.upper())
+
+
 def event_suffix(name: str) -> str:
     """What follows `EVENTS_`: HubSpot's event name without its `e_`, `pe<portal>_` or `ae<app>_`.
 

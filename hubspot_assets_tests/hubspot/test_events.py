@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hubspot_assets.hubspot.email_events import email_event_types, email_events, email_fields
-from hubspot_assets.hubspot.errors import Forbidden
+from hubspot_assets.hubspot.errors import Forbidden, IncompleteAnswer
 from hubspot_assets.hubspot.events import (
     EventType,
     discover_event_types,
@@ -14,7 +14,6 @@ from hubspot_assets.hubspot.events import (
     standard_event_properties,
     standard_event_types,
 )
-from hubspot_assets.hubspot.records import IncompleteAnswer
 from hubspot_assets_tests.hubspot.fakes import FakeTime, Script, client_of, error, ok
 
 START = datetime(2026, 11, 22, tzinfo=UTC)

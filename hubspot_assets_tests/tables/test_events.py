@@ -104,14 +104,6 @@ def test_email_events_are_of_the_contact_who_got_them():
     assert not unknown[tables.OBJECT_TYPES_UNKNOWN]
 
 
-def test_an_event_that_came_twice_is_one_row():
-    counts = Counter()
-    frame = pl.DataFrame({"ID": ["a", "b", "b"], "n": [1, 2, 3]})
-    (once,) = tables.each_once(iter([frame]), counts)
-    assert once.rows() == [("a", 1), ("b", 3)]
-    assert counts[tables.REPEATED] == 1
-
-
 @pytest.mark.parametrize(
     ("events", "suffixes"),
     [
