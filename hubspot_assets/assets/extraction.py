@@ -176,6 +176,8 @@ def extraction(
     deps: Sequence[dg.AssetKey] = (),
     object_type_id: str | None = None,
 ) -> dg.AssetsDefinition:
+    """The asset of one source, in a step of its own."""
+
     @dg.asset(
         key=key,
         description=description,

@@ -13,7 +13,7 @@ import re
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,8 +34,8 @@ from hubspot_assets.staging.extract import (
     stage_items,
     unavailable,
 )
-from hubspot_assets.staging.flatten import Record, records_frame, values_frame
-from hubspot_assets.staging.ordering import key_ranges
+from hubspot_assets.staging.flatten import VALUES_SCHEMA, Record, records_frame, values_frame
+from hubspot_assets.staging.ordering import in_key_order
 from hubspot_assets.staging.stage import Staged, Staging
 
 #: Objects that are held at a time, unless they are large.
@@ -148,7 +148,7 @@ class _Spool:
         self._moments = moments
         self._pending: dict[str, tuple[Record, datetime]] = {}
         self._characters = 0
-        self._chunks = 0
+        self._files: list[Path] = []
         self.added = 0
         self.seen: set[str] = set()
 
@@ -166,41 +166,20 @@ class _Spool:
         """Frames of records and of values, by id; of objects with one id, the first."""
         if self._pending:
             self._spool()
-        readers = [self._reader(number, "records") for number in range(self._chunks)]
-        rows = -(-self.added // max(1, self._chunks))
-        for inside in key_ranges(readers, ["id"], rows):
-            records = self._within(inside, "records").unique(
-                "id", keep="first", maintain_order=True
-            )
-            values = self._within(inside, "values").join(
-                records.select("id", "chunk"), on=["id", "chunk"], how="semi", maintain_order="left"
-            )
-            if records.height:
-                yield records.sort("id").drop("chunk"), values.sort("id", "name").drop("chunk")
+        for frame in in_key_order((partial(pl.read_parquet, each) for each in self._files), ["id"]):
+            values = frame.select("id", "values").explode("values").unnest("values")
+            yield frame.drop("values"), values.select(VALUES_SCHEMA.keys())
 
     def _spool(self) -> None:
-        """Writes what is pending; `chunk` tells objects with one id apart until one is chosen."""
+        """Writes what is pending, each record in a row with its values."""
         records = [record for record, _ in self._pending.values()]
-        frames = {
-            "records": records_frame(records, [read_at for _, read_at in self._pending.values()]),
-            "values": values_frame(records, self._moments)[0],
-        }
-        for name, frame in frames.items():
-            number = pl.lit(self._chunks).alias("chunk")
-            frame.with_columns(number).write_parquet(self._path(name, self._chunks))
-        self._chunks += 1
+        read_at = [when for _, when in self._pending.values()]
+        values, _ = values_frame(records, self._moments)
+        nested = values.group_by("id", maintain_order=True).agg(values=pl.struct(pl.exclude("id")))
+        frame = records_frame(records, read_at).join(nested, on="id", how="left")
+        self._files.append(self._folder / f"{len(self._files):05d}.parquet")
+        frame.write_parquet(self._files[-1])
         self._pending, self._characters = {}, 0
-
-    def _path(self, frame: str, number: int) -> Path:
-        return self._folder / f"{number:05d}.{frame}.parquet"
-
-    def _reader(self, number: int, frame: str) -> Callable[[], pl.DataFrame]:
-        return lambda: pl.read_parquet(self._path(frame, number))
-
-    def _within(self, inside: pl.Expr, frame: str) -> pl.DataFrame:
-        return pl.concat(
-            self._reader(number, frame)().filter(inside) for number in range(self._chunks)
-        )
 
 
 def record_of(object_type_id: str, content: Mapping[str, Any]) -> Record:
