@@ -27,7 +27,7 @@ from hubspot_assets.staging.stage import Staged, Staging
 from hubspot_assets.tables import lists, specs
 from hubspot_assets.tables.definitions import Item
 
-LISTS_KEY = dg.AssetKey(["hubspot", LISTS])
+LISTS_KEY = dg.AssetKey(["hubspot", "list_definitions"])
 MEMBERSHIPS_KEY = dg.AssetKey(["hubspot", MEMBERSHIPS])
 
 #: So many lists are named in a warning.

@@ -12,6 +12,23 @@ from hubspot_assets.settings import Settings, SettingsError
 from hubspot_assets.tables.names import suffix, unique_suffixes
 
 
+#: Names of assets that read something else; a custom type may have such a label, too.
+NOT_OF_RECORDS = frozenset(
+    (
+        "association_definitions",
+        "email_events",
+        "event_definitions",
+        "event_types",
+        "list_definitions",
+        "list_memberships",
+        "object_types",
+        "owners",
+        "pipelines",
+        "teams",
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ExportedType:
     """An object type with its name in the export: `suffix` as in OBJECTS_<suffix>."""
@@ -32,7 +49,9 @@ class ExportedType:
     @property
     def records_key(self) -> dg.AssetKey:
         """The asset that reads the type's records."""
-        return dg.AssetKey(["hubspot", self.folder])
+        taken = self.folder in NOT_OF_RECORDS
+        name = f"{self.folder}_{self.object_type.id.replace('-', '_')}" if taken else self.folder
+        return dg.AssetKey(["hubspot", name])
 
     @property
     def has_own_api(self) -> bool:
