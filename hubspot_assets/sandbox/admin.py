@@ -52,7 +52,8 @@ def end_of_day(day: date, time_zone: str) -> datetime:
 
 
 def _plan(app: "Application", asked: dict[str, str]) -> dict[str, Any]:
-    """Live records per enabled type as of the end of a day."""
+    """Live records per enabled type as of the end of a day, and links (counted per type) per
+    ordered pair; `links=false` leaves those out, for they take a while in a large portal."""
     portal = app.portal
     if "day" in asked:
         end = end_of_day(date.fromisoformat(asked["day"]), asked.get("timezone", "UTC"))
@@ -62,7 +63,13 @@ def _plan(app: "Application", asked: dict[str, str]) -> dict[str, Any]:
         at = end = portal.clock.datetime()
     kinds = [kind for kind in portal.object_types() if portal.is_enabled(kind)]
     live = {k.object_type_id: portal.live_count(k.object_type_id, at) for k in kinds}
-    return {"as_of": end.isoformat(), "live": live, "total": sum(live.values())}
+    plan = {"as_of": end.isoformat(), "live": live, "total": sum(live.values())}
+    if asked.get("links") != "false":
+        plan["links"] = {
+            f"{near}>{far}": sum(1 for _ in portal.links(near, far, at))
+            for near, far in portal.linked_pairs()
+        }
+    return plan
 
 
 def _set_clock(app: "Application", asked: dict[str, Any]) -> dict[str, str]:

@@ -4,12 +4,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hubspot_assets.sandbox import metadata, records, search, settings
+from hubspot_assets.sandbox import associations, metadata, records, search, settings
 from hubspot_assets.sandbox.call import Answer, Call
 
 _VERSION = re.compile(r"v[1-4]|\d{4}-\d{2}")
 _CURRENT = frozenset({"v3", "2026-03", "2026-09"})
 _TREE = frozenset({"2026-09"})
+_LINKS = frozenset({"v4", "2026-03", "2026-09"})
+_NAMED_LINKS = frozenset({"v3"})
 _LEGACY = frozenset({"v2"})
 _OAUTH = frozenset({"v1", "v3", "2026-03", "2026-09"})
 
@@ -18,7 +20,7 @@ _OAUTH = frozenset({"v1", "v3", "2026-03", "2026-09"})
 class Route:
     """A path template without its version (`/crm/objects/{objectType}`), and what serves it.
 
-    `budget` is what a request is counted against: general or search.
+    `budget` is what a request is counted against: general, search or associations.
     """
 
     method: str
@@ -58,6 +60,8 @@ def find_route(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
 
 
 _OBJECTS = "/crm/objects/{objectType}"
+_ONES_LINKS = f"{_OBJECTS}/{{objectId}}/associations/{{toObjectType}}"
+_PAIR = "/crm/associations/{objectType}/{toObjectType}"
 _PROPERTIES = "/crm/properties/{objectType}"
 _PIPELINES = "/crm/pipelines/{objectType}"
 
@@ -67,6 +71,10 @@ ROUTES = (
     Route("POST", f"{_OBJECTS}/search", search.search, budget="search"),
     Route("POST", f"{_OBJECTS}/batch/read", records.batch_read),
     Route("GET", f"{_OBJECTS}/{{objectId}}", records.read_record),
+    Route("GET", _ONES_LINKS, associations.list_named_links, _NAMED_LINKS),
+    Route("GET", _ONES_LINKS, associations.list_links, _LINKS, "associations"),
+    Route("POST", f"{_PAIR}/batch/read", associations.batch_read, _LINKS, "associations"),
+    Route("GET", f"{_PAIR}/labels", associations.list_labels, _LINKS, "associations"),
     Route("GET", f"{_PROPERTIES}/groups", metadata.list_groups),
     Route("GET", f"{_PROPERTIES}/groups/{{groupName}}", metadata.read_group),
     Route("POST", f"{_PROPERTIES}/batch/read", metadata.batch_read_properties),
@@ -91,6 +99,7 @@ ROUTES = (
     Route("GET", "/settings/teams/{teamId}/members", settings.list_members, _TREE),
     Route("GET", "/crm/object-library/enablement", metadata.enablement),
     Route("GET", "/crm/object-library/enablement/{objectTypeId}", metadata.enablement_of),
+    Route("GET", "/crm/limits/records", metadata.record_limits),
     Route("GET", "/account-info/details", metadata.account_details),
     Route("GET", "/account-info/api-usage/daily/private-apps", metadata.daily_usage),
 )
