@@ -11,7 +11,6 @@ from hubspot_assets.hubspot.catalog import Catalog, ObjectType
 from hubspot_assets.settings import Settings, SettingsError
 from hubspot_assets.tables.names import suffix, unique_suffixes
 
-
 #: Names of assets that read something else; a custom type may have such a label, too.
 NOT_OF_RECORDS = frozenset(
     (
