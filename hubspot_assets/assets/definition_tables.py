@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import dagster as dg
 import polars as pl
 
 from hubspot_assets.assets.day import Day
+from hubspot_assets.assets.event_tables import event_property_items
+from hubspot_assets.assets.events import (
+    DEFINITIONS,
+    DEFINITIONS_KEY,
+    EVENT_TYPES,
+    EVENT_TYPES_KEY,
+    ExportedEvent,
+)
 from hubspot_assets.assets.extraction import OBJECT_TYPES, OWNERS, PIPELINES, TEAMS
 from hubspot_assets.assets.observed import observed_content
 from hubspot_assets.assets.table import table_asset
@@ -42,15 +51,18 @@ class _Observed:
 
 
 def definition_table_assets(
-    types: Sequence[ExportedType], partitions: dg.PartitionsDefinition[str]
+    types: Sequence[ExportedType],
+    events: Sequence[ExportedEvent],
+    partitions: dg.PartitionsDefinition[str],
 ) -> list[dg.AssetsDefinition]:
     """The tables that have no history in HubSpot."""
     ids = [of.object_type.id for of in types]
 
-    def property_definitions(*staged: Staged) -> pl.DataFrame:
+    def property_definitions(of_events: Staged, *staged: Staged) -> pl.DataFrame:
         by_type = zip(ids, staged, strict=True)
+        of_objects = ((type_id, item) for type_id, source in by_type for item in _items(source))
         return definitions.property_definitions(
-            (type_id, item) for type_id, source in by_type for item in _items(source)
+            chain(of_objects, event_property_items(events, of_events))
         )
 
     tables = [
@@ -73,14 +85,14 @@ def definition_table_assets(
         ),
         _Observed(
             specs.OBJECT_AND_EVENT_TYPE_DEFINITIONS,
-            [OBJECT_TYPES],
-            ["object_types"],
-            _rows(definitions.object_and_event_type_definitions),
+            [OBJECT_TYPES, EVENT_TYPES_KEY],
+            ["object_types", EVENT_TYPES],
+            _type_definitions,
         ),
         _Observed(
             specs.PROPERTY_DEFINITIONS,
-            [of.properties_key for of in types],
-            [properties_source(of.object_type) for of in types],
+            [DEFINITIONS_KEY, *(of.properties_key for of in types)],
+            [DEFINITIONS, *(properties_source(of.object_type) for of in types)],
             property_definitions,
         ),
     ]
@@ -107,6 +119,10 @@ def _refusals(staged: Staged) -> list[str]:
 
 def _teams(flat: Staged, tree: Staged) -> pl.DataFrame:
     return definitions.teams(_items(flat), _items(tree))
+
+
+def _type_definitions(objects: Staged, events: Staged) -> pl.DataFrame:
+    return definitions.object_and_event_type_definitions(_items(objects), _items(events))
 
 
 def _items(staged: Staged) -> Iterator[Item]:

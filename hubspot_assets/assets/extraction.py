@@ -54,6 +54,7 @@ def extraction_assets(
     assets = [
         each
         for of in types
+        if not of.has_own_api
         for each in (
             _properties(of, partitions),
             _records(of, partitions, portal, linked_types.get(of.object_type.id, ())),
@@ -62,20 +63,20 @@ def extraction_assets(
     pairs = [(each.object_type, each.table) for each in types]
     return [
         *assets,
-        _extraction(
+        extraction(
             OWNERS, "Owners, archived ones included.", partitions,
             lambda client, staging, _: extract_items(
                 staging, "owners", lambda: metadata.owners(client)
             ),
         ),
-        _extraction(TEAMS, "Teams, with their parents.", partitions, _teams),
-        _extraction(
+        extraction(TEAMS, "Teams, with their parents.", partitions, _teams),
+        extraction(
             PIPELINES, "Pipelines and stages of every type that has some.", partitions,
             lambda client, staging, _: extract_items(
                 staging, "pipelines", lambda: _pipelines(client, types)
             ),
         ),
-        _extraction(
+        extraction(
             OBJECT_TYPES, "Object types, each tried once to see if it can be read.", partitions,
             lambda client, staging, _: extract_object_types(client, staging, pairs),
         ),
@@ -89,18 +90,10 @@ def _records(
     linked_types: Sequence[ObjectType],
 ) -> dg.AssetsDefinition:
     def extract(client: HubSpot, staging: Staging, hubspot: HubSpotResource) -> Staged:
-        return extract_records(
-            client,
-            staging,
-            of.object_type,
-            portal=portal,
-            workers=hubspot.workers,
-            linked_types=linked_types,
-            report=lambda _, records: hubspot.report(of.folder, records),
-        )
+        return read_records(of, client, staging, hubspot, portal=portal, linked_types=linked_types)
 
     description = f"All live records of the type {of.label}, with the histories of all properties."
-    return _extraction(
+    return extraction(
         of.records_key, description, partitions, extract,
         deps=[of.properties_key], object_type_id=of.object_type.id,
     )  # fmt: skip
@@ -108,17 +101,43 @@ def _records(
 
 def _properties(of: ExportedType, partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     def extract(client: HubSpot, staging: Staging, _: HubSpotResource) -> Staged:
-        return extract_items(
-            staging,
-            properties_source(of.object_type),
-            lambda: metadata.properties(client, of.object_type.id),
-            object_type=of.object_type,
-        )
+        return read_properties(of, client, staging)
 
-    return _extraction(
+    return extraction(
         of.properties_key, f"Property definitions of the type {of.label}.", partitions, extract,
         object_type_id=of.object_type.id,
     )  # fmt: skip
+
+
+def read_records(
+    of: ExportedType,
+    client: HubSpot,
+    staging: Staging,
+    hubspot: HubSpotResource,
+    *,
+    portal: str,
+    linked_types: Sequence[ObjectType] = (),
+) -> Staged:
+    """Stages a type's records from the CRM objects API; its properties must be staged."""
+    return extract_records(
+        client,
+        staging,
+        of.object_type,
+        portal=portal,
+        workers=hubspot.workers,
+        linked_types=linked_types,
+        report=lambda _, records: hubspot.report(of.folder, records),
+    )
+
+
+def read_properties(of: ExportedType, client: HubSpot, staging: Staging) -> Staged:
+    """Stages a type's property definitions from the properties API."""
+    return extract_items(
+        staging,
+        properties_source(of.object_type),
+        lambda: metadata.properties(client, of.object_type.id),
+        object_type=of.object_type,
+    )
 
 
 def _teams(client: HubSpot, staging: Staging, _: HubSpotResource) -> Staged:
@@ -148,7 +167,7 @@ def _pipelines(client: HubSpot, types: Sequence[ExportedType]) -> Iterator[Read]
         raise refused
 
 
-def _extraction(
+def extraction(
     key: dg.AssetKey,
     description: str,
     partitions: dg.PartitionsDefinition[str],
@@ -157,6 +176,8 @@ def _extraction(
     deps: Sequence[dg.AssetKey] = (),
     object_type_id: str | None = None,
 ) -> dg.AssetsDefinition:
+    """The asset of one source, in a step of its own."""
+
     @dg.asset(
         key=key,
         description=description,

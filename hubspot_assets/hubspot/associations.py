@@ -16,9 +16,8 @@ from importlib import resources
 from typing import Any
 
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import BadRequest, UnknownObjectType
+from hubspot_assets.hubspot.errors import BadRequest, IncompleteAnswer, UnknownObjectType
 from hubspot_assets.hubspot.metadata import Read
-from hubspot_assets.hubspot.records import IncompleteAnswer
 
 BATCH = 1_000
 #: So many records of a pair may be refused one by one; more, and the pair itself is at fault.

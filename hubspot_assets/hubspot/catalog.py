@@ -15,6 +15,11 @@ import orjson
 from hubspot_assets.hubspot.associations import standard_types
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import Forbidden, Refused
+from hubspot_assets.hubspot.events import (
+    EventType,
+    discover_event_types,
+    standard_event_types,
+)
 
 FORMAT = 2
 
@@ -45,26 +50,6 @@ class ObjectType:
     pipelines: bool = False
     api: str = "crm"
     enabled: bool = True
-    description: str | None = None
-    created_at: str | None = None
-    updated_at: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EventType:
-    """One event type, by the name that the events API gives it (`e_visited_page`).
-
-    `id` and `object_type_id` (of the records it happens to) are None where they are not known.
-    `api` is `events`, or `email_events` for the marketing e-mail events, which have an API of their
-    own. `custom` ones have definitions at the events API.
-    """
-
-    name: str
-    id: str | None = None
-    label: str | None = None
-    object_type_id: str | None = None
-    api: str = "events"
-    custom: bool = False
     description: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
@@ -121,7 +106,7 @@ class Catalog:
 
 @cache
 def standard_catalog() -> Catalog:
-    """HubSpot's standard object types, from the data file of facts."""
+    """HubSpot's standard object and event types, from the data files of facts."""
     file = resources.files("hubspot_assets.facts") / "object_types.csv"
     rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
     types = tuple(map(_standard_type, rows))
@@ -131,7 +116,7 @@ def standard_catalog() -> Catalog:
         for each in standard_types()
         if each.from_type in known and each.to_type in known
     }
-    return Catalog(types, associations=tuple(sorted(pairs)))
+    return Catalog(types, standard_event_types(), associations=tuple(sorted(pairs)))
 
 
 def _standard_type(row: dict[str, str]) -> ObjectType:
@@ -151,9 +136,9 @@ def _standard_type(row: dict[str, str]) -> ObjectType:
 
 
 def discover(client: HubSpot) -> Catalog:
-    """Asks the portal for its account details, object library and custom object types.
+    """Asks the portal for its account details, object library, custom object types and event types.
 
-    A token that may not read schemas gives a catalog without custom types, and a warning in it.
+    What the token may not read is missing in the catalog, with a warning in it.
     Raises HubSpotError where the portal can't be asked at all.
     """
     details = client.get("account", "details").body
@@ -164,6 +149,7 @@ def discover(client: HubSpot) -> Catalog:
     except Forbidden as error:
         warnings = (f"custom object types are unknown: {error}",)
     custom = sorted(map(_custom_type, schemas), key=lambda each: int(each.id.split("-")[1]))
+    events, refused = discover_event_types(client, details.get("portalId"))
     standard = standard_catalog()
     disabled = _disabled(client)
     pairs = {
@@ -176,11 +162,12 @@ def discover(client: HubSpot) -> Catalog:
             *(replace(each, enabled=each.id not in disabled) for each in standard.object_types),
             *custom,
         ),
+        event_types=events,
         associations=(*standard.associations, *sorted(pairs)),
         portal_id=details.get("portalId"),
         account_type=details.get("accountType"),
         time_zone=details.get("timeZone"),
-        warnings=warnings,
+        warnings=warnings + refused,
     )
 
 

@@ -15,12 +15,12 @@ from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import (
     BadRequest,
     Forbidden,
+    IncompleteAnswer,
     NotFound,
     Refused,
     UnknownObjectType,
 )
 from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
-from hubspot_assets.hubspot.records import IncompleteAnswer
 
 PAGE = 500
 MEMBERS_PAGE = 250

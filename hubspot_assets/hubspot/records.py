@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
-from hubspot_assets.hubspot.errors import BadRequest, Forbidden, HubSpotError
+from hubspot_assets.hubspot.errors import BadRequest, Forbidden, IncompleteAnswer
 
 Record = dict[str, Any]
 T = TypeVar("T")
@@ -26,10 +26,6 @@ NAMES_IN_URL = 5_000
 PAGE_WITH_HISTORY = 50
 PAGE_OF_IDS = 100
 BATCH = 50
-
-
-class IncompleteAnswer(HubSpotError):  # noqa: N818 - named as its siblings are
-    """HubSpot neither returned nor reported records that it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

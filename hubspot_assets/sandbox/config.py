@@ -26,7 +26,7 @@ class PortalConfig:
     `contact_properties` limits (or extends) the contact properties to that many.
     `big_list` is how many members the largest list of contacts has, as long as that many contacts
     are there; None for a share of them. `newest_joined_first` turns the order of joining round.
-    `files` is the number of files around the end of 2026.
+    `files` is the number of files made until the end of 2026.
     `scopes` None grants every scope; `without_scopes` takes some away.
     """
 

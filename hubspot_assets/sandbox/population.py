@@ -38,8 +38,8 @@ class Population:
         self.population = max(kind.at_least, round(records * kind.per_contact * 1.12))
         self._salt = f"{seed}/{kind.object_type_id}/".encode()
         self._seed = mix(int.from_bytes(shake_128(self._salt).digest(8), "big"))
-        #: A number that the type's draws outside of its records begin with.
-        self.salt = mix(self._seed)
+        #: Draws about the records that are not their own, like those of lists, begin with it.
+        self.side_seed = mix(self._seed)
         #: How often a record was ended outside of the plan.
         self.interventions = 0
         self._interventions: dict[int, Fate] = {}

@@ -184,7 +184,7 @@ class _Roster:
         readers = [partial(pl.read_parquet, path) for path in self._files]
         if self._held:
             readers.append(partial(pl.concat, self._held))
-        yield from in_key_order(readers, ["recordId"], rows=CHUNK_MEMBERS)
+        yield from in_key_order(readers, ["recordId"])
 
     def clear(self) -> None:
         """Frees memory and disk."""

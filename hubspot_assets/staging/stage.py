@@ -111,12 +111,12 @@ class Reading:
 
 
 class Staging:
-    """The staged data of one day."""
+    """The staged data of one day (ISO)."""
 
     def __init__(self, store: Store, day: str) -> None:
+        self.day = day
         self._store = store
         self._root = f"staged/{day}"
-        self._day = day
 
     def begin(self, source: str, plan: str, *, resume: bool = True) -> Reading:
         """A new reading of `source`, or the unfinished one of the same `plan`.
@@ -144,7 +144,7 @@ class Staging:
         note = self._note(f"{self._root}/{source}/_complete.json")
         if note is None:
             raise NotStagedError(
-                f"{source} is not staged for {self._day}: materialize its hubspot/ asset "
+                f"{source} is not staged for {self.day}: materialize its hubspot/ asset "
                 "for that day first"
             )
         return _staged(self._store, source, note)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
 import polars as pl
 
 from hubspot_assets.tables import specs
+from hubspot_assets.tables.names import event_name
 from hubspot_assets.tables.spec import DTYPES, TableSpec
 
 
@@ -152,31 +154,54 @@ def property_definitions(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
     )
 
 
-def object_and_event_type_definitions(items: Iterable[Item]) -> pl.DataFrame:
+def object_and_event_type_definitions(
+    objects: Iterable[Item], events: Iterable[Item]
+) -> pl.DataFrame:
     """Rows of OBJECT_AND_EVENT_TYPE_DEFINITIONS, from catalog entries.
 
-    An entry is an object type of the catalog with its `table` and `availability`.
+    An entry is an object or event type of the catalog with its `table` and `availability`.
     """
     return frame_of(
         specs.OBJECT_AND_EVENT_TYPE_DEFINITIONS,
-        (
-            (
-                entry["id"],
-                entry["fully_qualified_name"],
-                entry["name"],
-                entry["singular_label"],
-                entry["plural_label"],
-                entry["description"],
-                "OBJECT",
-                entry["table"],
-                entry["availability"],
-                entry["primary_property"],
-                moment_of(entry["created_at"]),
-                moment_of(entry["updated_at"]),
-                read_at,
-            )
-            for entry, read_at in items
-        ),
+        chain(map(_object_type_row, objects), map(_event_type_row, events)),
+    )
+
+
+def _object_type_row(item: Item) -> tuple[Any, ...]:
+    entry, read_at = item
+    return (
+        entry["id"],
+        entry["fully_qualified_name"],
+        entry["name"],
+        entry["singular_label"],
+        entry["plural_label"],
+        entry["description"],
+        "OBJECT",
+        entry["table"],
+        entry["availability"],
+        entry["primary_property"],
+        moment_of(entry["created_at"]),
+        moment_of(entry["updated_at"]),
+        read_at,
+    )
+
+
+def _event_type_row(item: Item) -> tuple[Any, ...]:
+    entry, read_at = item
+    return (
+        entry["id"],
+        entry["name"],
+        event_name(entry["name"]),
+        entry["label"],
+        None,
+        entry["description"],
+        "EVENT",
+        entry["table"],
+        entry["availability"],
+        None,
+        moment_of(entry["created_at"]),
+        moment_of(entry["updated_at"]),
+        read_at,
     )
 
 
