@@ -18,8 +18,6 @@ NOT_OF_RECORDS = frozenset(
         "email_events",
         "event_definitions",
         "event_types",
-        "list_definitions",
-        "list_memberships",
         "object_types",
         "owners",
         "pipelines",
