@@ -74,20 +74,21 @@ def definition_table_assets(
             [PIPELINES],
             ["pipelines"],
             _rows_by_type(definitions.pipelines),
-            _refusals,
+            lambda staged: _told(staged, "refused"),
         ),
         _Observed(
             specs.PIPELINE_STAGES,
             [PIPELINES],
             ["pipelines"],
             _rows_by_type(definitions.pipeline_stages),
-            _refusals,
+            lambda staged: _told(staged, "refused"),
         ),
         _Observed(
             specs.OBJECT_AND_EVENT_TYPE_DEFINITIONS,
             [OBJECT_TYPES, EVENT_TYPES_KEY],
             ["object_types", EVENT_TYPES],
             _type_definitions,
+            lambda objects, _: _told(objects, "warning"),
         ),
         _Observed(
             specs.PROPERTY_DEFINITIONS,
@@ -113,8 +114,9 @@ def _rows_by_type(
     )
 
 
-def _refusals(staged: Staged) -> list[str]:
-    return [content["refused"] for content, _ in read_items(staged) if "refused" in content]
+def _told(staged: Staged, what: str) -> list[str]:
+    """What items of that name say."""
+    return [content[what] for content, _ in read_items(staged) if what in content]
 
 
 def _teams(flat: Staged, tree: Staged) -> pl.DataFrame:
@@ -122,7 +124,8 @@ def _teams(flat: Staged, tree: Staged) -> pl.DataFrame:
 
 
 def _type_definitions(objects: Staged, events: Staged) -> pl.DataFrame:
-    return definitions.object_and_event_type_definitions(_items(objects), _items(events))
+    types = (item for item in _items(objects) if "warning" not in item.content)
+    return definitions.object_and_event_type_definitions(types, _items(events))
 
 
 def _items(staged: Staged) -> Iterator[Item]:

@@ -68,14 +68,20 @@ class ExportedType:
         return self.object_type.plural_label or self.object_type.name
 
 
-def exported_types(catalog: Catalog, settings: Settings) -> tuple[ExportedType, ...]:
-    """The catalog's types that the settings include. Raises SettingsError for an unknown one."""
+def named_types(catalog: Catalog) -> list[ExportedType]:
+    """All of the catalog's types under their names in the export."""
     names = unique_suffixes(
         (each.id, suffix(each.plural_label, each.singular_label, each.plural_name))
         for each in catalog.object_types
     )
-    types = [ExportedType(each, names[each.id]) for each in catalog.object_types]
-    wanted = _chosen(types, settings.object_types, "OBJECT_TYPES") or set(names)
+    return [ExportedType(each, names[each.id]) for each in catalog.object_types]
+
+
+def exported_types(catalog: Catalog, settings: Settings) -> tuple[ExportedType, ...]:
+    """The catalog's types that the settings include. Raises SettingsError for an unknown one."""
+    types = named_types(catalog)
+    every = {each.object_type.id for each in types}
+    wanted = _chosen(types, settings.object_types, "OBJECT_TYPES") or every
     unwanted = _chosen(types, settings.exclude_object_types, "EXCLUDE_OBJECT_TYPES")
     chosen = [each for each in types if each.object_type.id in wanted - unwanted]
     if not chosen:

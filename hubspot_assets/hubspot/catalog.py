@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -148,7 +149,6 @@ def discover(client: HubSpot) -> Catalog:
         schemas = client.get("schemas").body["results"]
     except Forbidden as error:
         warnings = (f"custom object types are unknown: {error}",)
-    custom = sorted(map(_custom_type, schemas), key=lambda each: int(each.id.split("-")[1]))
     events, refused = discover_event_types(client, details.get("portalId"))
     standard = standard_catalog()
     disabled = _disabled(client)
@@ -160,7 +160,7 @@ def discover(client: HubSpot) -> Catalog:
     return Catalog(
         object_types=(
             *(replace(each, enabled=each.id not in disabled) for each in standard.object_types),
-            *custom,
+            *sorted(map(_custom_type, schemas), key=lambda each: int(each.id.split("-")[1])),
         ),
         event_types=events,
         associations=(*standard.associations, *sorted(pairs)),
@@ -169,6 +169,32 @@ def discover(client: HubSpot) -> Catalog:
         time_zone=details.get("timeZone"),
         warnings=warnings + refused,
     )
+
+
+def renamed_types(client: HubSpot, known: Iterable[ObjectType]) -> Iterator[str]:
+    """What is different now of the custom types that were discovered: a line for each change.
+
+    Nothing where the token may not read schemas.
+    """
+    try:
+        schemas = client.get("schemas").body["results"]
+    except Refused:
+        return
+    now = {each.id: each for each in map(_custom_type, schemas)}
+    custom = {each.id: each for each in known if each.id.startswith("2-")}
+    advice = "until it is discovered again"
+    for type_id, new in now.items():
+        old = custom.get(type_id)
+        if old is None:
+            yield f"the custom type {new.name} ({type_id}) is new and has no table {advice}"
+        elif (old.plural_label, old.singular_label) != (new.plural_label, new.singular_label):
+            yield (
+                f"the custom type {new.name} ({type_id}) is called "
+                f"{new.plural_label or new.singular_label} now, and its tables are named after "
+                f"{old.plural_label or old.singular_label} {advice}"
+            )
+    for type_id in custom.keys() - now.keys():
+        yield f"the custom type {custom[type_id].name} ({type_id}) is gone"
 
 
 def _disabled(client: HubSpot) -> set[str]:

@@ -7,18 +7,23 @@ followed to the end. All raise Refused where the portal or the token does not ha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+from hubspot_assets.hubspot import metadata
+from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import BadRequest, IncompleteAnswer, NotFound
-from hubspot_assets.hubspot.metadata import Read, paged
+from hubspot_assets.hubspot.errors import BadRequest, Forbidden, IncompleteAnswer, NotFound
+from hubspot_assets.hubspot.lists import lists
+from hubspot_assets.hubspot.metadata import NOT_SERVED, Read, paged
 
 PAGE = 100
 FORMS_PAGE = 500
 SUBMISSIONS_PAGE = 50
 DEALS_AT_ONCE = 100
 FILES_IN_REACH = 9_000
+CONTACTS, CALLS = "0-1", "0-48"
 
 #: The properties of campaigns that HubSpot lets be asked for; any other name is refused.
 CAMPAIGN_PROPERTIES = (
@@ -99,6 +104,31 @@ def deal_splits(client: HubSpot, deal_ids: Iterable[str]) -> Iterator[Read]:
             for split in deal["splits"]:
                 told = _spread(Read(split, answer.received_at))
                 yield Read(told.content | {"dealId": str(deal["id"])}, told.received_at)
+
+
+def probe(client: HubSpot, object_type: ObjectType) -> datetime:
+    """Reads something of a type, from the CRM objects API or else from its own.
+
+    Raises what HubSpot answers where that can't be done.
+    """
+    try:
+        return metadata.probe(client, object_type.id)
+    except (Forbidden, *NOT_SERVED):
+        if object_type.api in ("crm", "none"):
+            raise
+    return _probe_own(client, object_type.api)
+
+
+def _probe_own(client: HubSpot, api: str) -> datetime:
+    asked = datetime.now(UTC)
+    if api == "engagements":
+        return metadata.probe(client, CALLS)
+    if api == "deal_splits":
+        found = deal_splits(client, ["1"])
+    else:
+        found = lists(client, [CONTACTS], ()) if api == "lists" else READERS[api](client)
+    first = next(iter(found), None)
+    return first.received_at if first else asked
 
 
 def _listed(api: str, **params: str) -> Reader:

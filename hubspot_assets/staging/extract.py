@@ -16,10 +16,11 @@ import polars as pl
 
 from hubspot_assets.export import Availability
 from hubspot_assets.hubspot import metadata
-from hubspot_assets.hubspot.catalog import ObjectType
+from hubspot_assets.hubspot.catalog import ObjectType, renamed_types
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import Forbidden, MissingScope, Refused
 from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
+from hubspot_assets.hubspot.own_apis import probe
 from hubspot_assets.hubspot.records import Page, Record, read_records
 from hubspot_assets.staging.flatten import MOMENT, records_frame, values_frame
 from hubspot_assets.staging.stage import Reading, Staged, Staging
@@ -248,17 +249,22 @@ def read_items(staged: Staged) -> Iterator[Read]:
 
 
 def extract_object_types(
-    client: HubSpot, staging: Staging, object_types: Iterable[tuple[ObjectType, str]]
+    client: HubSpot, staging: Staging, object_types: Sequence[tuple[ObjectType, str]]
 ) -> Staged:
-    """Stages the (object type, table name) pairs, each with the availability found by asking."""
+    """Stages the (object type, table name) pairs, each with the availability found by asking.
+
+    An item with a `warning` tells what of the custom types has changed since they were discovered.
+    """
 
     def read() -> Iterator[Read]:
         for object_type, table in object_types:
             try:
-                asked, status = metadata.probe(client, object_type.id), "available"
+                asked, status = probe(client, object_type), "available"
             except (Forbidden, *NOT_SERVED) as error:
                 asked, status = datetime.now(UTC), unavailable(object_type, error).status
             entry: dict[str, Any] = {"table": table, "availability": status}
             yield Read(asdict(object_type) | entry, asked)
+        for warning in renamed_types(client, [each for each, _ in object_types]):
+            yield Read({"warning": warning}, datetime.now(UTC))
 
     return stage_items(staging.begin("object_types", "items", resume=False), read())
