@@ -52,17 +52,20 @@ def end_of_day(day: date, time_zone: str) -> datetime:
 
 
 def _plan(app: "Application", asked: dict[str, str]) -> dict[str, Any]:
-    """Live records per enabled type as of the end of a day."""
-    portal = app.portal
+    """Live records per enabled type as of the end of a day, and what happened on that day."""
+    portal, events = app.portal, {}
     if "day" in asked:
-        end = end_of_day(date.fromisoformat(asked["day"]), asked.get("timezone", "UTC"))
+        day, time_zone = date.fromisoformat(asked["day"]), asked.get("timezone", "UTC")
+        end = end_of_day(day, time_zone)
+        start = end_of_day(day - timedelta(days=1), time_zone)
+        events = {"events": portal.event_counts(start, end)}
         # A record created at the very end of the day belongs to the next one.
         at = end - timedelta(milliseconds=1)
     else:
         at = end = portal.clock.datetime()
     kinds = [kind for kind in portal.object_types() if portal.is_enabled(kind)]
     live = {k.object_type_id: portal.live_count(k.object_type_id, at) for k in kinds}
-    return {"as_of": end.isoformat(), "live": live, "total": sum(live.values())}
+    return {"as_of": end.isoformat(), "live": live, "total": sum(live.values()), **events}
 
 
 def _set_clock(app: "Application", asked: dict[str, Any]) -> dict[str, str]:

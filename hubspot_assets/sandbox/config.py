@@ -24,7 +24,9 @@ class PortalConfig:
     `records` is the number of contacts that are live around the end of 2026; other types
     scale with it. `now` pins the portal's clock; without it the portal lives in real time.
     `contact_properties` limits (or extends) the contact properties to that many.
-    `scopes` None grants every scope; `without_scopes` takes some away.
+    `events_page` is the most occurrences a page of events can have, and
+    `occurred_before_inclusive` whether an event at that very moment is told: HubSpot documents
+    neither. `scopes` None grants every scope; `without_scopes` takes some away.
     """
 
     seed: int = 7
@@ -46,6 +48,8 @@ class PortalConfig:
     client_secret: str = "sandbox-client-secret"  # noqa: S105 - opens nothing real
     refresh_token: str = "sandbox-refresh-token"  # noqa: S105 - opens nothing real
     access_token_seconds: float = 1800.0
+    events_page: int = 1000
+    occurred_before_inclusive: bool = False
 
     def __post_init__(self) -> None:
         if self.plan not in PLANS:

@@ -7,6 +7,8 @@ from datetime import datetime
 import orjson
 
 from hubspot_assets.sandbox.config import Clock, PortalConfig
+from hubspot_assets.sandbox.event_life import EventLife, Occurrence
+from hubspot_assets.sandbox.event_types import EventType, Rate, custom_event, event_types
 from hubspot_assets.sandbox.facts import ObjectType, object_types
 from hubspot_assets.sandbox.life import Change, Life, Record
 from hubspot_assets.sandbox.people import Owner, Team, all_owners, all_teams
@@ -60,6 +62,7 @@ class Portal:
         }
         self._properties: dict[str, tuple[Property, ...]] = {}
         self._lives: dict[str, Life] = {}
+        self.event_life = EventLife(event_types(config.portal_id), self.life, seed=config.seed)
 
     # Types
 
@@ -164,6 +167,64 @@ class Portal:
             raise ValueError(f"{object_type_id} has no records {record_id} and {into}")
         moment_of_it = self.clock.now() if at is None else milliseconds(at)
         life.intervene(index, Fate(moment_of_it, kind, survivor))
+
+    # Events
+
+    def event_types(self) -> list[str]:
+        """Names of all event types, never fired ones too."""
+        return list(self.event_life.kinds)
+
+    def event_definitions(self) -> list[EventType]:
+        """The custom event types."""
+        return [kind for kind in self.event_life.kinds.values() if kind.custom]
+
+    def define_event(
+        self,
+        name: str,
+        label: str = "",
+        *,
+        object_type_id: str = "0-1",
+        per_day: float = 0.1,
+        properties: dict[str, str] | None = None,
+    ) -> str:
+        """Makes a custom event that, like all others, has always happened: `per_day` times a
+        day and record. `properties` are types by name. Gives its fully qualified name."""
+        number = max(int(k.event_type_id.partition("-")[2]) for k in self.event_definitions())
+        made = custom_event(
+            f"6-{number + 1}",
+            f"pe{self.config.portal_id}_{name}",
+            label or name,
+            Rate(object_type_id, per_day),
+            properties or {},
+        )
+        self.event_life.add(made)
+        return made.name
+
+    def events(self, event_type: str, start: datetime, end: datetime) -> Iterator[Occurrence]:
+        """Occurrences of an event type from `start` up to but not including `end`, in order
+        of time; none of e-mail events. KeyError if there is no such type."""
+        kinds = [self.event_life.kinds[event_type]]
+        for spark in self.event_life.sparks(kinds, milliseconds(start), milliseconds(end)):
+            yield Occurrence(
+                spark.id,
+                event_type,
+                spark.object_type_id,
+                spark.object_id,
+                moment(spark.at),
+                self.event_life.properties(spark),
+            )
+
+    def event_counts(self, start: datetime, end: datetime) -> dict[str, int]:
+        """How many occurrences the events API has of each type that it serves; it serves
+        nothing without an Enterprise subscription."""
+        if self.config.plan != "enterprise":
+            return {}
+        first, last = milliseconds(start), milliseconds(end)
+        return {
+            kind.name: sum(1 for _ in self.event_life.sparks([kind], first, last))
+            for kind in self.event_life.kinds.values()
+            if kind.served
+        }
 
     # The rest
 

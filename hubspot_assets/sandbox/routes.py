@@ -4,13 +4,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hubspot_assets.sandbox import metadata, records, search, settings
+from hubspot_assets.sandbox import events, metadata, records, search, settings
 from hubspot_assets.sandbox.call import Answer, Call
 
 _VERSION = re.compile(r"v[1-4]|\d{4}-\d{2}")
 _CURRENT = frozenset({"v3", "2026-03", "2026-09"})
 _TREE = frozenset({"2026-09"})
 _LEGACY = frozenset({"v2"})
+_V3 = frozenset({"v3"})
+_BEFORE_2026_09 = frozenset({"v3", "2026-03"})
 _OAUTH = frozenset({"v1", "v3", "2026-03", "2026-09"})
 
 
@@ -59,6 +61,7 @@ def find_route(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
 
 _OBJECTS = "/crm/objects/{objectType}"
 _PROPERTIES = "/crm/properties/{objectType}"
+_OCCURRENCES, _DEFINITIONS = "/events/event-occurrences", "/events/event-definitions"
 _PIPELINES = "/crm/pipelines/{objectType}"
 
 #: The first match wins, so fixed words stand before names.
@@ -91,6 +94,12 @@ ROUTES = (
     Route("GET", "/settings/teams/{teamId}/members", settings.list_members, _TREE),
     Route("GET", "/crm/object-library/enablement", metadata.enablement),
     Route("GET", "/crm/object-library/enablement/{objectTypeId}", metadata.enablement_of),
+    Route("GET", "/events/events", events.list_occurrences, _V3),
+    Route("GET", "/events/events/event-types", events.list_types, _V3),
+    Route("GET", _OCCURRENCES, events.list_occurrences),
+    Route("GET", f"{_OCCURRENCES}/event-types", events.list_types),
+    Route("GET", _DEFINITIONS, events.list_definitions, _BEFORE_2026_09),
+    Route("GET", f"{_DEFINITIONS}/{{eventName}}", events.read_definition, _BEFORE_2026_09),
     Route("GET", "/account-info/details", metadata.account_details),
     Route("GET", "/account-info/api-usage/daily/private-apps", metadata.daily_usage),
 )

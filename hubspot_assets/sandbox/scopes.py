@@ -5,6 +5,7 @@ from hubspot_assets.sandbox.facts import ObjectType, object_types
 OWNERS = ("crm.objects.owners.read",)
 USERS = ("settings.users.read", "crm.objects.users.read")
 TEAMS = ("settings.users.teams.read",)
+EVENT_DEFINITIONS = ("behavioral_events.event_definitions.read_write",)
 SCHEMAS = ("crm.schemas.custom.read", "crm.objects.custom.read")
 
 
@@ -25,7 +26,7 @@ def sensitive_scope(kind: ObjectType, level: str) -> str:
 
 
 def _every() -> frozenset[str]:
-    found = {"oauth", *OWNERS, *USERS, *TEAMS}
+    found = {"oauth", *OWNERS, *USERS, *TEAMS, *EVENT_DEFINITIONS}
     for kind in object_types(0).values():
         found |= {kind.read_scope, kind.schema_scope}
         found |= {sensitive_scope(kind, level) for level in ("sensitive", "highly_sensitive")}
