@@ -1,6 +1,7 @@
 """A HubSpot portal on loopback: deterministic, of any size, and as unkind as the real one."""
 
 from hubspot_assets.sandbox.config import Clock, PortalConfig
+from hubspot_assets.sandbox.event_life import Occurrence
 from hubspot_assets.sandbox.portal import HistoryEntry, Link, Portal, PortalRecord
 from hubspot_assets.sandbox.server import Sandbox, run, serve
 
@@ -8,6 +9,7 @@ __all__ = [
     "Clock",
     "HistoryEntry",
     "Link",
+    "Occurrence",
     "Portal",
     "PortalConfig",
     "PortalRecord",

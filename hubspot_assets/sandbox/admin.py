@@ -52,11 +52,15 @@ def end_of_day(day: date, time_zone: str) -> datetime:
 
 
 def _plan(app: "Application", asked: dict[str, str]) -> dict[str, Any]:
-    """Live records per enabled type as of the end of a day, and links (counted per type) per
-    ordered pair; `links=false` leaves those out, for they take a while in a large portal."""
-    portal = app.portal
+    """Live records per enabled type as of the end of a day, what happened on that day, and links
+    (counted per type) per ordered pair; `links=false` leaves those out, for they take a while in
+    a large portal."""
+    portal, events = app.portal, {}
     if "day" in asked:
-        end = end_of_day(date.fromisoformat(asked["day"]), asked.get("timezone", "UTC"))
+        day, time_zone = date.fromisoformat(asked["day"]), asked.get("timezone", "UTC")
+        end = end_of_day(day, time_zone)
+        start = end_of_day(day - timedelta(days=1), time_zone)
+        events = {"events": portal.event_counts(start, end)}
         # A record created at the very end of the day belongs to the next one.
         at = end - timedelta(milliseconds=1)
     else:
@@ -71,6 +75,7 @@ def _plan(app: "Application", asked: dict[str, str]) -> dict[str, Any]:
         "total": sum(live.values()),
         "content": content,
         "members": {str(each.facts.list_id): each.size for each in lists},
+        **events,
     }
     if asked.get("links") != "false":
         plan["links"] = {

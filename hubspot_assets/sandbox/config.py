@@ -40,7 +40,9 @@ class PortalConfig:
     `files` is the number of files made until the end of 2026.
     `scopes` None grants every scope; `without_scopes` takes some away. `burst`, `daily` and
     `associations_burst` replace what the plan allows; a `burst` above the plan's raises that of
-    the associations API as well, unless that is given.
+    the associations API as well, unless that is given. `events_page` is the most occurrences a
+    page of events can have, and `occurred_before_inclusive` whether an event at that very moment
+    is told: HubSpot documents neither.
     """
 
     seed: int = 7
@@ -66,6 +68,8 @@ class PortalConfig:
     big_list: int | None = None
     newest_joined_first: bool = False
     files: int = 160
+    events_page: int = 1000
+    occurred_before_inclusive: bool = False
 
     def __post_init__(self) -> None:
         if self.plan not in PLANS:

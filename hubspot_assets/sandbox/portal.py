@@ -10,6 +10,8 @@ import orjson
 from hubspot_assets.sandbox.association_types import AssociationType, Pair, association_types
 from hubspot_assets.sandbox.config import Clock, PortalConfig
 from hubspot_assets.sandbox.content import Content
+from hubspot_assets.sandbox.event_life import EventLife, Occurrence
+from hubspot_assets.sandbox.event_types import EventType, Rate, custom_event, event_types
 from hubspot_assets.sandbox.facts import ObjectType, object_types, rows
 from hubspot_assets.sandbox.life import Change, Life, Record
 from hubspot_assets.sandbox.links import LinkedPair, Links, Records, plan_of
@@ -88,6 +90,7 @@ class Portal:
             for row in rows("associations.csv")
         }
         self._linked: dict[Pair, LinkedPair] = {}
+        self.event_life = EventLife(event_types(config.portal_id), self.life, seed=config.seed)
 
     # Types
 
@@ -321,6 +324,64 @@ class Portal:
         if near is None or far is None:
             raise ValueError(f"there are no records {from_id} and {to_id}")
         pair.cut[near, far] = self.clock.now() if at is None else milliseconds(at)
+
+    # Events
+
+    def event_types(self) -> list[str]:
+        """Names of all event types, never fired ones too."""
+        return list(self.event_life.kinds)
+
+    def event_definitions(self) -> list[EventType]:
+        """The custom event types."""
+        return [kind for kind in self.event_life.kinds.values() if kind.custom]
+
+    def define_event(
+        self,
+        name: str,
+        label: str = "",
+        *,
+        object_type_id: str = "0-1",
+        per_day: float = 0.1,
+        properties: dict[str, str] | None = None,
+    ) -> str:
+        """Makes a custom event that, like all others, has always happened: `per_day` times a
+        day and record. `properties` are types by name. Gives its fully qualified name."""
+        number = max(int(k.event_type_id.partition("-")[2]) for k in self.event_definitions())
+        made = custom_event(
+            f"6-{number + 1}",
+            f"pe{self.config.portal_id}_{name}",
+            label or name,
+            Rate(object_type_id, per_day),
+            properties or {},
+        )
+        self.event_life.add(made)
+        return made.name
+
+    def events(self, event_type: str, start: datetime, end: datetime) -> Iterator[Occurrence]:
+        """Occurrences of an event type from `start` up to but not including `end`, in order
+        of time; none of e-mail events. KeyError if there is no such type."""
+        kinds = [self.event_life.kinds[event_type]]
+        for spark in self.event_life.sparks(kinds, milliseconds(start), milliseconds(end)):
+            yield Occurrence(
+                spark.id,
+                event_type,
+                spark.object_type_id,
+                spark.object_id,
+                moment(spark.at),
+                self.event_life.properties(spark),
+            )
+
+    def event_counts(self, start: datetime, end: datetime) -> dict[str, int]:
+        """How many occurrences the events API has of each type that it serves; it serves
+        nothing without an Enterprise subscription."""
+        if self.config.plan != "enterprise":
+            return {}
+        first, last = milliseconds(start), milliseconds(end)
+        return {
+            kind.name: sum(1 for _ in self.event_life.sparks([kind], first, last))
+            for kind in self.event_life.kinds.values()
+            if kind.served
+        }
 
     # The rest
 

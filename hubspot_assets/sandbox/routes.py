@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hubspot_assets.sandbox import (
     associations,
     content_calls,
+    events,
     list_calls,
     metadata,
     records,
@@ -23,6 +24,7 @@ _NAMED_LINKS = frozenset({"v3"})
 _LEGACY = frozenset({"v2"})
 _V3 = frozenset({"v3"})
 _DATED = _CURRENT - _V3
+_BEFORE_2026_09 = frozenset({"v3", "2026-03"})
 _OAUTH = frozenset({"v1", "v3", "2026-03", "2026-09"})
 
 
@@ -73,6 +75,7 @@ _OBJECTS = "/crm/objects/{objectType}"
 _ONES_LINKS = f"{_OBJECTS}/{{objectId}}/associations/{{toObjectType}}"
 _PAIR = "/crm/associations/{objectType}/{toObjectType}"
 _PROPERTIES = "/crm/properties/{objectType}"
+_OCCURRENCES, _DEFINITIONS = "/events/event-occurrences", "/events/event-definitions"
 _PIPELINES = "/crm/pipelines/{objectType}"
 _LIST = "/crm/lists/{listId}"
 _MEMBER = "/crm/lists/records"
@@ -135,6 +138,12 @@ ROUTES = (
     Route("POST", "/deal-splits/batch/read", content_calls.read_deal_splits, _DATED),
     Route("POST", "/crm/objects/deals/splits/batch/read", content_calls.read_deal_splits, _V3),
     Route("GET", "/crm/limits/records", metadata.record_limits),
+    Route("GET", "/events/events", events.list_occurrences, _V3),
+    Route("GET", "/events/events/event-types", events.list_types, _V3),
+    Route("GET", _OCCURRENCES, events.list_occurrences),
+    Route("GET", f"{_OCCURRENCES}/event-types", events.list_types),
+    Route("GET", _DEFINITIONS, events.list_definitions, _BEFORE_2026_09),
+    Route("GET", f"{_DEFINITIONS}/{{eventName}}", events.read_definition, _BEFORE_2026_09),
     Route("GET", "/account-info/details", metadata.account_details),
     Route("GET", "/account-info/api-usage/daily/private-apps", metadata.daily_usage),
 )

@@ -13,6 +13,7 @@ FILES = ("files", "files.read")
 SEQUENCES = ("automation.sequences.read",)
 CONVERSATIONS = ("conversations.read",)
 DEAL_SPLITS = ("crm.dealsplits.read_write",)
+EVENT_DEFINITIONS = ("behavioral_events.event_definitions.read_write",)
 SCHEMAS = ("crm.schemas.custom.read", "crm.objects.custom.read")
 
 
@@ -36,6 +37,7 @@ def _every() -> frozenset[str]:
     found = {"oauth", *OWNERS, *USERS, *TEAMS}
     found |= {*LISTS, *LANDING_PAGES, *SITE_PAGES, *BLOG_POSTS, *FILES, *SEQUENCES}
     found |= {*CONVERSATIONS, *DEAL_SPLITS}
+    found = {"oauth", *OWNERS, *USERS, *TEAMS, *EVENT_DEFINITIONS}
     for kind in object_types(0).values():
         found |= {kind.read_scope, kind.schema_scope}
         found |= {sensitive_scope(kind, level) for level in ("sensitive", "highly_sensitive")}
