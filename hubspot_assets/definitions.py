@@ -18,6 +18,7 @@ from hubspot_assets.assets.definition_tables import definition_table_assets
 from hubspot_assets.assets.event_tables import event_table_assets
 from hubspot_assets.assets.events import event_extraction_assets, exported_events
 from hubspot_assets.assets.extraction import extraction_assets
+from hubspot_assets.assets.list_tables import list_assets
 from hubspot_assets.assets.own_types import own_type_assets
 from hubspot_assets.assets.record_tables import record_table_assets
 from hubspot_assets.assets.resources import HubSpotResource, StagingResource
@@ -53,6 +54,7 @@ def build_defs(
         *own_type_assets(types, partitions, portal),
         *event_extraction_assets(events, types, partitions, portal),
         *association_assets(pairs, types, partitions),
+        *list_assets(catalog.object_types, partitions, portal),
         *record_table_assets(types, partitions, whole_history=settings.export_history == "all"),
         *event_table_assets(events, catalog, partitions),
         *definition_table_assets(types, events, partitions),

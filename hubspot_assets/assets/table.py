@@ -1,6 +1,7 @@
 """What all table assets have in common: key, metadata, and the way to the IO manager."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import dagster as dg
 
@@ -51,13 +52,14 @@ def table_assets(
         context: dg.AssetExecutionContext, staging: StagingResource
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         staged, day = staging.day(context.partition_key), Day.of(context)
-        for key, (spec, make) in by_key.items():
-            if key not in context.selected_asset_keys:
-                continue
+        keys = [key for key in by_key if key in context.selected_asset_keys]
+        for key in keys:
+            spec, make = by_key[key]
             try:
                 content = make(staged, day)
             except NotStagedError as error:
                 raise dg.Failure(str(error), allow_retries=False) from error
+            content = replace(content, followed=key != keys[-1])
             yield dg.MaterializeResult(asset_key=key, value=content)
             for warning in content.findings.warnings:
                 context.log.warning(f"{spec.name}: {warning}")  # noqa: G004

@@ -60,7 +60,7 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
         day = context.partition_key
         try:
             manifest = write_table(self.store, day, obj, context.run_id, __version__)
-            if self._may_be_last(day, manifest.table):
+            if not obj.followed and self._may_be_last(day, manifest.table):
                 told = complete_day(
                     self.store,
                     day,

@@ -161,6 +161,10 @@ class HubSpot:
         where = self._paths.endpoint(api, endpoint)
         return self._run(_Call("POST", where, where.url(path, params), path, orjson.dumps(json)))
 
+    def has(self, api: str, endpoint: str = "list") -> bool:
+        """Whether there is such an endpoint in the API's version that was chosen."""
+        return self._paths.has(api, endpoint)
+
     @property
     def stats(self) -> Stats:
         """A snapshot of the counts; subtract an earlier one for those of a stretch of work."""

@@ -11,8 +11,8 @@ import polars as pl
 
 from hubspot_assets.export import StoreError
 
-#: Bytes that are sorted at a time, about.
-MOST_BYTES = 96_000_000
+#: Rows that are sorted at a time, about.
+ROWS = 500_000
 #: One row of so many is looked at to see how keys are spread.
 _SAMPLED = 500
 #: So many keys of a sorted file.
@@ -23,9 +23,9 @@ Reader = Callable[[], pl.DataFrame]
 
 
 def in_key_order(
-    readers: Iterable[Reader], key: Sequence[str], *, most_bytes: int = MOST_BYTES
+    readers: Iterable[Reader], key: Sequence[str], *, rows: int = ROWS
 ) -> Iterator[pl.DataFrame]:
-    """The rows of all chunks, sorted by `key`, in frames of about `most_bytes` bytes.
+    """The rows of all chunks, sorted by `key`, in frames of about `rows` rows.
 
     What is more than that goes to sorted files in the temporary folder, of which one range of
     keys is read at a time: memory is bounded by a range and a chunk, whatever the number of rows,
@@ -33,12 +33,10 @@ def in_key_order(
     Frames without rows are not yielded. Raises StoreError where that folder can't be written.
     """
     held: list[pl.DataFrame] = []
-    size = 0
     frames = (reader() for reader in readers)
     for frame in frames:
         held.append(frame)
-        size += int(frame.estimated_size())
-        if size > most_bytes:
+        if sum(each.height for each in held) > rows:
             break
     else:
         yield from _sorted(held, key)
@@ -49,7 +47,7 @@ def in_key_order(
             runs.add(held.pop(0))
         for frame in frames:
             runs.add(frame)
-        yield from runs.ranges(most_bytes)
+        yield from runs.ranges(rows)
 
 
 def _sorted(frames: Sequence[pl.DataFrame], key: Sequence[str]) -> Iterator[pl.DataFrame]:
@@ -66,7 +64,7 @@ class _Runs:
         self._key = list(key)
         self._files: list[Path] = []
         self._samples: list[pl.DataFrame] = []
-        self._size = 0
+        self._rows = 0
 
     def add(self, frame: pl.DataFrame) -> None:
         """Takes the rows of a frame in."""
@@ -83,11 +81,11 @@ class _Runs:
             ) from error
         self._files.append(path)
         self._samples.append(run.select(self._key).gather_every(max(1, run.height // _OF_A_RUN)))
-        self._size += int(frame.estimated_size())
+        self._rows += frame.height
 
-    def ranges(self, most_bytes: int) -> Iterator[pl.DataFrame]:
+    def ranges(self, rows: int) -> Iterator[pl.DataFrame]:
         """The rows of all files in order, a range of keys at a time."""
-        before = [_before(self._key, bound) for bound in self._bounds(1 + self._size // most_bytes)]
+        before = [_before(self._key, bound) for bound in self._bounds(-(-self._rows // rows))]
         cuts = [self._cuts(path, before) for path in self._files]
         for number in range(len(before) + 1):
             pieces = [

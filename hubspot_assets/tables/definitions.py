@@ -39,8 +39,8 @@ def owners(items: Iterable[Item]) -> pl.DataFrame:
                 owner.get("firstName"),
                 owner.get("lastName"),
                 bool(owner.get("archived")),
-                _moment(owner.get("createdAt")),
-                _moment(owner.get("updatedAt")),
+                moment_of(owner.get("createdAt")),
+                moment_of(owner.get("updatedAt")),
                 read_at,
             )
             for owner, read_at in items
@@ -84,8 +84,8 @@ def pipelines(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
                 pipeline.get("label"),
                 pipeline.get("displayOrder"),
                 bool(pipeline.get("archived")),
-                _moment(pipeline.get("createdAt")),
-                _moment(pipeline.get("updatedAt")),
+                moment_of(pipeline.get("createdAt")),
+                moment_of(pipeline.get("updatedAt")),
                 read_at,
             )
             for object_type_id, (pipeline, read_at) in items
@@ -106,8 +106,8 @@ def pipeline_stages(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
                 stage.get("displayOrder"),
                 _json(stage.get("metadata")),
                 bool(stage.get("archived")),
-                _moment(stage.get("createdAt")),
-                _moment(stage.get("updatedAt")),
+                moment_of(stage.get("createdAt")),
+                moment_of(stage.get("updatedAt")),
                 read_at,
             )
             for object_type_id, (pipeline, read_at) in items
@@ -145,8 +145,8 @@ def property_definitions(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
                 definition.get("hubspotDefined"),
                 definition.get("dataSensitivity"),
                 bool(definition.get("archived")),
-                _moment(definition.get("createdAt")),
-                _moment(definition.get("updatedAt")),
+                moment_of(definition.get("createdAt")),
+                moment_of(definition.get("updatedAt")),
                 read_at,
             )
             for (type_id, name), (definition, read_at) in known.items()
@@ -180,8 +180,8 @@ def _object_type_row(item: Item) -> tuple[Any, ...]:
         entry["table"],
         entry["availability"],
         entry["primary_property"],
-        _moment(entry["created_at"]),
-        _moment(entry["updated_at"]),
+        moment_of(entry["created_at"]),
+        moment_of(entry["updated_at"]),
         read_at,
     )
 
@@ -199,8 +199,8 @@ def _event_type_row(item: Item) -> tuple[Any, ...]:
         entry["table"],
         entry["availability"],
         None,
-        _moment(entry["created_at"]),
-        _moment(entry["updated_at"]),
+        moment_of(entry["created_at"]),
+        moment_of(entry["updated_at"]),
         read_at,
     )
 
@@ -211,7 +211,7 @@ def frame_of(spec: TableSpec, rows: Iterable[tuple[Any, ...]]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=schema, orient="row").sort(spec.key)
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment_of(text: str | None) -> datetime | None:
     """An API time stamp, naive UTC."""
     if not text:
         return None
