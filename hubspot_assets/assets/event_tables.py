@@ -212,7 +212,9 @@ def _standard_properties(of: ExportedEvent) -> list[PropertyType]:
         fields = email_fields(_email_event_type(of))
         return [PropertyType(each.name, each.type, each.label) for each in fields]
     rows = standard_event_properties().get(of.event_type.name, ())
-    return [PropertyType(each["name"], each["type"], each["label"]) for each in rows]
+    return [
+        PropertyType(each["name"], each["type"], each["label"] or each["name"]) for each in rows
+    ]
 
 
 def _email_event_type(of: ExportedEvent) -> str:

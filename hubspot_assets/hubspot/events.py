@@ -66,7 +66,7 @@ def standard_event_types() -> tuple[EventType, ...]:
             id=row["event_type_id"] or None,
             label=row["label"] or None,
             object_type_id=row["object_type_id"] or None,
-            api=row["api"],
+            api=row["source"],
         )
         for row in facts("standard_events.csv")
     )
