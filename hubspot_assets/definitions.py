@@ -51,7 +51,7 @@ def build_defs(
     events = exported_events(catalog)
     assets = [
         *extraction_assets(types, partitions, portal, linked_types(pairs)),
-        *own_type_assets(types, partitions, portal),
+        *own_type_assets(catalog, types, partitions, portal),
         *event_extraction_assets(events, types, partitions, portal),
         *association_assets(pairs, types, partitions),
         *list_assets(catalog.object_types, partitions, portal),

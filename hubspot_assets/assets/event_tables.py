@@ -37,9 +37,6 @@ from hubspot_assets.tables.typed import PropertyType
 UNPARSED_WARNING = "values that don't read as their property's type are NULL here"
 UNKNOWN_TYPES_WARNING = "events happened to records of a type that the portal does not name"
 
-#: Rows that are sorted at a time: they are wide.
-SORTED_AT_ONCE = 100_000
-
 Frames = Callable[[Chunk, Counter[str]], tuple[pl.DataFrame, pl.DataFrame]]
 """The events and the values of a chunk that belong to a table."""
 
@@ -151,10 +148,8 @@ def _content(
             counts=counts,
         )
 
-    readers = (partial(rows, chunk) for chunk in staged.chunks())
-
     def filled() -> Iterator[pl.DataFrame]:
-        for frame in in_key_order(readers, ["ID"], rows=SORTED_AT_ONCE):
+        for frame in in_key_order((partial(rows, chunk) for chunk in staged.chunks()), ["ID"]):
             counts[tables.REPEATED] -= frame.height
             yield frame
         findings.warnings.extend(_warnings(counts))

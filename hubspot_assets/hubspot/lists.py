@@ -60,7 +60,7 @@ def lists(
     all of them, and IncompleteAnswer where it can't be made to give every list.
     """
     found: dict[int, Read] = {}
-    first_refusal: Refused | None = None
+    refusal: Refused | None = None
     answered = False
     for object_type_id in object_type_ids:
         before = len(found)
@@ -71,11 +71,13 @@ def lists(
         except (Forbidden, *NOT_SERVED) as error:
             if len(found) > before:
                 raise IncompleteAnswer(f"lists of {object_type_id}: {error}") from error
-            first_refusal = first_refusal or error
+            # That a type is not known says less than any other refusal.
+            if refusal is None or isinstance(refusal, UnknownObjectType):
+                refusal = error
             if not isinstance(error, UnknownObjectType):
                 refused(object_type_id, error)
-    if first_refusal and not answered:
-        raise first_refusal
+    if refusal and not answered:
+        raise refusal
     for list_id in sorted(found):
         yield found[list_id]
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
+from typing import NamedTuple
 
 from hubspot_assets.sandbox.facts import rows
 from hubspot_assets.sandbox.population import Population
-from hubspot_assets.sandbox.stamps import DAY, milliseconds, parse_iso
+from hubspot_assets.sandbox.stamps import DAY, given, given_or_none
 from hubspot_assets.sandbox.values import GOLDEN, mix
 
 PROCESSING_TYPES = ("MANUAL", "DYNAMIC", "SNAPSHOT")
@@ -83,10 +84,10 @@ def _facts(row: dict[str, str]) -> ListFacts:
         share=float(row["share"]),
         big=row["big"] == "true",
         folder=row["folder"] or None,
-        created=_ms(row["created_at"]),
-        filters_updated=_ms(row["filters_updated_at"]) if row["filters_updated_at"] else None,
-        updated=_ms(row["updated_at"]),
-        deleted=_ms(row["deleted_at"]) if row["deleted_at"] else None,
+        created=given(row["created_at"]),
+        filters_updated=given_or_none(row["filters_updated_at"]),
+        updated=given(row["updated_at"]),
+        deleted=given_or_none(row["deleted_at"]),
         created_by=row["created_by"],
         updated_by=row["updated_by"],
         references=int(row["references"]),
@@ -94,10 +95,6 @@ def _facts(row: dict[str, str]) -> ListFacts:
         read_only=row["read_only"] == "true",
         condition=(name, tuple(values.split(";"))) if name else None,
     )
-
-
-def _ms(text: str) -> int:
-    return milliseconds(parse_iso(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +185,7 @@ def _stays(
     count = records.created_count(until)
     if facts.processing_type == "SNAPSHOT":
         count = min(count, records.created_count(facts.created))
-    salt = mix(records.salt ^ mix(facts.list_id * GOLDEN))
+    salt = mix(records.side_seed ^ mix(facts.list_id * GOLDEN))
     if facts.big and size is not None:
         yield from islice(_lasting(facts, records, salt, count), size)
         return
@@ -226,6 +223,14 @@ def _joined(facts: ListFacts, records: Population, index: int, bits: int) -> int
     return max(facts.created, records.created(index)) + 1 + (bits >> 24) % _JOIN_WITHIN
 
 
+class _Kept(NamedTuple):
+    """Memberships that begin before `until`, as of so many interventions in the records."""
+
+    interventions: int
+    until: int
+    memberships: Memberships
+
+
 class Lists:
     """The lists of a portal. `records` gives the records of a type; `big_list` is how many
     members the big list has, None for as many as its share of the contacts."""
@@ -240,7 +245,7 @@ class Lists:
         self._records = records
         self._big_list = big_list
         self._deleted: dict[int, int] = {}
-        self._memberships: dict[int, tuple[tuple[int, int], Memberships]] = {}
+        self._memberships: dict[int, _Kept] = {}
 
     def at(self, now: int) -> list[PortalList]:
         """The lists that exist, by id."""
@@ -260,14 +265,14 @@ class Lists:
     def memberships(self, facts: ListFacts, now: int) -> Memberships:
         """Who is in a list."""
         records = self._records(facts.object_type_id)
-        # Worked out a year ahead, so that a clock that runs does not start it over.
-        year = now // _YEAR + 1
-        key = (year, records.interventions)
         kept = self._memberships.get(facts.list_id)
-        if kept is None or kept[0] != key:
-            made = Memberships(facts, records, year * _YEAR, self._big_list)
-            kept = self._memberships[facts.list_id] = key, made
-        return kept[1]
+        if kept is None or kept.interventions != records.interventions or kept.until <= now:
+            # Worked out a year ahead, so that a clock that runs does not start it over.
+            until = now + _YEAR
+            made = Memberships(facts, records, until, self._big_list)
+            kept = _Kept(records.interventions, until, made)
+            self._memberships[facts.list_id] = kept
+        return kept.memberships
 
     def _exists(self, facts: ListFacts, now: int) -> bool:
         ends = (facts.deleted, self._deleted.get(facts.list_id))

@@ -6,8 +6,7 @@ from typing import Any
 
 from hubspot_assets.sandbox.facts import rows, value_pools
 from hubspot_assets.sandbox.people import all_owners
-from hubspot_assets.sandbox.series import given_moment
-from hubspot_assets.sandbox.stamps import DAY, iso, milliseconds, parse_iso
+from hubspot_assets.sandbox.stamps import DAY, given, given_or_none, iso
 from hubspot_assets.sandbox.values import GOLDEN, mix
 
 KINDS = ("landing-page", "site-page", "blog-post")
@@ -65,10 +64,10 @@ def _page(row: dict[str, str]) -> Page:
         name=row["name"],
         slug=row["slug"],
         language=row["language"],
-        created=milliseconds(parse_iso(row["created_at"])),
+        created=given(row["created_at"]),
         edit_days=int(row["edit_days"]),
-        published=given_moment(row, "published_at"),
-        archived=given_moment(row, "archived_at"),
+        published=given_or_none(row["published_at"]),
+        archived=given_or_none(row["archived_at"]),
         user_id=int(row["user_id"]),
         body=row["body"],
         summary=row["summary"],

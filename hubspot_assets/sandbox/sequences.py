@@ -6,8 +6,7 @@ from typing import Any
 
 from hubspot_assets.sandbox.facts import rows
 from hubspot_assets.sandbox.people import users
-from hubspot_assets.sandbox.series import given_moment
-from hubspot_assets.sandbox.stamps import iso, milliseconds, parse_iso
+from hubspot_assets.sandbox.stamps import given, given_or_none, iso
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +37,9 @@ def all_sequences() -> tuple[Sequence, ...]:
             name=row["name"],
             user_ids=tuple(map(int, row["user_ids"].split())),
             folder_id=row["folder_id"] or None,
-            created=milliseconds(parse_iso(row["created_at"])),
-            updated=milliseconds(parse_iso(row["updated_at"])),
-            deleted=given_moment(row, "deleted_at"),
+            created=given(row["created_at"]),
+            updated=given(row["updated_at"]),
+            deleted=given_or_none(row["deleted_at"]),
         )
         for row in rows("sequences.csv")
     )

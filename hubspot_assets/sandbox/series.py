@@ -4,7 +4,7 @@ pure function of an index. All moments are epoch milliseconds."""
 from dataclasses import dataclass
 
 from hubspot_assets.sandbox.population import SPAN, START
-from hubspot_assets.sandbox.stamps import DAY, milliseconds, parse_iso
+from hubspot_assets.sandbox.stamps import DAY
 from hubspot_assets.sandbox.values import GOLDEN, mix, text_number
 
 #: From the first record to the end of 2026.
@@ -33,8 +33,3 @@ class Series:
         """When it is made; ascending with the index."""
         jitter = self.draw(index, 2) & 0xFFFF
         return START + (index * _LASTS + (jitter * _LASTS >> 16)) // self.count
-
-
-def given_moment(row: dict[str, str], column: str) -> int | None:
-    """A moment in a row of a data file; None if there is none."""
-    return milliseconds(parse_iso(row[column])) if row[column] else None

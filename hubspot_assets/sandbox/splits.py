@@ -34,7 +34,7 @@ class Split:
 def splits_of(life: Life, index: int, now: int) -> list[Split]:
     """The splits of a live deal at a moment, none for most."""
     group, place = divmod(index, _ONE_OF)
-    draw = mix(life.salt + (group + 3) * GOLDEN)
+    draw = mix(life.side_seed + (group + 3) * GOLDEN)
     if draw % _ONE_OF != place:
         return []
     created = life.created(index) + (draw >> 8) % (40 * DAY)

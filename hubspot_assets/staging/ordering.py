@@ -11,11 +11,9 @@ import polars as pl
 
 from hubspot_assets.export import StoreError
 
-#: Rows that are sorted at a time, about.
-ROWS = 500_000
-#: One row of so many is looked at to see how keys are spread.
-_SAMPLED = 500
-#: So many keys of a sorted file.
+#: Bytes that are sorted at a time, about.
+MOST_BYTES = 96_000_000
+#: So many keys of a sorted file are looked at to see how they are spread.
 _OF_A_RUN = 200
 
 Reader = Callable[[], pl.DataFrame]
@@ -23,9 +21,9 @@ Reader = Callable[[], pl.DataFrame]
 
 
 def in_key_order(
-    readers: Iterable[Reader], key: Sequence[str], *, rows: int = ROWS
+    readers: Iterable[Reader], key: Sequence[str], *, most_bytes: int = MOST_BYTES
 ) -> Iterator[pl.DataFrame]:
-    """The rows of all chunks, sorted by `key`, in frames of about `rows` rows.
+    """The rows of all chunks, sorted by `key`, in frames of about `most_bytes` bytes.
 
     What is more than that goes to sorted files in the temporary folder, of which one range of
     keys is read at a time: memory is bounded by a range and a chunk, whatever the number of rows,
@@ -33,10 +31,12 @@ def in_key_order(
     Frames without rows are not yielded. Raises StoreError where that folder can't be written.
     """
     held: list[pl.DataFrame] = []
+    size = 0
     frames = (reader() for reader in readers)
     for frame in frames:
         held.append(frame)
-        if sum(each.height for each in held) > rows:
+        size += int(frame.estimated_size())
+        if size > most_bytes:
             break
     else:
         yield from _sorted(held, key)
@@ -47,7 +47,7 @@ def in_key_order(
             runs.add(held.pop(0))
         for frame in frames:
             runs.add(frame)
-        yield from runs.ranges(rows)
+        yield from runs.ranges(most_bytes)
 
 
 def _sorted(frames: Sequence[pl.DataFrame], key: Sequence[str]) -> Iterator[pl.DataFrame]:
@@ -64,7 +64,7 @@ class _Runs:
         self._key = list(key)
         self._files: list[Path] = []
         self._samples: list[pl.DataFrame] = []
-        self._rows = 0
+        self._size = 0
 
     def add(self, frame: pl.DataFrame) -> None:
         """Takes the rows of a frame in."""
@@ -81,11 +81,11 @@ class _Runs:
             ) from error
         self._files.append(path)
         self._samples.append(run.select(self._key).gather_every(max(1, run.height // _OF_A_RUN)))
-        self._rows += frame.height
+        self._size += int(frame.estimated_size())
 
-    def ranges(self, rows: int) -> Iterator[pl.DataFrame]:
+    def ranges(self, most_bytes: int) -> Iterator[pl.DataFrame]:
         """The rows of all files in order, a range of keys at a time."""
-        before = [_before(self._key, bound) for bound in self._bounds(-(-self._rows // rows))]
+        before = [_before(self._key, bound) for bound in self._bounds(1 + self._size // most_bytes)]
         cuts = [self._cuts(path, before) for path in self._files]
         for number in range(len(before) + 1):
             pieces = [
@@ -106,42 +106,6 @@ class _Runs:
         counts = [each.sum().alias(str(number)) for number, each in enumerate(before)]
         keys = pl.scan_ipc(path).select(self._key)
         return [0, *keys.select(*counts, pl.len().alias("all")).collect().row(0)]
-
-
-def key_ranges(readers: Sequence[Reader], key: Sequence[str], rows: int) -> Iterator[pl.Expr]:
-    """Conditions that cut all rows into ranges of keys, ascending, of about `rows` rows each.
-
-    Every chunk is read once.
-    """
-    last = None
-    for bound in [*_bounds(readers, key, rows), None] if readers else ():
-        yield _within(key, last, bound)
-        last = bound
-
-
-def _bounds(readers: Sequence[Reader], key: Sequence[str], rows: int) -> list[tuple[Any, ...]]:
-    """Keys at which to cut, ascending."""
-    samples, total = [], 0
-    for reader in readers:
-        keys = reader().select(key)
-        total += keys.height
-        samples.append(keys.gather_every(_SAMPLED))
-    ranges = -(-total // rows)
-    if ranges <= 1:
-        return []
-    sample = pl.concat(samples).unique().sort(key)
-    cuts = {sample.height * each // ranges for each in range(1, ranges)}
-    return [sample.row(cut) for cut in sorted(cuts) if 0 < cut < sample.height]
-
-
-def _within(
-    key: Sequence[str], first: tuple[Any, ...] | None, end: tuple[Any, ...] | None
-) -> pl.Expr:
-    """Keys from `first` on and before `end`; None leaves that side open."""
-    inside = pl.lit(value=True)
-    if first is not None:
-        inside = inside & ~_before(key, first)
-    return inside if end is None else inside & _before(key, end)
 
 
 def _before(key: Sequence[str], bound: tuple[Any, ...]) -> pl.Expr:

@@ -11,9 +11,9 @@ import csv
 import hashlib
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,8 +34,8 @@ from hubspot_assets.staging.extract import (
     stage_items,
     unavailable,
 )
-from hubspot_assets.staging.flatten import Record, records_frame, values_frame
-from hubspot_assets.staging.ordering import key_ranges
+from hubspot_assets.staging.flatten import VALUES_SCHEMA, Record, records_frame, values_frame
+from hubspot_assets.staging.ordering import in_key_order
 from hubspot_assets.staging.stage import Staged, Staging
 
 #: Objects that are held at a time, unless they are large.
@@ -81,17 +81,23 @@ def extract_own(
     object_type: ObjectType,
     read: Callable[[], Iterator[Read]],
     *,
+    defined: Sequence[Read] = (),
     report: Report = quiet,
 ) -> Staged:
-    """Stages what `read` gives, and the definitions of the properties that were seen.
+    """Stages what `read` gives, and the definitions of its properties.
 
+    Those are the ones `defined` by HubSpot, if any, those of the facts, and all that were seen.
     What the portal or the token does not give is staged empty with its availability. Raises
     HubSpotError and StoreError.
     """
     reading = staging.begin(object_source(object_type), "own", resume=False)
     last = datetime.now(UTC)
+    definitions = _definitions(object_type, defined)
+    moments = {
+        name for name, each in definitions.items() if each.content["type"] in {"date", "datetime"}
+    }
     with tempfile.TemporaryDirectory() as folder:
-        spool = _Spool(Path(folder), object_type.id)
+        spool = _Spool(Path(folder), object_type.id, moments)
         try:
             for each in read():
                 spool.add(each)
@@ -100,41 +106,49 @@ def extract_own(
         except (Forbidden, *NOT_SERVED) as error:
             if spool.added:
                 raise
-            _stage_properties(staging, object_type, ())
+            _stage_properties(staging, object_type, definitions, ())
             return reading.finish(unavailable(object_type, error), last)
         for records, values in spool.in_order():
             reading.counts["records"] += records.height
             reading.add({"records": records, "values": values}, after=None)
         reading.counts["objects_alike"] = spool.added - reading.counts["records"]
-        _stage_properties(staging, object_type, spool.seen)
+        _stage_properties(staging, object_type, definitions, spool.seen)
     return reading.finish(AVAILABLE, last)
 
 
-def _stage_properties(staging: Staging, object_type: ObjectType, seen: Iterable[str]) -> None:
-    known = {each.property: each for each in (*known_fields(object_type.id).values(), *COMMON)}
-    known |= {name: Field(name, name, "string") for name in sorted(seen) if name not in known}
+def _definitions(object_type: ObjectType, defined: Sequence[Read]) -> dict[str, Read]:
+    """Property definitions by name, in the shape of HubSpot's: its own first, then the facts'."""
     now = datetime.now(UTC)
-    items = [
-        Read({"name": each.property, "label": each.label, "type": each.type}, now)
-        for each in known.values()
+    facts = {
+        each.property: Read({"name": each.property, "label": each.label, "type": each.type}, now)
+        for each in (*known_fields(object_type.id).values(), *COMMON)
+    }
+    return facts | {each.content["name"]: each for each in defined}
+
+
+def _stage_properties(
+    staging: Staging, object_type: ObjectType, definitions: Mapping[str, Read], seen: Iterable[str]
+) -> None:
+    now = datetime.now(UTC)
+    others = [
+        Read({"name": name, "label": name, "type": "string"}, now)
+        for name in sorted(seen)
+        if name not in definitions
     ]
-    stage_items(staging.begin(properties_source(object_type), "items", resume=False), items)
+    reading = staging.begin(properties_source(object_type), "items", resume=False)
+    stage_items(reading, [*definitions.values(), *others])
 
 
 class _Spool:
     """Objects in whatever order, kept in local files until they can be put in order of ids."""
 
-    def __init__(self, folder: Path, object_type_id: str) -> None:
+    def __init__(self, folder: Path, object_type_id: str, moments: Collection[str]) -> None:
         self._folder = folder
         self._type_id = object_type_id
-        self._moments = {
-            each.property
-            for each in (*known_fields(object_type_id).values(), *COMMON)
-            if each.type in {"date", "datetime"}
-        }
+        self._moments = moments
         self._pending: dict[str, tuple[Record, datetime]] = {}
         self._characters = 0
-        self._chunks = 0
+        self._files: list[Path] = []
         self.added = 0
         self.seen: set[str] = set()
 
@@ -152,41 +166,20 @@ class _Spool:
         """Frames of records and of values, by id; of objects with one id, the first."""
         if self._pending:
             self._spool()
-        readers = [self._reader(number, "records") for number in range(self._chunks)]
-        rows = -(-self.added // max(1, self._chunks))
-        for inside in key_ranges(readers, ["id"], rows):
-            records = self._within(inside, "records").unique(
-                "id", keep="first", maintain_order=True
-            )
-            values = self._within(inside, "values").join(
-                records.select("id", "chunk"), on=["id", "chunk"], how="semi", maintain_order="left"
-            )
-            if records.height:
-                yield records.sort("id").drop("chunk"), values.sort("id", "name").drop("chunk")
+        for frame in in_key_order((partial(pl.read_parquet, each) for each in self._files), ["id"]):
+            values = frame.select("id", "values").explode("values").unnest("values")
+            yield frame.drop("values"), values.select(VALUES_SCHEMA.keys())
 
     def _spool(self) -> None:
-        """Writes what is pending; `chunk` tells objects with one id apart until one is chosen."""
+        """Writes what is pending, each record in a row with its values."""
         records = [record for record, _ in self._pending.values()]
-        frames = {
-            "records": records_frame(records, [read_at for _, read_at in self._pending.values()]),
-            "values": values_frame(records, self._moments)[0],
-        }
-        for name, frame in frames.items():
-            number = pl.lit(self._chunks).alias("chunk")
-            frame.with_columns(number).write_parquet(self._path(name, self._chunks))
-        self._chunks += 1
+        read_at = [when for _, when in self._pending.values()]
+        values, _ = values_frame(records, self._moments)
+        nested = values.group_by("id", maintain_order=True).agg(values=pl.struct(pl.exclude("id")))
+        frame = records_frame(records, read_at).join(nested, on="id", how="left")
+        self._files.append(self._folder / f"{len(self._files):05d}.parquet")
+        frame.write_parquet(self._files[-1])
         self._pending, self._characters = {}, 0
-
-    def _path(self, frame: str, number: int) -> Path:
-        return self._folder / f"{number:05d}.{frame}.parquet"
-
-    def _reader(self, number: int, frame: str) -> Callable[[], pl.DataFrame]:
-        return lambda: pl.read_parquet(self._path(frame, number))
-
-    def _within(self, inside: pl.Expr, frame: str) -> pl.DataFrame:
-        return pl.concat(
-            self._reader(number, frame)().filter(inside) for number in range(self._chunks)
-        )
 
 
 def record_of(object_type_id: str, content: Mapping[str, Any]) -> Record:

@@ -24,16 +24,16 @@ def shuffled(count, distinct):
     return [(rng.randrange(distinct), f"t{rng.randrange(3)}") for _ in range(count)]
 
 
-@pytest.mark.parametrize("rows", [1, 70, 400, 5_000])
+@pytest.mark.parametrize("most_bytes", [2_000, 20_000, 10_000_000])
 @pytest.mark.parametrize("key", [["key"], ["text", "key"]])
 @pytest.mark.parametrize("distinct", [1, 50, 100_000])
-def test_rows_come_in_key_order_however_little_is_held(rows, key, distinct):
+def test_rows_come_in_key_order_however_little_is_held(most_bytes, key, distinct):
     keys = shuffled(1_000, distinct)
     first = {
         each[::-1] if key[0] == "text" else each[:1]: number
         for number, each in reversed(list(enumerate(keys)))
     }
-    ordered = list(in_key_order(readers_of(keys), key, rows=rows))
+    ordered = list(in_key_order(readers_of(keys), key, most_bytes=most_bytes))
     assert pl.concat(ordered).select(*key, "number").rows() == [
         (*each, first[each]) for each in sorted(first)
     ]
@@ -42,8 +42,8 @@ def test_rows_come_in_key_order_however_little_is_held(rows, key, distinct):
 
 
 def test_little_is_held_at_a_time():
-    ordered = list(in_key_order(readers_of(shuffled(2_000, 100_000)), ["key"], rows=200))
-    assert max(frame.height for frame in ordered) < 400
+    ordered = list(in_key_order(readers_of(shuffled(2_000, 100_000)), ["key"], most_bytes=5_000))
+    assert max(frame.estimated_size() for frame in ordered) < 10_000
 
 
 def test_no_rows_are_no_frames():
