@@ -193,7 +193,7 @@ def record_of(object_type_id: str, content: Mapping[str, Any]) -> Record:
     for name, value in content.items():
         field = known.get(name)
         text = _text(value)
-        if text:
+        if text and (field or name != "id"):
             properties[field.property if field else _snake(name)] = text
     own_id = _own_id(content)
     number = own_id if own_id.isdecimal() else _hashed(f"{object_type_id}:{own_id}")

@@ -41,10 +41,10 @@ def events_of_type(
     `object_types` gives the object type id to each name in upper case that the events API may
     call it by; what is not there is NULL, and counted.
     """
-    wide = values.pivot(
-        on="name", on_columns=[each.name for each in properties], index="eventId", values="value"
-    ).rename({"eventId": "id"})
-    typed = typed_columns(wide, properties, counts)
+    wide = values.rename({"eventId": "ID"}).pivot(
+        on="name", on_columns=[each.name for each in properties], index="ID", values="value"
+    )
+    typed = typed_columns(wide, "ID", properties, counts)
     named = pl.col("objectType").str.to_uppercase()
     rows = events.select(
         EVENTTYPEID=pl.lit(event_type_id, dtype=pl.String),
@@ -56,7 +56,7 @@ def events_of_type(
     )
     nameless = rows["OBJECTTYPEID"].null_count() - events["objectType"].null_count()
     counts[OBJECT_TYPES_UNKNOWN] += nameless
-    return rows.join(typed.rename({"id": "ID"}), on="ID", how="left", maintain_order="left")
+    return rows.join(typed, on="ID", how="left", maintain_order="left")
 
 
 def with_contacts(

@@ -215,16 +215,16 @@ def objects_of_type(
     counts: Counter[str],
 ) -> pl.DataFrame:
     """Rows of OBJECTS_<type>: a typed column per property, in the order of `typed.columns`."""
-    wide = state.values.pivot(
+    wide = state.values.rename({"id": "OBJECTID"}).pivot(
         on="name",
         on_columns=[each.name for each in properties],
-        index="id",
+        index="OBJECTID",
         values="value",
         maintain_order=True,
     )
-    typed = typed_columns(wide, properties, counts)
+    typed = typed_columns(wide, "OBJECTID", properties, counts)
     return objects(state, object_type_id).join(
-        typed.rename({"id": "OBJECTID"}), on="OBJECTID", how="left", maintain_order="left"
+        typed, on="OBJECTID", how="left", maintain_order="left"
     )
 
 

@@ -48,9 +48,12 @@ def columns(properties: Sequence[PropertyType]) -> tuple[Column, ...]:
 
 
 def typed_columns(
-    wide: pl.DataFrame, properties: Sequence[PropertyType], counts: Counter[str]
+    wide: pl.DataFrame, key: str, properties: Sequence[PropertyType], counts: Counter[str]
 ) -> pl.DataFrame:
-    """`id` and the PROPERTY_ columns, from `wide`: id and a raw text column per property."""
+    """`key` and the PROPERTY_ columns, from `wide`: `key` and a raw text column per property.
+
+    `key` is in upper case, which no property's name is.
+    """
     by_name = {each.name: each for each in properties}
     expressions: list[pl.Expr] = []
     checks: list[pl.Expr] = []
@@ -61,7 +64,7 @@ def typed_columns(
             expressions.append(pl.col(name).alias(unparsed))
         if kind != "VARCHAR":
             checks.append((pl.col(name).is_not_null()).sum().alias(typed))
-    table = wide.select("id", *expressions)
+    table = wide.select(key, *expressions)
     if checks:
         given = wide.select(checks)
         parsed = table.select(pl.col(given.columns).is_not_null().sum())
