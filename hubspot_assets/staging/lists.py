@@ -43,6 +43,8 @@ EXTRA = ("hs_list_size", "hs_classic_list_id")
 CHUNK_MEMBERS = 200_000
 #: What a member takes in memory, about.
 MEMBER_BYTES = 48
+#: What a member takes in memory, on disk and in order.
+MEMBER_BYTES = 24
 #: So many members of a list are held in memory; those of a longer one are on disk until staged.
 HELD_MEMBERS = 50_000
 
