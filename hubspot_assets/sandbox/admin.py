@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import orjson
 
 from hubspot_assets.sandbox.call import Answer, told
-from hubspot_assets.sandbox.stamps import iso, moment, parse_iso
+from hubspot_assets.sandbox.stamps import iso, milliseconds, moment, parse_iso
 
 if TYPE_CHECKING:
     from hubspot_assets.sandbox.app import Application
@@ -62,7 +62,29 @@ def _plan(app: "Application", asked: dict[str, str]) -> dict[str, Any]:
         at = end = portal.clock.datetime()
     kinds = [kind for kind in portal.object_types() if portal.is_enabled(kind)]
     live = {k.object_type_id: portal.live_count(k.object_type_id, at) for k in kinds}
-    return {"as_of": end.isoformat(), "live": live, "total": sum(live.values())}
+    return {
+        "as_of": end.isoformat(),
+        "live": live,
+        "total": sum(live.values()),
+        **_marketing_plan(app, asked, end),
+    }
+
+
+def _marketing_plan(app: "Application", asked: dict[str, str], end: datetime) -> dict[str, Any]:
+    """What is live in the marketing tools by the end of a day, and the day's e-mail events."""
+    portal, zone = app.portal, ZoneInfo(asked.get("timezone", "UTC"))
+    at = end - timedelta(milliseconds=1) if "day" in asked else end
+    start = datetime.combine(at.astimezone(zone).date(), time(), zone)
+    first, last = milliseconds(start), milliseconds(at)
+    return {
+        "content": {
+            "0-28": sum(not form.archived for form in portal.forms(at)),
+            "0-15": portal.marketing.submission_count(last),
+            "0-29": sum(not email.archived for email in portal.marketing_emails(at)),
+            "0-35": len(portal.campaigns(at)),
+        },
+        "email_events": portal.marketing.events.counts(first, last),
+    }
 
 
 def _set_clock(app: "Application", asked: dict[str, Any]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from hubspot_assets.sandbox.facts import generic_types
 from hubspot_assets.sandbox.stamps import milliseconds
 
 #: Allowed requests by subscription: per rolling ten seconds, and per day.
@@ -24,7 +25,8 @@ class PortalConfig:
     `records` is the number of contacts that are live around the end of 2026; other types
     scale with it. `now` pins the portal's clock; without it the portal lives in real time.
     `contact_properties` limits (or extends) the contact properties to that many.
-    `scopes` None grants every scope; `without_scopes` takes some away.
+    `scopes` None grants every scope; `without_scopes` takes some away. `generic_types` are ids
+    of object types with an API of their own that this portal serves on the CRM objects path too.
     """
 
     seed: int = 7
@@ -42,6 +44,7 @@ class PortalConfig:
     search_per_second: int = 5
     uri_limit: int = 16_000
     index_lag_ms: int = 0
+    generic_types: frozenset[str] = frozenset()
     client_id: str = "sandbox-client-id"
     client_secret: str = "sandbox-client-secret"  # noqa: S105 - opens nothing real
     refresh_token: str = "sandbox-refresh-token"  # noqa: S105 - opens nothing real
@@ -52,6 +55,8 @@ class PortalConfig:
             raise ValueError(f"plan is {self.plan!r}; expected one of {', '.join(PLANS)}")
         if self.records < 0:
             raise ValueError(f"records is {self.records}; expected zero or more")
+        if unknown := self.generic_types - generic_types().keys():
+            raise ValueError(f"generic_types has {', '.join(sorted(unknown))}, of no known type")
         if self.now is not None and self.now.tzinfo is None:
             raise ValueError(f"now is {self.now}, without a time zone; expected an aware datetime")
 

@@ -4,13 +4,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hubspot_assets.sandbox import metadata, records, search, settings
+from hubspot_assets.sandbox import marketing_api, metadata, records, search, settings
 from hubspot_assets.sandbox.call import Answer, Call
 
-_VERSION = re.compile(r"v[1-4]|\d{4}-\d{2}")
+_VERSION = re.compile(r"v[1-4]|\d{4}-\d{2}(-beta)?")
 _CURRENT = frozenset({"v3", "2026-03", "2026-09"})
 _TREE = frozenset({"2026-09"})
 _LEGACY = frozenset({"v2"})
+_FORMS = frozenset({"v3", "2026-09-beta"})
+_FIRST = frozenset({"v1"})
 _OAUTH = frozenset({"v1", "v3", "2026-03", "2026-09"})
 
 
@@ -91,6 +93,16 @@ ROUTES = (
     Route("GET", "/settings/teams/{teamId}/members", settings.list_members, _TREE),
     Route("GET", "/crm/object-library/enablement", metadata.enablement),
     Route("GET", "/crm/object-library/enablement/{objectTypeId}", metadata.enablement_of),
+    Route("GET", "/marketing/forms", marketing_api.list_forms, _FORMS),
+    Route(
+        "GET",
+        "/form-integrations/submissions/forms/{formId}",
+        marketing_api.list_submissions,
+        _FIRST,
+    ),
+    Route("GET", "/marketing/emails", marketing_api.list_emails),
+    Route("GET", "/marketing/campaigns", marketing_api.list_campaigns),
+    Route("GET", "/email/public/events", marketing_api.list_email_events, _FIRST),
     Route("GET", "/account-info/details", metadata.account_details),
     Route("GET", "/account-info/api-usage/daily/private-apps", metadata.daily_usage),
 )

@@ -6,6 +6,10 @@ OWNERS = ("crm.objects.owners.read",)
 USERS = ("settings.users.read", "crm.objects.users.read")
 TEAMS = ("settings.users.teams.read",)
 SCHEMAS = ("crm.schemas.custom.read", "crm.objects.custom.read")
+FORMS = ("forms",)
+MARKETING_EMAILS = ("marketing.email.read", "content")
+CAMPAIGNS = ("marketing.campaigns.read",)
+EMAIL_EVENTS = ("content",)
 
 
 def records_scopes(kind: ObjectType) -> tuple[str, ...]:
@@ -26,6 +30,7 @@ def sensitive_scope(kind: ObjectType, level: str) -> str:
 
 def _every() -> frozenset[str]:
     found = {"oauth", *OWNERS, *USERS, *TEAMS}
+    found |= {*FORMS, *MARKETING_EMAILS, *CAMPAIGNS, *EMAIL_EVENTS}
     for kind in object_types(0).values():
         found |= {kind.read_scope, kind.schema_scope}
         found |= {sensitive_scope(kind, level) for level in ("sensitive", "highly_sensitive")}
