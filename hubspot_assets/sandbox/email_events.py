@@ -60,8 +60,8 @@ class EmailEvents:
         self._seed = mix(seed * GOLDEN ^ 0xE4A11)
         self._portal_id = portal_id
         # Pages come newest first, so a day is asked for many times and then never again.
-        self.on_day = lru_cache(maxsize=16)(self._on_day)
-        self._sent_on = lru_cache(maxsize=16)(self._sent)
+        self.on_day = lru_cache(maxsize=4)(self._on_day)
+        self._sent_on = lru_cache(maxsize=8)(self._sent)
 
     def between(self, first: int, last: int) -> Iterator[Event]:
         """Events from a moment to another, both included, in epoch milliseconds; newest first."""

@@ -1,6 +1,7 @@
 """The plans behind the marketing APIs of one portal."""
 
 from collections.abc import Callable
+from functools import cached_property
 
 from hubspot_assets.sandbox.campaigns import CAMPAIGN, Campaigns
 from hubspot_assets.sandbox.config import PortalConfig
@@ -17,9 +18,18 @@ class Marketing:
         self._config = config
         self._life = life
         self._submissions: dict[str, Submissions] = {}
-        self.campaigns = Campaigns(life(CAMPAIGN))
-        self.events = EmailEvents(
-            life("0-1"), records=config.records, seed=config.seed, portal_id=config.portal_id
+
+    @cached_property
+    def campaigns(self) -> Campaigns:
+        """The campaigns."""
+        return Campaigns(self._life(CAMPAIGN))
+
+    @cached_property
+    def events(self) -> EmailEvents:
+        """What becomes of every e-mail that is sent."""
+        config = self._config
+        return EmailEvents(
+            self._life("0-1"), records=config.records, seed=config.seed, portal_id=config.portal_id
         )
 
     def submissions(self, form_id: str) -> Submissions:
