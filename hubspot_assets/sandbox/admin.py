@@ -68,12 +68,17 @@ def _plan(app: "Application", asked: dict[str, str]) -> dict[str, Any]:
     kinds = [kind for kind in portal.object_types() if portal.is_enabled(kind)]
     live = {k.object_type_id: portal.live_count(k.object_type_id, at) for k in kinds}
     lists = portal.lists(at)
-    content = {"0-45": len(lists), **portal.content.counts(milliseconds(at))}
-    plan = {
+    marketing = _marketing_plan(app, asked, end)
+    plan: dict[str, Any] = {
         "as_of": end.isoformat(),
         "live": live,
         "total": sum(live.values()),
-        "content": content,
+        "content": {
+            "0-45": len(lists),
+            **portal.content.counts(milliseconds(at)),
+            **marketing["content"],
+        },
+        "email_events": marketing["email_events"],
         "members": {str(each.facts.list_id): each.size for each in lists},
         **events,
     }
@@ -83,6 +88,23 @@ def _plan(app: "Application", asked: dict[str, str]) -> dict[str, Any]:
             for near, far in portal.linked_pairs()
         }
     return plan
+
+
+def _marketing_plan(app: "Application", asked: dict[str, str], end: datetime) -> dict[str, Any]:
+    """What is live in the marketing tools by the end of a day, and the day's e-mail events."""
+    portal, zone = app.portal, ZoneInfo(asked.get("timezone", "UTC"))
+    at = end - timedelta(milliseconds=1) if "day" in asked else end
+    start = datetime.combine(at.astimezone(zone).date(), time(), zone)
+    first, last = milliseconds(start), milliseconds(at)
+    return {
+        "content": {
+            "0-28": sum(not form.archived for form in portal.forms(at)),
+            "0-15": portal.marketing.submission_count(last),
+            "0-29": sum(not email.archived for email in portal.marketing_emails(at)),
+            "0-35": len(portal.campaigns(at)),
+        },
+        "email_events": portal.marketing.events.counts(first, last),
+    }
 
 
 def _set_clock(app: "Application", asked: dict[str, Any]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from hubspot_assets.sandbox.facts import generic_types
 from hubspot_assets.sandbox.stamps import milliseconds
 
 
@@ -42,7 +43,8 @@ class PortalConfig:
     `associations_burst` replace what the plan allows; a `burst` above the plan's raises that of
     the associations API as well, unless that is given. `events_page` is the most occurrences a
     page of events can have, and `occurred_before_inclusive` whether an event at that very moment
-    is told: HubSpot documents neither.
+    is told: HubSpot documents neither. `generic_types` are ids of object types with an API of
+    their own that this portal serves on the CRM objects path too.
     """
 
     seed: int = 7
@@ -61,6 +63,7 @@ class PortalConfig:
     search_per_second: int = 5
     uri_limit: int = 16_000
     index_lag_ms: int = 0
+    generic_types: frozenset[str] = frozenset()
     client_id: str = "sandbox-client-id"
     client_secret: str = "sandbox-client-secret"  # noqa: S105 - opens nothing real
     refresh_token: str = "sandbox-refresh-token"  # noqa: S105 - opens nothing real
@@ -76,6 +79,8 @@ class PortalConfig:
             raise ValueError(f"plan is {self.plan!r}; expected one of {', '.join(PLANS)}")
         if self.records < 0:
             raise ValueError(f"records is {self.records}; expected zero or more")
+        if unknown := self.generic_types - generic_types().keys():
+            raise ValueError(f"generic_types has {', '.join(sorted(unknown))}, of no known type")
         if self.now is not None and self.now.tzinfo is None:
             raise ValueError(f"now is {self.now}, without a time zone; expected an aware datetime")
 

@@ -21,11 +21,16 @@ def fact_rows(name: str) -> list[dict[str, str]]:
 
 
 @cache
+def document(name: str) -> dict[str, Any]:
+    """A JSON file under `sandbox/data`; shared, not to be changed."""
+    text = files("hubspot_assets.sandbox").joinpath("data", name).read_text("utf-8")
+    told: dict[str, Any] = json.loads(text)
+    return told
+
+
 def value_pools() -> dict[str, list[str]]:
     """Pools of property values by name."""
-    text = files("hubspot_assets.sandbox").joinpath("data", "values.json").read_text("utf-8")
-    pools: dict[str, list[str]] = json.loads(text)
-    return pools
+    return document("values.json")
 
 
 def _read(text: str) -> list[dict[str, str]]:
@@ -87,6 +92,13 @@ def object_types(portal_id: int) -> dict[str, ObjectType]:
     return {each.object_type_id: each for each in found}
 
 
+def generic_types() -> dict[str, ObjectType]:
+    """Object types that have an API of their own, and that some portals serve on the generic
+    objects path as well, by id."""
+    found = [_standard(row, row) for row in rows("generic_object_types.csv")]
+    return {each.object_type_id: each for each in found}
+
+
 def _standard(fact: dict[str, str], row: dict[str, str]) -> ObjectType:
     return ObjectType(
         object_type_id=fact["object_type_id"],
@@ -98,7 +110,7 @@ def _standard(fact: dict[str, str], row: dict[str, str]) -> ObjectType:
         description=None,
         read_scope=fact["read_scope"],
         schema_scope=f"crm.schemas.{fact['plural_name']}.read",
-        pipelines=fact["pipelines"] == "true",
+        pipelines=fact.get("pipelines") == "true",
         created_property=fact["created_property"],
         modified_property=fact["modified_property"],
         primary_property=fact["primary_property"],

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import shake_128
 from operator import getitem
 from typing import NamedTuple
+from uuid import UUID
 
 from hubspot_assets.sandbox.facts import ObjectType
 from hubspot_assets.sandbox.population import START, Population
@@ -176,6 +177,8 @@ class Life(Population):
             return f"{_WORDS[index % 16]}.{index}@{_WORDS[index // 16 % 16]}.example.com"
         if values == "company_domain":
             return f"{_WORDS[index % 16]}-{index}.example.org"
+        if values == "campaign_id":
+            return str(UUID(bytes=shake_128(b"%b%d" % (self._salt, index)).digest(16), version=4))
         return f"K-{index:09d}-{mix(self._seed ^ index) % 97:02d}"
 
     def _set_first_values(self, record: Record, draws: bytes) -> None:

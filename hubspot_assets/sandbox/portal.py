@@ -7,15 +7,19 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from hubspot_assets.sandbox.assets import Asset
 from hubspot_assets.sandbox.association_types import AssociationType, Pair, association_types
 from hubspot_assets.sandbox.config import Clock, PortalConfig
 from hubspot_assets.sandbox.content import Content
 from hubspot_assets.sandbox.event_life import EventLife, Occurrence
 from hubspot_assets.sandbox.event_types import EventType, Rate, custom_event, event_types
-from hubspot_assets.sandbox.facts import ObjectType, object_types, rows
+from hubspot_assets.sandbox.facts import ObjectType, generic_types, object_types, rows
+from hubspot_assets.sandbox.forms import Submission, forms_at
 from hubspot_assets.sandbox.life import Change, Life, Record
 from hubspot_assets.sandbox.links import LinkedPair, Links, Records, plan_of
 from hubspot_assets.sandbox.lists import Lists, Memberships, PortalList, list_facts
+from hubspot_assets.sandbox.marketing import Marketing
+from hubspot_assets.sandbox.marketing_emails import marketing_emails_at
 from hubspot_assets.sandbox.people import Owner, Team, all_owners, all_teams
 from hubspot_assets.sandbox.pipelines import Pipeline, pipelines_of
 from hubspot_assets.sandbox.population import Fate
@@ -69,7 +73,12 @@ class Portal:
         self.scopes = (
             EVERY_SCOPE if config.scopes is None else config.scopes
         ) - config.without_scopes
-        self._types = object_types(config.portal_id)
+        self._kinds = object_types(config.portal_id) | generic_types()
+        self._types = {
+            object_type_id: kind
+            for object_type_id, kind in self._kinds.items()
+            if object_type_id in config.generic_types or object_type_id not in generic_types()
+        }
         self._aliases = {
             alias.lower(): kind.object_type_id
             for kind in self._types.values()
@@ -91,6 +100,7 @@ class Portal:
         }
         self._linked: dict[Pair, LinkedPair] = {}
         self.event_life = EventLife(event_types(config.portal_id), self.life, seed=config.seed)
+        self.marketing = Marketing(config, self.life)
 
     # Types
 
@@ -110,7 +120,7 @@ class Portal:
     def properties(self, object_type_id: str) -> tuple[Property, ...]:
         """All properties of a type, archived and sensitive ones too."""
         if object_type_id not in self._properties:
-            kind = self._types[object_type_id]
+            kind = self._kinds[object_type_id]
             self._properties[object_type_id] = properties_of(kind, self.config.contact_properties)
         return self._properties[object_type_id]
 
@@ -132,7 +142,7 @@ class Portal:
         """The life of a type's records."""
         if object_type_id not in self._lives:
             self._lives[object_type_id] = Life(
-                self._types[object_type_id],
+                self._kinds[object_type_id],
                 self.properties(object_type_id),
                 records=self.config.records,
                 seed=self.config.seed,
@@ -396,6 +406,31 @@ class Portal:
     def pipelines(self, object_type_id: str) -> list[Pipeline]:
         """Pipelines of a type, in display order."""
         return pipelines_of(object_type_id)
+
+    # Marketing
+
+    def forms(self, at: datetime | None = None) -> list[Asset]:
+        """Forms as of a moment (now), archived ones too."""
+        return forms_at(at or self.clock.datetime())
+
+    def submissions(self, form_id: str, start: datetime, end: datetime) -> list[Submission]:
+        """What was entered in a form from `start` until before `end`, oldest first."""
+        found = self.marketing.submissions(form_id)
+        return list(found.between(milliseconds(start), milliseconds(end)))
+
+    def marketing_emails(self, at: datetime | None = None) -> list[Asset]:
+        """Marketing emails as of a moment (now), archived ones too."""
+        return marketing_emails_at(at or self.clock.datetime(), self.marketing.campaigns.newest)
+
+    def campaigns(self, at: datetime | None = None) -> list[Asset]:
+        """Live campaigns as of a moment (now)."""
+        return self.marketing.campaigns.at(at or self.clock.datetime())
+
+    def email_events(self, start: datetime, end: datetime) -> list[dict[str, Any]]:
+        """E-mail events from `start` until before `end` as the API tells them, newest first."""
+        plan = self.marketing.events
+        found = plan.between(milliseconds(start), milliseconds(end) - 1)
+        return [plan.told(event) for event in found]
 
 
 class Moment:

@@ -9,6 +9,7 @@ from hubspot_assets.sandbox import (
     content_calls,
     events,
     list_calls,
+    marketing_api,
     metadata,
     records,
     search,
@@ -16,7 +17,7 @@ from hubspot_assets.sandbox import (
 )
 from hubspot_assets.sandbox.call import Answer, Call
 
-_VERSION = re.compile(r"v[1-4]|\d{4}-\d{2}")
+_VERSION = re.compile(r"v[1-4]|\d{4}-\d{2}(-beta)?")
 _CURRENT = frozenset({"v3", "2026-03", "2026-09"})
 _TREE = _NEWEST = frozenset({"2026-09"})
 _LINKS = frozenset({"v4", "2026-03", "2026-09"})
@@ -25,6 +26,8 @@ _LEGACY = frozenset({"v2"})
 _V3 = frozenset({"v3"})
 _DATED = _CURRENT - _V3
 _BEFORE_2026_09 = frozenset({"v3", "2026-03"})
+_FORMS = frozenset({"v3", "2026-09-beta"})
+_FIRST = frozenset({"v1"})
 _OAUTH = frozenset({"v1", "v3", "2026-03", "2026-09"})
 
 
@@ -144,6 +147,16 @@ ROUTES = (
     Route("GET", f"{_OCCURRENCES}/event-types", events.list_types),
     Route("GET", _DEFINITIONS, events.list_definitions, _BEFORE_2026_09),
     Route("GET", f"{_DEFINITIONS}/{{eventName}}", events.read_definition, _BEFORE_2026_09),
+    Route("GET", "/marketing/forms", marketing_api.list_forms, _FORMS),
+    Route(
+        "GET",
+        "/form-integrations/submissions/forms/{formId}",
+        marketing_api.list_submissions,
+        _FIRST,
+    ),
+    Route("GET", "/marketing/emails", marketing_api.list_emails),
+    Route("GET", "/marketing/campaigns", marketing_api.list_campaigns),
+    Route("GET", "/email/public/events", marketing_api.list_email_events, _FIRST),
     Route("GET", "/account-info/details", metadata.account_details),
     Route("GET", "/account-info/api-usage/daily/private-apps", metadata.daily_usage),
 )

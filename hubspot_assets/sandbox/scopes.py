@@ -15,6 +15,10 @@ CONVERSATIONS = ("conversations.read",)
 DEAL_SPLITS = ("crm.dealsplits.read_write",)
 EVENT_DEFINITIONS = ("behavioral_events.event_definitions.read_write",)
 SCHEMAS = ("crm.schemas.custom.read", "crm.objects.custom.read")
+FORMS = ("forms",)
+MARKETING_EMAILS = ("marketing.email.read", "content")
+CAMPAIGNS = ("marketing.campaigns.read",)
+EMAIL_EVENTS = ("content",)
 
 
 def records_scopes(kind: ObjectType) -> tuple[str, ...]:
@@ -38,6 +42,7 @@ def _every() -> frozenset[str]:
     found |= {*LISTS, *LANDING_PAGES, *SITE_PAGES, *BLOG_POSTS, *FILES, *SEQUENCES}
     found |= {*CONVERSATIONS, *DEAL_SPLITS}
     found = {"oauth", *OWNERS, *USERS, *TEAMS, *EVENT_DEFINITIONS}
+    found |= {*FORMS, *MARKETING_EMAILS, *CAMPAIGNS, *EMAIL_EVENTS}
     for kind in object_types(0).values():
         found |= {kind.read_scope, kind.schema_scope}
         found |= {sensitive_scope(kind, level) for level in ("sensitive", "highly_sensitive")}

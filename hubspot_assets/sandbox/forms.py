@@ -1,0 +1,160 @@
+"""Forms, and what people have entered in them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from hubspot_assets.sandbox.assets import Asset, phase
+from hubspot_assets.sandbox.facts import document, value_pools
+from hubspot_assets.sandbox.life import Life
+from hubspot_assets.sandbox.population import FULL
+from hubspot_assets.sandbox.stamps import milliseconds, moment, parse_iso
+from hubspot_assets.sandbox.values import GOLDEN, mix, text_number
+
+#: Their submissions are not told by any API.
+SILENT_TYPES = ("blog_comment",)
+#: Of so many submissions in a row, one shares moment and person with the one before it, and
+#: another is its exact copy: people click twice.
+_CYCLE, _SAME_MOMENT, _SAME = 20, 7, 13
+
+
+def forms_at(at: datetime) -> list[Asset]:
+    """Forms that exist at a moment, archived ones too, in order of creation."""
+    found = []
+    for row in document("forms.json")["forms"]:
+        reached = phase(row, at)
+        if reached is not None:
+            told = {"id": row["id"], **reached.members, **reached.dates(), **_definition(row)}
+            if reached.archived is not None:
+                told["archivedAt"] = told["updatedAt"]
+            found.append(Asset(row["id"], reached.created, reached.updated, reached.archived, told))
+    return sorted(found, key=lambda each: (each.created_at, each.asset_id))
+
+
+def _definition(row: dict[str, Any]) -> dict[str, Any]:
+    known = document("forms.json")
+    groups = [
+        {
+            "groupType": "default_group",
+            "richTextType": "text",
+            **({"richText": '<p>About <b>you</b>, "really"</p>\n'} if number == 0 else {}),
+            "fields": [known["fields"][name] for name in names],
+        }
+        for number, names in enumerate(row["groups"])
+    ]
+    return {
+        "fieldGroups": groups,
+        "configuration": {**known["configuration"], **row["configuration"]},
+        "displayOptions": {**known["displayOptions"], **row["displayOptions"]},
+        "legalConsentOptions": known["legalConsentOptions"][row["legal"]],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What one person entered in a form; `values` are pairs of field name and value with the
+    field's object type id."""
+
+    submitted_at: datetime
+    page_url: str
+    values: tuple[tuple[str, str, str], ...]
+
+    def told(self) -> dict[str, Any]:
+        """The submission as the API tells it: without an id."""
+        return {
+            "submittedAt": milliseconds(self.submitted_at),
+            "values": [
+                {"name": name, "value": value, "objectTypeId": object_type_id}
+                for name, value, object_type_id in self.values
+            ],
+            "pageUrl": self.page_url,
+        }
+
+
+class Submissions:
+    """All submissions of one form, by number: a pure function of seed, form and number."""
+
+    def __init__(self, row: dict[str, Any], contacts: Life, *, records: int, seed: int) -> None:
+        self._row = row
+        self._contacts = contacts
+        self._salt = mix(text_number(row["id"]) ^ seed * GOLDEN)
+        self._fields = [
+            document("forms.json")["fields"][name] for names in row["groups"] for name in names
+        ]
+        self._population: int = max(row["at_least"], round(records * row["per_contact"]))
+        self._first = milliseconds(parse_iso(row["created"]))
+        self._end = milliseconds(parse_iso(row["archived"])) if row["archived"] else None
+
+    def submitted(self, number: int) -> int:
+        """When the submission of a number is made; ascending with the number."""
+        if number % _CYCLE in (_SAME_MOMENT, _SAME):
+            number -= 1
+        span, jitter = FULL - self._first, mix(self._salt + number) & 0xFFFF
+        return self._first + (number * span + (jitter * span >> 16)) // self._population
+
+    def count(self, at: int) -> int:
+        """How many there are up to a moment, that one included."""
+        at = at if self._end is None else min(at, self._end)
+        if not self._population or at < self._first:
+            return 0
+        count = (at - self._first) * self._population // (FULL - self._first)
+        while self.submitted(count) <= at:
+            count += 1
+        while count and self.submitted(count - 1) > at:
+            count -= 1
+        return count
+
+    def between(self, start: int, end: int) -> Iterator[Submission]:
+        """Those from `start` until before `end`, oldest first."""
+        for number in range(self.count(start - 1), self.count(end - 1)):
+            yield self.submission(number)
+
+    def submission(self, number: int) -> Submission:
+        """Submission of a number; they are numbered from 0 in order of time."""
+        place = number % _CYCLE
+        person = mix(self._salt ^ (number - (place in (_SAME_MOMENT, _SAME))) * GOLDEN)
+        answers = mix(self._salt ^ (number - (place == _SAME)) * GOLDEN ^ 0xA5)
+        at = self.submitted(number)
+        values = []
+        for position, field in enumerate(self._fields):
+            bits = mix(answers + position)
+            # Most fields may stay empty, and an empty one is left out.
+            if field["required"] or bits % 10 < 7:
+                value = self._email(person, at) if field["name"] == "email" else _value(field, bits)
+                values.append((field["name"], value, field["objectTypeId"]))
+        page = f"{self._row['page']}{answers % 5 or ''}"
+        return Submission(moment(at), page, tuple(values))
+
+    def _email(self, person: int, at: int) -> str:
+        """Mostly that of a contact, now and then in capitals; some belong to nobody known."""
+        known = self._contacts.created_count(at)
+        if not known or person % 9 == 0:
+            return f"visitor{person % 9973}@elsewhere.example"
+        email = self._contacts.unique_value("email", (person >> 8) % known)
+        return email.title() if person % 13 == 0 else email
+
+
+def _value(field: dict[str, Any], bits: int) -> str:
+    """A value for a field, from its options or from the pool of its kind."""
+    choices = [option["value"] for option in field.get("options", ())]
+    if field["fieldType"] == "multiple_checkboxes":
+        return ";".join(choices[: 1 + bits % len(choices)])
+    if not choices:
+        name = _POOLS.get(field["name"], "words")
+        choices = value_pools()[name]
+    return choices[(bits >> 8) % len(choices)]
+
+
+_POOLS = {
+    "firstname": "first_name",
+    "lastname": "last_name",
+    "jobtitle": "job_title",
+    "phone": "phone",
+    "company": "company",
+    "numemployees": "dirty_number",
+    "message": "hostile",
+    "favourite_quote": "hostile",
+    "gdpr_ok": "bool",
+    "country": "country_code",
+}

@@ -1,0 +1,53 @@
+"""The plans behind the marketing APIs of one portal."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+from hubspot_assets.sandbox.campaigns import CAMPAIGN, Campaigns
+from hubspot_assets.sandbox.config import PortalConfig
+from hubspot_assets.sandbox.email_events import EmailEvents
+from hubspot_assets.sandbox.facts import document
+from hubspot_assets.sandbox.forms import SILENT_TYPES, Submissions
+from hubspot_assets.sandbox.life import Life
+
+
+class Marketing:
+    """Submissions, campaigns and e-mail events. `life` gives the life of a type's records."""
+
+    def __init__(self, config: PortalConfig, life: Callable[[str], Life]) -> None:
+        self._config = config
+        self._life = life
+        self._submissions: dict[str, Submissions] = {}
+
+    @cached_property
+    def campaigns(self) -> Campaigns:
+        """The campaigns."""
+        return Campaigns(self._life(CAMPAIGN))
+
+    @cached_property
+    def events(self) -> EmailEvents:
+        """What becomes of every e-mail that is sent."""
+        config = self._config
+        return EmailEvents(
+            self._life("0-1"), records=config.records, seed=config.seed, portal_id=config.portal_id
+        )
+
+    def submissions(self, form_id: str) -> Submissions:
+        """The submissions of a form; KeyError if there never is such a form."""
+        if form_id not in self._submissions:
+            rows = {row["id"]: row for row in document("forms.json")["forms"]}
+            self._submissions[form_id] = Submissions(
+                rows[form_id],
+                self._life("0-1"),
+                records=self._config.records,
+                seed=self._config.seed,
+            )
+        return self._submissions[form_id]
+
+    def submission_count(self, at: int) -> int:
+        """How many submissions of all forms can be read at a moment, in epoch milliseconds."""
+        return sum(
+            self.submissions(row["id"]).count(at)
+            for row in document("forms.json")["forms"]
+            if row["members"]["formType"] not in SILENT_TYPES
+        )
