@@ -16,6 +16,7 @@ from hubspot_assets.assets.resources import HubSpotResource, StagingResource
 from hubspot_assets.assets.table import IO_MANAGER
 from hubspot_assets.assets.types import exported_types
 from hubspot_assets.export.io_manager import CsvExportIOManager
+from hubspot_assets.export.s3_resource import ExportS3Resource
 from hubspot_assets.hubspot.catalog import Catalog, standard_catalog
 from hubspot_assets.settings import Settings, load_settings
 
@@ -70,8 +71,16 @@ def build_defs(
 
 def s3_resource(settings: Settings) -> S3Resource:
     """S3 as the settings say; credentials are found as boto3 finds them."""
-    return S3Resource(
-        region_name=settings.s3_region, endpoint_url=settings.s3_endpoint_url, max_attempts=8
+    return ExportS3Resource(
+        region_name=settings.s3_region,
+        endpoint_url=settings.s3_endpoint_url,
+        max_attempts=8,
+        role_arn=settings.export_role_arn,
+        external_id=settings.export_external_id,
+        role_duration=settings.export_role_duration,
+        addressing_style=settings.s3_addressing_style,
+        sse=settings.s3_sse,
+        sse_kms_key_id=settings.s3_sse_kms_key_id,
     )
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from hubspot_assets.export.errors import NotFoundError
-from hubspot_assets.export.manifest import DayManifest, DayTable, manifest_path
+from hubspot_assets.export.manifest import DayManifest, DayTable, manifest_path, metadata_of
 from hubspot_assets.export.reader import read_manifest
 from hubspot_assets.export.store import Entry, Store
 
@@ -55,7 +55,7 @@ def complete_day(
         run_id=run_id,
         code_version=code_version,
     )
-    store.put(manifest_path(day), manifest.to_json())
+    store.put(manifest_path(day), manifest.to_json(), metadata=metadata_of(run_id, code_version))
     return manifest
 
 
