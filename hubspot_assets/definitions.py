@@ -11,6 +11,7 @@ from dagster_aws.s3 import S3Resource
 from hubspot_assets.assets.day import daily_partitions
 from hubspot_assets.assets.definition_tables import definition_table_assets
 from hubspot_assets.assets.extraction import extraction_assets
+from hubspot_assets.assets.purge import purge_job, purge_schedule
 from hubspot_assets.assets.record_tables import record_table_assets
 from hubspot_assets.assets.resources import HubSpotResource, StagingResource
 from hubspot_assets.assets.table import IO_MANAGER
@@ -33,7 +34,7 @@ def build_defs(
 ) -> dg.Definitions:
     """Everything Dagster runs, as a pure function of catalog and settings.
 
-    `resources` replace those of the same name: hubspot, staging, csv_export; `loggers`
+    `resources` replace those of the same name: hubspot, staging, csv_export, s3; `loggers`
     replace Dagster's own.
     """
     types = exported_types(catalog, settings)
@@ -51,9 +52,10 @@ def build_defs(
         description="Reads the portal and delivers every table of one day.",
         tags={"hubspot/portal": str(catalog.portal_id or "unknown")},
     )
+    purging = purge_job(settings)
     return dg.Definitions(
         assets=[*extractions, *tables],
-        jobs=[job],
+        jobs=[job, purging],
         schedules=[
             dg.build_schedule_from_partitioned_job(
                 job,
@@ -61,7 +63,8 @@ def build_defs(
                 hour_of_day=SCHEDULE_HOUR,
                 minute_of_hour=SCHEDULE_MINUTE,
                 default_status=dg.DefaultScheduleStatus.RUNNING,
-            )
+            ),
+            purge_schedule(purging, settings),
         ],
         executor=_executor(settings),
         resources={**_resources(catalog, settings, names), **(resources or {})},
@@ -90,6 +93,7 @@ def _resources(catalog: Catalog, settings: Settings, tables: list[str]) -> Mappi
         "hubspot": HubSpotResource(portal_time_zone=catalog.time_zone),
         "staging": StagingResource(url=settings.state, s3=s3),
         IO_MANAGER: CsvExportIOManager(url=settings.export_url, s3=s3, tables=tables),
+        "s3": s3,
     }
 
 
