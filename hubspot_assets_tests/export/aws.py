@@ -34,7 +34,8 @@ class Aws:
     uses          how many requests a session's credentials are good for; then they are expired
     lifetime      seconds after which a session says that it expires
     valid         access keys that are good for ever; others are none
-    faults        (status, code) that the next requests to S3 are answered with
+    faults        (status, code) that the next requests to S3 are answered with; where the status
+                  is 0 the connection breaks instead
     """
 
     def __init__(self) -> None:
@@ -85,7 +86,10 @@ class Aws:
     def _refuse(self, environ, key, body):
         """The answer to a request that must not come through."""
         if self.faults:
-            return _error(*self.faults.pop(0))
+            status, code = self.faults.pop(0)
+            if not status:
+                raise ConnectionResetError  # werkzeug then hangs up
+            return _error(status, code)
         self.used[key] += 1
         if key in self._issued:
             if self.uses is not None and self.used[key] > self.uses:

@@ -213,7 +213,8 @@ def test_a_large_file_is_encrypted_and_told_of_as_well(aws, monkeypatch, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "fault", [(503, "SlowDown"), (500, "InternalError"), (400, "RequestTimeout")]
+    "fault",
+    [(503, "SlowDown"), (500, "InternalError"), (400, "RequestTimeout"), (0, "broken")],
 )
 def test_faults_that_pass_are_waited_out(aws, fault):
     store = of_settings()
