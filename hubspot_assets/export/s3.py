@@ -74,7 +74,7 @@ class S3Store:
     ) -> None:
         self._bucket = bucket
         self._below = f"{prefix}/" if prefix else ""
-        self._new_client = new_client or (lambda: boto3.client("s3"))
+        self._new_client = new_client or (lambda: boto3.session.Session().client("s3"))
         self._opened: S3Client | None = None
         self._opening = threading.Lock()
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import re
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -88,7 +89,8 @@ class Aws:
         if self.faults:
             status, code = self.faults.pop(0)
             if not status:
-                raise ConnectionResetError  # werkzeug then hangs up
+                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+                raise ConnectionResetError
             return _error(status, code)
         self.used[key] += 1
         if key in self._issued:

@@ -41,7 +41,8 @@ def aws(reach, shared_sandbox, monkeypatch):
             AWS_SHARED_CREDENTIALS_FILE="/dev/null",
             AWS_MAX_ATTEMPTS="1",
         )
-        client = boto3.client("s3", endpoint_url=server.url, region_name=REGION)
+        session = boto3.session.Session()
+        client = session.client("s3", endpoint_url=server.url, region_name=REGION)
         location = {"LocationConstraint": REGION}
         client.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
         server.used.clear()
