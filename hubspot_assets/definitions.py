@@ -11,12 +11,12 @@ from dagster_aws.s3 import S3Resource
 from hubspot_assets.assets.day import daily_partitions
 from hubspot_assets.assets.definition_tables import definition_table_assets
 from hubspot_assets.assets.extraction import extraction_assets
-from hubspot_assets.assets.purge import purge_job, purge_schedule
 from hubspot_assets.assets.record_tables import record_table_assets
 from hubspot_assets.assets.resources import HubSpotResource, StagingResource
 from hubspot_assets.assets.table import IO_MANAGER
 from hubspot_assets.assets.types import exported_types
 from hubspot_assets.export.io_manager import CsvExportIOManager
+from hubspot_assets.export.purge_job import purge_job, purge_schedule
 from hubspot_assets.export.s3_resource import ExportS3Resource
 from hubspot_assets.hubspot.catalog import Catalog, standard_catalog
 from hubspot_assets.settings import Settings, load_settings
@@ -37,6 +37,7 @@ def build_defs(
     `resources` replace those of the same name: hubspot, staging, csv_export, s3; `loggers`
     replace Dagster's own.
     """
+    purging = purge_job(settings)
     types = exported_types(catalog, settings)
     partitions = daily_partitions(settings.export_start, settings.zone)
     portal = f"{settings.hubspot_base_url} {catalog.portal_id}"
@@ -52,7 +53,6 @@ def build_defs(
         description="Reads the portal and delivers every table of one day.",
         tags={"hubspot/portal": str(catalog.portal_id or "unknown")},
     )
-    purging = purge_job(settings)
     return dg.Definitions(
         assets=[*extractions, *tables],
         jobs=[job, purging],

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from hubspot_assets.export.errors import NotFoundError
-from hubspot_assets.export.manifest import DayManifest, DayTable, manifest_path, metadata_of
+from hubspot_assets.export.manifest import DayManifest, DayTable, manifest_path
 from hubspot_assets.export.reader import read_manifest
 from hubspot_assets.export.store import Entry, Store
+from hubspot_assets.export.writer import metadata_of
 
 _READERS = 16
 

@@ -134,11 +134,6 @@ def manifest_path(day: str, table: str | None = None) -> str:
     return f"{day}/{table}/{_NAME}" if table else f"{day}/{_NAME}"
 
 
-def metadata_of(run_id: str, code_version: str) -> dict[str, str]:
-    """What an object in a bucket tells of who wrote it, in its user metadata."""
-    return {"run-id": run_id, "code-version": code_version}
-
-
 def _to_json(fields: dict[str, Any]) -> bytes:
     for moment in ("as_of", "observed_at"):
         if fields.get(moment) is not None:

@@ -14,7 +14,6 @@ from hubspot_assets.export.manifest import (
     Part,
     TableManifest,
     manifest_path,
-    metadata_of,
 )
 from hubspot_assets.export.parts import PART_BYTES, pack_parts
 from hubspot_assets.export.store import Store
@@ -102,6 +101,11 @@ def write_table(
     )
     store.put(manifest_path(day, table), manifest.to_json(), metadata=written_by)
     return manifest
+
+
+def metadata_of(run_id: str, code_version: str) -> dict[str, str]:
+    """What an object in a bucket tells of who wrote it, in its user metadata."""
+    return {"run-id": run_id, "code-version": code_version}
 
 
 def _packed(content: TableContent, part_bytes: int) -> Iterator[tuple[str, bytes, int, str]]:
