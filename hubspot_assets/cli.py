@@ -1,4 +1,4 @@
-"""The commands: sandbox, discover, export, demo."""
+"""The commands: sandbox, discover, export, purge, demo."""
 
 from __future__ import annotations
 
@@ -144,6 +144,48 @@ def export(day: str | None, select: tuple[str, ...]) -> None:
     if select and not names:
         raise SettingsError("select: found nothing, expected a table, as OBJECTS_CONTACTS")
     _export(load_settings(), day, names)
+
+
+@main.command()
+@click.option(
+    "--keep-days", type=click.IntRange(1),
+    help="How many days stay, the newest; default: EXPORT_KEEP_DAYS.",
+)  # fmt: skip
+@click.option(
+    "--keep-monthly", type=click.IntRange(0),
+    help="Of how many months the last complete day stays; default: EXPORT_KEEP_MONTHLY.",
+)  # fmt: skip
+@click.option("--versions", is_flag=True, help="Also all versions that a bucket keeps.")
+@click.option("--dry-run", is_flag=True, help="Only report what would go.")
+@_told
+def purge(keep_days: int | None, keep_monthly: int | None, versions: bool, dry_run: bool) -> None:  # noqa: FBT001  (click's)
+    """Remove old days of the export, and what is staged of them."""
+    from hubspot_assets.definitions import s3_resource
+    from hubspot_assets.export import StoreError, open_store, retention
+    from hubspot_assets.settings import SettingsError, load_settings
+
+    settings = load_settings()
+    days = keep_days or settings.export_keep_days
+    if days is None:
+        raise SettingsError(
+            "EXPORT_KEEP_DAYS: found nothing, nor --keep-days; expected how many "
+            "days to keep, as 90"
+        )
+    s3 = s3_resource(settings).get_client
+    report = retention.purge(
+        open_store(settings.export_url, s3),
+        open_store(settings.state, s3),
+        days,
+        settings.export_keep_monthly if keep_monthly is None else keep_monthly,
+        versions=versions,
+        dry_run=dry_run,
+        told=lambda day: click.echo(str(day)),
+    )
+    for line in retention.left_lines(report):
+        click.echo(f"warning: {line}", err=True)
+    click.echo(f"{'would remove' if dry_run else 'removed'} {report.total}")
+    if report.unreadable:
+        raise StoreError(f"{len(report.unreadable)} days could not be purged; see the warnings")
 
 
 @main.command()

@@ -25,6 +25,8 @@ from hubspot_assets.assets.resources import HubSpotResource, StagingResource
 from hubspot_assets.assets.table import IO_MANAGER
 from hubspot_assets.assets.types import exported_types
 from hubspot_assets.export.io_manager import CsvExportIOManager
+from hubspot_assets.export.purge_job import purge_job, purge_schedule
+from hubspot_assets.export.s3_resource import ExportS3Resource
 from hubspot_assets.hubspot.catalog import Catalog, standard_catalog
 from hubspot_assets.settings import Settings, load_settings
 
@@ -41,9 +43,10 @@ def build_defs(
 ) -> dg.Definitions:
     """Everything Dagster runs, as a pure function of catalog and settings.
 
-    `resources` replace those of the same name: hubspot, staging, csv_export; `loggers`
+    `resources` replace those of the same name: hubspot, staging, csv_export, s3; `loggers`
     replace Dagster's own.
     """
+    purging = purge_job(settings)
     types = exported_types(catalog, settings)
     partitions = daily_partitions(settings.export_start, settings.zone)
     portal = f"{settings.hubspot_base_url} {catalog.portal_id}"
@@ -68,7 +71,7 @@ def build_defs(
     )
     return dg.Definitions(
         assets=assets,
-        jobs=[job],
+        jobs=[job, purging],
         schedules=[
             dg.build_schedule_from_partitioned_job(
                 job,
@@ -76,7 +79,8 @@ def build_defs(
                 hour_of_day=SCHEDULE_HOUR,
                 minute_of_hour=SCHEDULE_MINUTE,
                 default_status=dg.DefaultScheduleStatus.RUNNING,
-            )
+            ),
+            purge_schedule(purging, settings),
         ],
         executor=_executor(settings),
         resources={**_resources(catalog, settings, names), **(resources or {})},
@@ -86,8 +90,16 @@ def build_defs(
 
 def s3_resource(settings: Settings) -> S3Resource:
     """S3 as the settings say; credentials are found as boto3 finds them."""
-    return S3Resource(
-        region_name=settings.s3_region, endpoint_url=settings.s3_endpoint_url, max_attempts=8
+    return ExportS3Resource(
+        region_name=settings.s3_region,
+        endpoint_url=settings.s3_endpoint_url,
+        max_attempts=8,
+        role_arn=settings.export_role_arn,
+        external_id=settings.export_external_id,
+        role_duration=settings.export_role_duration,
+        addressing_style=settings.s3_addressing_style,
+        sse=settings.s3_sse,
+        sse_kms_key_id=settings.s3_sse_kms_key_id,
     )
 
 
@@ -97,6 +109,7 @@ def _resources(catalog: Catalog, settings: Settings, tables: list[str]) -> Mappi
         "hubspot": HubSpotResource(portal_time_zone=catalog.time_zone),
         "staging": StagingResource(url=settings.state, s3=s3),
         IO_MANAGER: CsvExportIOManager(url=settings.export_url, s3=s3, tables=tables),
+        "s3": s3,
     }
 
 

@@ -22,7 +22,8 @@ class Settings(BaseSettings):
     """All settings; the name of each in upper case is its environment variable.
 
     Credentials for S3 are not among them: boto3 finds those as it always does
-    (AWS_ACCESS_KEY_ID, AWS_PROFILE, instance roles, ...).
+    (AWS_ACCESS_KEY_ID, AWS_PROFILE, instance roles, ...). With EXPORT_ROLE_ARN they are
+    what assumes the role.
     """
 
     model_config = SettingsConfigDict(
@@ -53,6 +54,30 @@ class Settings(BaseSettings):
     )
     s3_endpoint_url: str | None = Field(None, description="an http(s) address")
     s3_region: str | None = Field(None, description="a region, as eu-central-1")
+    s3_addressing_style: Literal["auto", "path", "virtual"] = Field(
+        "auto", description="auto (path where S3_ENDPOINT_URL is set), path or virtual"
+    )
+    s3_sse: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = Field(
+        None, description="AES256, aws:kms or aws:kms:dsse"
+    )
+    s3_sse_kms_key_id: str | None = Field(None, description="the id, ARN or alias of a KMS key")
+    export_role_arn: str | None = Field(
+        None,
+        pattern=r"^arn:(aws|aws-us-gov|aws-cn):iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$",
+        description="the ARN of a role, as arn:aws:iam::123456789012:role/exporter",
+    )
+    export_external_id: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_+=,.@:/-]{2,1224}$",
+        description="2 to 1224 letters, digits and any of +=,.@:/-_",
+    )
+    export_role_duration: int = Field(
+        3600, ge=900, le=43_200, description="seconds of a role's session, 900 to 43200"
+    )
+    export_keep_days: int | None = Field(None, ge=1, description="how many days to keep, as 90")
+    export_keep_monthly: int = Field(
+        0, ge=0, description="of how many months to keep the last day, as 12"
+    )
 
     @field_validator("object_types", "exclude_object_types", mode="before")
     @classmethod
@@ -103,6 +128,20 @@ class Settings(BaseSettings):
             raise SettingsError(
                 f"{', '.join(missing)}: found nothing, expected a value, since OAuth needs "
                 f"{', '.join(parts)} together"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_alone(self) -> Settings:
+        if self.export_external_id and not self.export_role_arn:
+            raise SettingsError(
+                "EXPORT_ROLE_ARN: found nothing, expected the ARN of a role, since "
+                "EXPORT_EXTERNAL_ID is set"
+            )
+        if self.s3_sse_kms_key_id and self.s3_sse not in {"aws:kms", "aws:kms:dsse"}:
+            raise SettingsError(
+                f"S3_SSE: found {self.s3_sse or 'nothing'}, expected aws:kms or aws:kms:dsse, "
+                "since S3_SSE_KMS_KEY_ID is set"
             )
         return self
 

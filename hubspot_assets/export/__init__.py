@@ -1,6 +1,7 @@
 """Tables as gzip CSV parts with manifests, in S3 or a folder.
 
-The IO manager is in `hubspot_assets.export.io_manager`: the rest does without Dagster.
+The IO manager (`io_manager`) and its S3 (`s3_resource`) are Dagster's; the rest does without.
+Old days are removed by `retention`.
 """
 
 from hubspot_assets.export.days import complete_day

@@ -10,6 +10,7 @@ from hubspot_assets.export.errors import NotFoundError
 from hubspot_assets.export.manifest import DayManifest, DayTable, manifest_path
 from hubspot_assets.export.reader import read_manifest
 from hubspot_assets.export.store import Entry, Store
+from hubspot_assets.export.writer import metadata_of
 
 _READERS = 16
 
@@ -55,7 +56,7 @@ def complete_day(
         run_id=run_id,
         code_version=code_version,
     )
-    store.put(manifest_path(day), manifest.to_json())
+    store.put(manifest_path(day), manifest.to_json(), metadata=metadata_of(run_id, code_version))
     return manifest
 
 

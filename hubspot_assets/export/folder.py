@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -22,7 +22,14 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def put(self, path: str, source: Path | bytes) -> None:
+    def put(
+        self,
+        path: str,
+        source: Path | bytes,
+        *,
+        sha256: str | None = None,  # noqa: ARG002  (files keep neither)
+        metadata: Mapping[str, str] | None = None,  # noqa: ARG002
+    ) -> None:
         target = self._file(path)
         unfinished = target.with_name(f"{_UNFINISHED}{uuid4().hex}")
         try:
@@ -53,7 +60,12 @@ class FolderStore:
             raise NotFoundError(f"there is no file {file}")
         yield file
 
-    def list(self, prefix: str = "") -> Iterator[Entry]:
+    def list(
+        self,
+        prefix: str = "",
+        *,
+        versions: bool = False,  # noqa: ARG002  (a file has one)
+    ) -> Iterator[Entry]:
         entries = (
             self._entry(file)
             for file in self._files(prefix)
@@ -61,7 +73,16 @@ class FolderStore:
         )
         yield from sorted((entry for entry in entries if entry), key=lambda entry: entry.path)
 
-    def delete(self, paths: Iterable[str]) -> None:
+    def folders(self) -> Iterator[str]:
+        with _told("list", self._root), suppress(FileNotFoundError):
+            yield from sorted(path.name for path in self._root.iterdir() if path.is_dir())
+
+    def delete(
+        self,
+        paths: Iterable[str],
+        *,
+        versions: bool = False,  # noqa: ARG002  (a file has one)
+    ) -> None:
         for path in paths:
             file = self._file(path)
             with _told("delete", file), suppress(FileNotFoundError, NotADirectoryError):

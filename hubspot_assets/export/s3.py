@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from os.path import commonpath
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.exceptions import (
@@ -29,19 +31,32 @@ from hubspot_assets.export.store import Entry, checked
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+T = TypeVar("T")
+
 _DELETED_AT_ONCE = 1000  # the most keys DeleteObjects takes
 _READ_ATTEMPTS = 3  # botocore retries a request, but not a body that breaks off
 _CHUNK = 1 << 20
 
 _BROKEN_OFF = (IncompleteReadError, ResponseStreamingError, HTTPClientError)
 _ABSENT = {"NoSuchKey", "404", "NotFound"}
-_PASSING = {"SlowDown", "Throttling", "RequestTimeout", "InternalError", "ServiceUnavailable"}
+_EXPIRED = {"ExpiredToken", "400"}  # 400: what HeadObject, which has no body, says of it
+_PASSING = {
+    "SlowDown",
+    "Throttling",
+    "RequestTimeout",
+    "InternalError",
+    "ServiceUnavailable",
+    "BadDigest",
+}
 _ADVICE = {
     "NoSuchBucket": "the bucket does not exist; create it, or correct the export URL",
     "InvalidBucketName": "that is no bucket name; correct the export URL",
     "InvalidAccessKeyId": "the access key is unknown; correct the AWS credentials",
     "SignatureDoesNotMatch": "the secret key is wrong; correct the AWS credentials",
     "ExpiredToken": "the AWS credentials have expired; renew them",
+    "BadDigest": "the content was damaged on the way; write it again",
+    "KMS.NotFoundException": "the KMS key does not exist; correct S3_SSE_KMS_KEY_ID",
+    "KMS.DisabledException": "the KMS key is disabled; enable it, or correct S3_SSE_KMS_KEY_ID",
     "PermanentRedirect": "the bucket is in another region; set the region",
     "AuthorizationHeaderMalformed": "the bucket is in another region; set the region",
 }
@@ -59,27 +74,27 @@ class S3Store:
     ) -> None:
         self._bucket = bucket
         self._below = f"{prefix}/" if prefix else ""
-        self._new_client = new_client or (lambda: boto3.client("s3"))
+        self._new_client = new_client or (lambda: boto3.session.Session().client("s3"))
         self._opened: S3Client | None = None
         self._opening = threading.Lock()
 
-    def put(self, path: str, source: Path | bytes) -> None:
-        with self._told(path):
+    def put(
+        self,
+        path: str,
+        source: Path | bytes,
+        *,
+        sha256: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        def send(client: S3Client) -> None:
+            more = {"Metadata": dict(metadata or {}), **_checksum(client, sha256)}
             if isinstance(source, bytes):
-                self._client().put_object(
-                    Bucket=self._bucket,
-                    Key=self._key(path),
-                    Body=source,
-                    ChecksumAlgorithm="SHA256",
-                )
+                client.put_object(Bucket=self._bucket, Key=self._key(path), Body=source, **more)
                 return
             with source.open("rb") as file:
-                self._client().upload_fileobj(
-                    file,
-                    self._bucket,
-                    self._key(path),
-                    ExtraArgs={"ChecksumAlgorithm": "SHA256"},
-                )
+                client.upload_fileobj(file, self._bucket, self._key(path), ExtraArgs=more)
+
+        self._ask(path, send)
 
     def get(self, path: str) -> bytes:
         content = io.BytesIO()
@@ -87,9 +102,9 @@ class S3Store:
         return content.getvalue()
 
     def exists(self, path: str) -> bool:
+        key = self._key(path)
         try:
-            with self._told(path):
-                self._client().head_object(Bucket=self._bucket, Key=self._key(path))
+            self._ask(path, lambda client: client.head_object(Bucket=self._bucket, Key=key))
         except NotFoundError:
             return False
         return True
@@ -102,27 +117,31 @@ class S3Store:
                 self._download(path, file)
             yield copy
 
-    def list(self, prefix: str = "") -> Iterator[Entry]:
+    def list(self, prefix: str = "", *, versions: bool = False) -> Iterator[Entry]:
         below = f"{self._key(prefix.rstrip('/'))}/" if prefix else self._below
-        with self._told(prefix):
-            pages = self._client().get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=self._bucket, Prefix=below):
-                for item in page.get("Contents", ()):
-                    path = item["Key"].removeprefix(self._below)
-                    yield Entry(path, item["Size"], f"{item['ETag']}-{item['LastModified']}")
+        if versions:
+            for item in self._versions(below):
+                size = item.get("Size", 0)
+                yield Entry(item["Key"].removeprefix(self._below), size, item["VersionId"])
+            return
+        for page in self._pages(below):
+            for item in page.get("Contents", ()):
+                path = item["Key"].removeprefix(self._below)
+                yield Entry(path, item["Size"], f"{item['ETag']}-{item['LastModified']}")
 
-    def delete(self, paths: Iterable[str]) -> None:
-        keys = [self._key(path) for path in paths]
-        for start in range(0, len(keys), _DELETED_AT_ONCE):
-            some = keys[start : start + _DELETED_AT_ONCE]
-            with self._told(some[0].removeprefix(self._below)):
-                answer = self._client().delete_objects(
-                    Bucket=self._bucket,
-                    Delete={"Objects": [{"Key": key} for key in some], "Quiet": True},
-                )
-            for failed in answer.get("Errors", ()):
-                url = f"s3://{self._bucket}/{failed.get('Key')}"
-                raise _refused("DeleteObjects", url, failed.get("Code", ""), "")
+    def folders(self) -> Iterator[str]:
+        for page in self._pages(self._below, Delimiter="/"):
+            for found in page.get("CommonPrefixes", ()):
+                yield found["Prefix"].removeprefix(self._below).rstrip("/")
+
+    def delete(self, paths: Iterable[str], *, versions: bool = False) -> None:
+        keys = dict.fromkeys(self._key(path) for path in paths)
+        # Without versions first: while they go one by one, an old one must not come to light.
+        self._delete([{"Key": key} for key in keys])
+        if versions and keys:
+            found = [each for each in self._versions(commonpath(keys)) if each["Key"] in keys]
+            found.sort(key=lambda each: "Size" not in each)  # deletions last
+            self._delete([{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found])
 
     def sweep(self, prefix: str) -> None:
         """Nothing to do: S3 keeps no half-written keys."""
@@ -133,16 +152,79 @@ class S3Store:
     def _key(self, path: str) -> str:
         return self._below + checked(path)
 
-    def _client(self) -> S3Client:
+    def _delete(self, objects: Sequence[Any]) -> None:
+        for start in range(0, len(objects), _DELETED_AT_ONCE):
+            some = objects[start : start + _DELETED_AT_ONCE]
+            answer = self._ask(
+                some[0]["Key"].removeprefix(self._below),
+                lambda client: client.delete_objects(
+                    Bucket=self._bucket,
+                    Delete={"Objects": some, "Quiet": True},  # noqa: B023  (asked at once)
+                ),
+            )
+            for failed in answer.get("Errors", ()):
+                url = f"s3://{self._bucket}/{failed.get('Key')}"
+                raise _refused("DeleteObjects", url, failed.get("Code", ""), "")
+
+    def _pages(self, below: str, **more: Any) -> Iterator[Any]:  # noqa: ANN401  (boto3's)
+        """Page by page, as credentials may expire between them."""
+        path = below.removeprefix(self._below)
+        while True:
+            page = self._ask(
+                path,
+                lambda client: client.list_objects_v2(Bucket=self._bucket, Prefix=below, **more),
+            )
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            more["ContinuationToken"] = page["NextContinuationToken"]
+
+    def _versions(self, start: str) -> Iterator[Any]:
+        """Versions and deletions of keys that begin with `start`; only versions have a Size."""
+        more: dict[str, str] = {}
+        while True:
+            page = self._ask(
+                start.removeprefix(self._below),
+                lambda client: client.list_object_versions(
+                    Bucket=self._bucket,
+                    Prefix=start,
+                    **more,  # type: ignore[arg-type]  # noqa: B023
+                ),
+            )
+            found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            yield from sorted(found, key=lambda each: str(each["Key"]))
+            if not page.get("IsTruncated"):
+                return
+            more = {
+                "KeyMarker": page["NextKeyMarker"],
+                "VersionIdMarker": page["NextVersionIdMarker"],
+            }
+
+    def _ask(self, path: str, ask: Callable[[S3Client], T]) -> T:
+        """What `ask` gets; where credentials have expired, once more with a new client's.
+
+        A new client finds them anew, wherever they come from: a role, a profile, a file.
+        """
+        with self._told(path):
+            client = self._client()
+            try:
+                return ask(client)
+            except ClientError as error:
+                if error.response.get("Error", {}).get("Code") not in _EXPIRED:
+                    raise
+            return ask(self._client(instead_of=client))
+
+    def _client(self, instead_of: S3Client | None = None) -> S3Client:
         with self._opening:  # clients may be shared between threads, but not made by them
-            if self._opened is None:
+            if self._opened is None or self._opened is instead_of:
                 self._opened = self._new_client()
             return self._opened
 
     def _download(self, path: str, into: IO[bytes]) -> None:
+        key = self._key(path)
         for attempt in range(1, _READ_ATTEMPTS + 1):
+            answer = self._ask(path, lambda client: client.get_object(Bucket=self._bucket, Key=key))
             with self._told(path):
-                answer = self._client().get_object(Bucket=self._bucket, Key=self._key(path))
                 try:
                     for chunk in answer["Body"].iter_chunks(_CHUNK):
                         into.write(chunk)
@@ -175,6 +257,17 @@ class S3Store:
             raise StoreError(f"{url}: {error}") from error
         except OSError as error:
             raise StoreError(f"{url}: a local file on the way failed: {error.strerror}") from error
+
+
+def _checksum(client: S3Client, sha256: str | None) -> dict[str, Any]:
+    """The arguments by which S3 verifies a content, unless boto3 is told to do without."""
+    config: Any = client.meta.config
+    if config.request_checksum_calculation == "when_required":
+        return {}
+    if sha256 is None:
+        return {"ChecksumAlgorithm": "SHA256"}
+    digest = base64.b64encode(bytes.fromhex(sha256)).decode()
+    return {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": digest}
 
 
 def _refused(operation: str, url: str, code: str, status: str) -> StoreError:

@@ -5,7 +5,7 @@ Paths are relative POSIX paths below the root, as `2026-11-22/OBJECTS/_manifest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +32,19 @@ class Store(Protocol):
     Every method raises `StoreError` when the store cannot be reached, read or written.
     """
 
-    def put(self, path: str, source: Path | bytes) -> None:
-        """Write a whole object; whoever reads `path` sees the old content or the new."""
+    def put(
+        self,
+        path: str,
+        source: Path | bytes,
+        *,
+        sha256: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write a whole object; whoever reads `path` sees the old content or the new.
+
+        `sha256` is the content's, in hexadecimal: a bucket refuses content that came otherwise.
+        `metadata` is kept with an object in a bucket. A folder has use for neither.
+        """
 
     def get(self, path: str) -> bytes:
         """An object's content. Raises `NotFoundError`."""
@@ -44,11 +55,21 @@ class Store(Protocol):
     def local_copy(self, path: str) -> AbstractContextManager[Path]:
         """The object as a file to read within the `with` block. Raises `NotFoundError`."""
 
-    def list(self, prefix: str = "") -> Iterator[Entry]:
-        """Every object below the folder `prefix`, ordered by path; "" is the whole store."""
+    def list(self, prefix: str = "", *, versions: bool = False) -> Iterator[Entry]:
+        """Every object below the folder `prefix`, ordered by path; "" is the whole store.
 
-    def delete(self, paths: Iterable[str]) -> None:
-        """Delete objects; one that is not there is none to worry about."""
+        With `versions` all that the store keeps: an entry for each version of an object, also
+        of deleted ones, whose deletion is an entry of no bytes.
+        """
+
+    def folders(self) -> Iterator[str]:
+        """The names of the folders that are directly below the root."""
+
+    def delete(self, paths: Iterable[str], *, versions: bool = False) -> None:
+        """Delete objects; one that is not there is none to worry about.
+
+        A bucket that keeps versions keeps what is deleted, unless all `versions` are to go.
+        """
 
     def sweep(self, prefix: str) -> None:
         """Remove what writers that died in the middle of a `put` left below `prefix`."""

@@ -9,7 +9,12 @@ from datetime import datetime
 import polars as pl
 
 from hubspot_assets.export.errors import TableError
-from hubspot_assets.export.manifest import Availability, Part, TableManifest, manifest_path
+from hubspot_assets.export.manifest import (
+    Availability,
+    Part,
+    TableManifest,
+    manifest_path,
+)
 from hubspot_assets.export.parts import PART_BYTES, pack_parts
 from hubspot_assets.export.store import Store
 from hubspot_assets.tables.spec import TableSpec
@@ -69,11 +74,12 @@ def write_table(
     without a manifest; other tables and days are not concerned.
     """
     table = content.spec.name
+    written_by = metadata_of(run_id, code_version)
     parts: list[Part] = []
     for path, data, rows, sha256 in _packed(content, part_bytes):
         if not parts:
             store.delete([manifest_path(day), manifest_path(day, table)])
-        store.put(f"{day}/{path}", data)
+        store.put(f"{day}/{path}", data, sha256=sha256, metadata=written_by)
         parts.append(Part(path, rows, len(data), sha256))
     _remove_others(store, day, table, parts)
     findings = content.findings
@@ -95,8 +101,13 @@ def write_table(
         run_id=run_id,
         code_version=code_version,
     )
-    store.put(manifest_path(day, table), manifest.to_json())
+    store.put(manifest_path(day, table), manifest.to_json(), metadata=written_by)
     return manifest
+
+
+def metadata_of(run_id: str, code_version: str) -> dict[str, str]:
+    """What an object in a bucket tells of who wrote it, in its user metadata."""
+    return {"run-id": run_id, "code-version": code_version}
 
 
 def _packed(content: TableContent, part_bytes: int) -> Iterator[tuple[str, bytes, int, str]]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import errno
+import hashlib
 import json
 import socket
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +15,20 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from hubspot_assets.export import NotFoundError, StoreError, open_store
+from hubspot_assets.definitions import s3_resource
+from hubspot_assets.export import (
+    NotFoundError,
+    StoreError,
+    complete_day,
+    manifest_path,
+    open_store,
+    read_manifest,
+)
+from hubspot_assets.export.s3_resource import ExportS3Resource
+from hubspot_assets.settings import load_settings
+from hubspot_assets_tests.export.aws import served
+from hubspot_assets_tests.export.conftest import REGION
+from hubspot_assets_tests.export.tables import AS_OF, DAY, notes, write
 
 
 def test_what_is_put_can_be_got_listed_and_deleted(store, tmp_path):
@@ -74,6 +90,13 @@ def test_threads_share_a_store(store):
     assert list(store.list()) == []
 
 
+def test_folders_are_those_below_the_root(store):
+    assert list(store.folders()) == []
+    for path in ("b/x", "b/c/x", "a/x", "x"):
+        store.put(path, b"")
+    assert list(store.folders()) == ["a", "b"]
+
+
 def test_more_keys_than_one_request_deletes(bucket, s3):
     store = open_store(f"s3://{bucket}", s3)
     names = [f"n/{i:04d}" for i in range(1005)]
@@ -93,6 +116,143 @@ def test_objects_in_s3_carry_their_checksum(bucket, s3):
     open_store(f"s3://{bucket}", s3).put("x", b"abc")
     head = s3().head_object(Bucket=bucket, Key="x", ChecksumMode="ENABLED")
     assert head["ChecksumSHA256"] == "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="
+
+
+@pytest.fixture
+def aws(reach, shared_sandbox):
+    """AWS with a bucket, which the settings name."""
+    with served() as server:
+        reach(
+            shared_sandbox,
+            EXPORT_URL=f"s3://export-{uuid.uuid4().hex}/prefix",
+            S3_ENDPOINT_URL=server.url,
+            S3_REGION=REGION,
+            AWS_ACCESS_KEY_ID="a-user",
+            AWS_SECRET_ACCESS_KEY="secret",
+        )
+        name = load_settings().export_url.split("/")[2]
+        location = {"LocationConstraint": REGION}
+        s3_resource(load_settings()).get_client().create_bucket(
+            Bucket=name, CreateBucketConfiguration=location
+        )
+        server.puts.clear()
+        yield server
+
+
+def of_settings():
+    settings = load_settings()
+    return open_store(settings.export_url, s3_resource(settings).get_client)
+
+
+def test_parts_go_with_the_checksum_of_their_manifest_and_say_who_wrote_them(aws):
+    store = of_settings()
+    write(store, ("", [notes(["a", "b"])]))
+    complete_day(store, DAY, ["NOTES"], AS_OF, "run", "1.0")
+    (part,) = read_manifest(store, DAY, "NOTES").parts
+    (sent,) = (sent for path, sent in aws.puts.items() if path.endswith(part.path))
+    assert base64.b64decode(sent["X_AMZ_CHECKSUM_SHA256"]).hex() == part.sha256
+    client, bucket = s3_resource(load_settings()).get_client(), store.url_of("").split("/")[2]
+    for path in (f"{DAY}/{part.path}", manifest_path(DAY, "NOTES"), manifest_path(DAY)):
+        head = client.head_object(Bucket=bucket, Key=f"prefix/{path}")
+        assert head["Metadata"] == {"run-id": "run", "code-version": "1.0"}
+
+
+def test_a_part_that_was_damaged_on_the_way_is_refused(aws):
+    store = of_settings()
+    with pytest.raises(StoreError, match="damaged on the way; write it again") as caught:
+        store.put("x", b"abd", sha256=hashlib.sha256(b"abc").hexdigest())
+    assert caught.value.passing
+    assert not store.exists("x")
+
+
+def test_a_store_that_knows_no_checksums(aws, monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+    (tmp_path / "file").write_bytes(b"1")
+    store = of_settings()
+    write(store, ("", [notes(["a", "b"])]))
+    store.put("file", tmp_path / "file")
+    assert len(aws.puts) == 3
+    for sent in aws.puts.values():
+        assert not [name for name in sent if "CHECKSUM" in name or "TRAILER" in name]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sse", "key"),
+    [
+        ({}, None, None),
+        ({"S3_SSE": "AES256"}, "AES256", None),
+        ({"S3_SSE": "aws:kms"}, "aws:kms", None),
+        ({"S3_SSE": "aws:kms", "S3_SSE_KMS_KEY_ID": "alias/export"}, "aws:kms", "alias/export"),
+    ],
+)
+def test_every_write_asks_for_the_encryption_that_is_set(
+    aws, monkeypatch, tmp_path, settings, sse, key
+):
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "file").write_bytes(b"1")
+    store = of_settings()
+    store.put("bytes", b"1")
+    store.put("file", tmp_path / "file")
+    assert len(aws.puts) == 2
+    for sent in aws.puts.values():
+        assert sent.get("X_AMZ_SERVER_SIDE_ENCRYPTION") == sse
+        assert sent.get("X_AMZ_SERVER_SIDE_ENCRYPTION_AWS_KMS_KEY_ID") == key
+
+
+def test_a_large_file_is_encrypted_and_told_of_as_well(aws, monkeypatch, tmp_path):
+    monkeypatch.setenv("S3_SSE", "AES256")
+    (tmp_path / "file").write_bytes(b"1234" * 2_500_000)
+    store = of_settings()
+    store.put("file", tmp_path / "file", metadata={"run-id": "run"})
+    client, bucket = s3_resource(load_settings()).get_client(), store.url_of("").split("/")[2]
+    head = client.head_object(Bucket=bucket, Key="prefix/file")
+    assert head["ContentLength"] == 10_000_000
+    assert head["Metadata"] == {"run-id": "run"}
+    assert head["ServerSideEncryption"] == "AES256"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [(503, "SlowDown"), (500, "InternalError"), (400, "RequestTimeout"), (0, "broken")],
+)
+def test_faults_that_pass_are_waited_out(aws, fault):
+    store = of_settings()
+    aws.faults = [fault]
+    store.put("x", b"1")
+    aws.faults = [fault]
+    assert store.get("x") == b"1"
+    assert not aws.faults
+
+
+def test_a_bucket_that_stays_slow_may_be_well_later(aws):
+    store = open_store(
+        load_settings().export_url,
+        lambda: ExportS3Resource(
+            region_name=REGION, endpoint_url=aws.url, max_attempts=1
+        ).get_client(),
+    )
+    aws.faults = [(503, "SlowDown")] * 5
+    with pytest.raises(StoreError, match="SlowDown") as caught:
+        store.put("x", b"1")
+    assert caught.value.passing
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "style", "url"),
+    [
+        ("", "auto", "https://bucket.s3.amazonaws.com/key"),
+        ("", "path", "https://s3.eu-central-1.amazonaws.com/bucket/key"),
+        ("https://store.example", "auto", "https://store.example/bucket/key"),
+        ("https://store.example", "virtual", "https://bucket.store.example/key"),
+    ],
+)
+def test_where_the_buckets_name_goes(aws, monkeypatch, endpoint, style, url):
+    monkeypatch.setenv("S3_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("S3_ADDRESSING_STYLE", style)
+    client = s3_resource(load_settings()).get_client()
+    signed = client.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "key"})
+    assert signed.split("?")[0] == url
 
 
 @pytest.mark.parametrize("url", ["", "https://bucket/x", "s3://", "s3:///x"])
