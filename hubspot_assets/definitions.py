@@ -15,6 +15,7 @@ from hubspot_assets.assets.record_tables import record_table_assets
 from hubspot_assets.assets.resources import HubSpotResource, StagingResource
 from hubspot_assets.assets.table import IO_MANAGER
 from hubspot_assets.assets.types import exported_types
+from hubspot_assets.check.job import check_job, check_schedule
 from hubspot_assets.export.io_manager import CsvExportIOManager
 from hubspot_assets.hubspot.catalog import Catalog, standard_catalog
 from hubspot_assets.settings import Settings, load_settings
@@ -32,7 +33,7 @@ def build_defs(
 ) -> dg.Definitions:
     """Everything Dagster runs, as a pure function of catalog and settings.
 
-    `resources` replace those of the same name: hubspot, staging, csv_export; `loggers`
+    `resources` replace those of the same name: hubspot, s3, staging, csv_export; `loggers`
     replace Dagster's own.
     """
     types = exported_types(catalog, settings)
@@ -52,15 +53,16 @@ def build_defs(
     )
     return dg.Definitions(
         assets=[*extractions, *tables],
-        jobs=[job],
+        jobs=[job, check_job],
         schedules=[
+            check_schedule(SCHEDULE_HOUR, SCHEDULE_MINUTE, settings.export_timezone),
             dg.build_schedule_from_partitioned_job(
                 job,
                 name="daily_export",
                 hour_of_day=SCHEDULE_HOUR,
                 minute_of_hour=SCHEDULE_MINUTE,
                 default_status=dg.DefaultScheduleStatus.RUNNING,
-            )
+            ),
         ],
         executor=_executor(settings),
         resources={**_resources(catalog, settings, names), **(resources or {})},
@@ -79,6 +81,7 @@ def _resources(catalog: Catalog, settings: Settings, tables: list[str]) -> Mappi
     s3 = s3_resource(settings)
     return {
         "hubspot": HubSpotResource(portal_time_zone=catalog.time_zone),
+        "s3": s3,
         "staging": StagingResource(url=settings.state, s3=s3),
         IO_MANAGER: CsvExportIOManager(url=settings.export_url, s3=s3, tables=tables),
     }

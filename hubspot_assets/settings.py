@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     )
     hubspot_workers: int = Field(8, ge=1, le=64, description="requests in flight, 1 to 64")
     export_url: str = Field("./export", description="s3://bucket/prefix or a folder")
+    export_role_arn: str | None = Field(None, description="the ARN of a role to assume")
+    export_external_id: str | None = Field(None, description="the external id of that role")
     state_url: str | None = Field(None, description="s3://bucket/prefix or a folder")
     catalog_file: Path | None = Field(None, description="a file")
     export_timezone: str = Field("UTC", description="a time zone, as Europe/Warsaw")

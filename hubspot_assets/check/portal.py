@@ -1,0 +1,135 @@
+"""HubSpot's side of the preflight: token, portal, daily quota, and every source of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hubspot_assets.assets.types import ExportedType, exported_types
+from hubspot_assets.check.finding import Finding, Status
+from hubspot_assets.hubspot import metadata
+from hubspot_assets.hubspot.catalog import Catalog, discover
+from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.concurrent import in_order
+from hubspot_assets.hubspot.errors import AuthenticationError, Forbidden, HubSpotError, Refused
+from hubspot_assets.settings import Settings
+from hubspot_assets.staging.extract import unavailable
+
+HUBSPOT = "HubSpot"
+#: Below this part of the daily calls there is a warning.
+FEW_CALLS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Something that tables are made of, and a request that shows whether it can be read.
+
+    `refused` tells the status of a refusal, and why.
+    """
+
+    name: str
+    tables: str
+    ask: Callable[[HubSpot], object]
+    refused: Callable[[Refused], tuple[Status, str]]
+
+
+def check_portal(client: HubSpot, settings: Settings) -> Iterator[Finding]:
+    """The rows of HubSpot's side; it ends at the first that makes the others pointless.
+
+    Raises SettingsError where OBJECT_TYPES names what the portal does not have.
+    """
+    try:
+        catalog = discover(client)
+        yield from _portal(client, catalog)
+        sources = _sources(exported_types(catalog, settings))
+        yield from in_order(
+            lambda source: _readable(client, source), sources, settings.hubspot_workers
+        )
+    except AuthenticationError as error:
+        yield Finding(HUBSPOT, "token", "failed", str(error))
+    except HubSpotError as error:
+        yield Finding(HUBSPOT, "portal", "failed", str(error))
+
+
+def _portal(client: HubSpot, catalog: Catalog) -> Iterator[Finding]:
+    details = client.get("account", "details").body
+    told = (details.get("uiDomain"), catalog.account_type, catalog.time_zone)
+    yield Finding(HUBSPOT, "token", "ok", "accepted")
+    portal = f"{catalog.portal_id}: {', '.join(str(each) for each in told if each)}"
+    yield Finding(HUBSPOT, "portal", "ok", portal)
+    try:
+        usage = client.get("account", "daily_usage").body["results"]
+    except Refused as error:
+        yield Finding(HUBSPOT, "calls of the day", "warning", f"not told: {error}")
+    else:
+        yield from map(_quota, usage[:1])
+    for warning in catalog.warnings:
+        yield Finding(HUBSPOT, "schemas (custom object types)", "failed", warning)
+
+
+def _quota(usage: dict[str, Any]) -> Finding:
+    limit, used = usage.get("usageLimit") or 0, usage.get("currentUsage") or 0
+    left = max(0, limit - used)
+    detail = f"{left:,} of {limit:,} left"
+    if usage.get("resetsAt"):
+        detail += f" until {usage['resetsAt']}"
+    few = left < limit * FEW_CALLS
+    status: Status = "failed" if limit and not left else "warning" if few else "ok"
+    return Finding(HUBSPOT, "calls of the day", status, detail)
+
+
+def _readable(client: HubSpot, source: Source) -> Finding:
+    tried = f"{source.name} ({source.tables})"
+    try:
+        source.ask(client)
+    except Refused as error:
+        status, detail = source.refused(error)
+        return Finding(HUBSPOT, tried, status, detail)
+    return Finding(HUBSPOT, tried, "ok")
+
+
+def _sources(types: Sequence[ExportedType]) -> Iterator[Source]:
+    for of in types:
+        yield _records(of)
+    for of in types:
+        if of.object_type.pipelines:
+            yield _pipelines(of)
+    yield Source(
+        "owners", "OWNERS, OWNER_TEAM", lambda client: _first(metadata.owners(client)), _plainly
+    )
+    yield Source("teams", "TEAMS", lambda client: _first(metadata.user_teams(client)), _plainly)
+    yield Source("team tree", "TEAMS", lambda client: _first(metadata.team_tree(client)), _plainly)
+
+
+def _records(of: ExportedType) -> Source:
+    def refused(error: Refused) -> tuple[Status, str]:
+        availability = unavailable(of.object_type, error)
+        if availability.status == "missing_scope":
+            leave_out = f"or name {of.folder} in EXCLUDE_OBJECT_TYPES"
+            return "failed", f"missing scope: {availability.detail}, {leave_out}"
+        return "warning", f"{availability.status.replace('_', ' ')}: {availability.detail}"
+
+    type_id = of.object_type.id
+    return Source(of.folder, of.table, lambda client: metadata.probe(client, type_id), refused)
+
+
+def _pipelines(of: ExportedType) -> Source:
+    type_id = of.object_type.id
+    return Source(
+        f"pipelines of {of.folder}",
+        "PIPELINES, PIPELINE_STAGES",
+        lambda client: _first(metadata.pipelines(client, type_id)),
+        _plainly,
+    )
+
+
+def _plainly(error: Refused) -> tuple[Status, str]:
+    """Nobody can leave out these tables, so a missing scope is always a failure."""
+    if isinstance(error, Forbidden):
+        return "failed", f"missing scope: {error}"
+    return "warning", f"not enabled: {error}"
+
+
+def _first(items: Iterator[object]) -> object:
+    return next(items, None)
