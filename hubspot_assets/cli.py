@@ -195,10 +195,10 @@ _ROLE = click.option("--role-name", default="hubspot-assets", show_default=True)
 def _template(command: Callable[P, None]) -> Callable[P, None]:
     """The options of what creates the bucket and the role."""
     for option in (
-        _URL, _PRINCIPAL, _EXTERNAL_ID, _ROLE, _PARTITION, _KEY,
-        click.option("--new-kms-key", is_flag=True, help="Encrypt by a key that is made for it."),
+        _EXISTING, _VERSIONS,
         click.option("--versioned/--no-versioned", help="Whether a new bucket keeps versions."),
-        _VERSIONS, _EXISTING,
+        click.option("--new-kms-key", is_flag=True, help="Encrypt by a key that is made for it."),
+        _KEY, _PARTITION, _ROLE, _EXTERNAL_ID, _PRINCIPAL, _URL,
     ):  # fmt: skip
         command = option(command)
     return command
@@ -240,7 +240,7 @@ def trust(principal: str, external_id: str, partition: str | None) -> None:
 @iam.command()
 @_template
 @_told
-def cloudformation(**options: Any) -> None:
+def cloudformation(**options: Any) -> None:  # noqa: ANN401
     """A CloudFormation template of bucket, role and policies, as JSON."""
     from hubspot_assets.connect import as_json, setup
     from hubspot_assets.export import templates
@@ -251,7 +251,7 @@ def cloudformation(**options: Any) -> None:
 @iam.command()
 @_template
 @_told
-def terraform(**options: Any) -> None:
+def terraform(**options: Any) -> None:  # noqa: ANN401
     """The same for Terraform."""
     from hubspot_assets.connect import setup
     from hubspot_assets.export import templates
@@ -270,7 +270,7 @@ def terraform(**options: Any) -> None:
 @_VERSIONS
 @_EXISTING
 @_told
-def connect(account: str | None, external_id: str | None, **options: Any) -> None:
+def connect(account: str | None, external_id: str | None, **options: Any) -> None:  # noqa: ANN401
     """Ask for a bucket and who runs the exporter; say what to create in AWS. Changes nothing."""
     from hubspot_assets.connect import steps
 

@@ -135,10 +135,12 @@ def _steps(created: Setup, account: str) -> Iterator[str]:
     yield _shown(iam.permission_policy(granted))
     yield f"    aws iam put-role-policy --role-name {role} --policy-name {role} \\"
     yield "      --policy-document file://policy.json\n"
-    yield "4. Let who runs the exporter assume the role: attach this policy to their user or role."
-    yield f"   (Not needed if {created.principal}"
-    yield f"   is a user or role, and of the account {account}.)\n"
-    yield _shown(iam.caller_policy(role_arn))
+    if created.principal.endswith(":root") or account != iam.account_of(created.principal):
+        yield "4. Let who runs the exporter assume the role: attach this to their user or role.\n"
+        yield _shown(iam.caller_policy(role_arn))
+    else:
+        yield f"4. Nothing more for {created.principal}:"
+        yield "   the trust policy of a role in their own account is enough.\n"
     yield "5. Put these lines into .env, and try them with: hubspot-assets check\n"
     yield f"EXPORT_URL={granted.url}"
     yield f"EXPORT_ROLE_ARN={role_arn}"

@@ -44,7 +44,9 @@ def check_role(settings: Settings) -> Iterator[Finding]:
     if not role:
         return
     tried = f"AssumeRole {role}"
-    sts = boto3.client("sts", region_name=settings.s3_region)
+    session = boto3.Session()  # boto3's default one would keep credentials that have changed
+    region = settings.s3_region or session.region_name or _home_region(role)
+    sts = session.client("sts", region_name=region)
 
     def assume(shown: str | None) -> None:
         session = "hubspot-assets-check"
@@ -76,6 +78,12 @@ _WHY_NOT_ASSUMED = (
 )
 
 
+def _home_region(arn: str) -> str:
+    """A region of the partition, where none is set: any of them knows a role."""
+    homes = {"aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
+    return homes.get(arn.split(":")[1] if ":" in arn else "", "us-east-1")
+
+
 def check_bucket(
     url: str, region: str | None, new_client: Callable[[], S3Client]
 ) -> Iterator[Finding]:
@@ -83,7 +91,11 @@ def check_bucket(
 
     It leaves nothing behind where it may delete what it wrote.
     """
-    client, store = new_client(), open_store(url, new_client)
+    try:
+        client, store = new_client(), open_store(url, new_client)
+    except StoreError as error:  # the role could be assumed a moment ago
+        yield Finding(url, "connect", "failed", str(error))
+        return
     yield _located(client, url, region)
     listed = _tried(url, "ListBucket", lambda: list(store.list(FOLDER)), iam.LIST)
     yield listed
@@ -138,6 +150,9 @@ def _removed(client: S3Client, url: str, path: str, *, readable: bool) -> Iterat
         marker = client.delete_object(Bucket=bucket, Key=key).get("VersionId")
         versions.extend([marker] if marker else [])
 
+    def list_versions() -> None:
+        client.list_object_versions(Bucket=bucket, Prefix=key)
+
     def delete_versions() -> None:
         for version in versions:
             client.delete_object(Bucket=bucket, Key=key, VersionId=version)
@@ -150,6 +165,7 @@ def _removed(client: S3Client, url: str, path: str, *, readable: bool) -> Iterat
         yield _lesser(_tried(url, "GetObjectVersion", read_version, iam.OBJECTS))
     yield _tried(url, "DeleteObject", delete, iam.OBJECTS)
     if versions:
+        yield _lesser(_tried(url, "ListBucketVersions", list_versions, iam.VERSIONS))
         yield _lesser(_tried(url, "DeleteObjectVersion", delete_versions, iam.OBJECTS))
 
 
@@ -176,9 +192,10 @@ def _outside(client: S3Client, url: str) -> Iterator[Finding]:
         return
     detail = f"allowed: narrow the Resource of {iam.OBJECTS} to {url}/*"
     try:
-        client.delete_object(Bucket=bucket, Key=key)
-        if version:
+        if version:  # no marker is left so
             client.delete_object(Bucket=bucket, Key=key, VersionId=version)
+        else:
+            client.delete_object(Bucket=bucket, Key=key)
     except (ClientError, BotoCoreError) as error:
         detail += f"; s3://{bucket}/{key} could not be deleted again ({_code(error)})"
     yield Finding(url, tried, "warning", detail)
