@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import boto3
@@ -15,6 +16,12 @@ from hubspot_assets.export import iam
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 EXTERNAL_ID = "an-external-id"
+
+
+@cache
+def _session() -> boto3.Session:
+    """Loads what boto3 knows of a service once."""
+    return boto3.Session()
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Account:
     def client(self, service: str, **key: str) -> Any:
         """A boto3 client, of an administrator unless `key` is given."""
         admin = {"aws_access_key_id": "admin", "aws_secret_access_key": "admin"}
-        return boto3.client(
+        return _session().client(
             service, endpoint_url=self.endpoint, region_name=REGION, **(key or admin)
         )
 

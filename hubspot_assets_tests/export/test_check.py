@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import io
+import logging
 import re
 import uuid
+from fnmatch import fnmatchcase
+from urllib.parse import unquote
 
 import dagster as dg
 import pytest
@@ -152,11 +155,24 @@ def test_an_export_without_a_statement_fails_and_leaves_no_half_table(account, e
     assert not [key for key in keys(account, bucket) if key.endswith("_manifest.json")]
 
 
-def test_an_export_with_the_generated_policy_is_delivered(account, export_as):
+def test_an_export_with_the_generated_policy_is_delivered(account, export_as, caplog):
     bucket = export_as()
-    status, output = run("export", "--day", DAY)
+    with caplog.at_level(logging.INFO, "werkzeug"):
+        status, output = run("export", "--day", DAY)
+        assert run("check")[0] == 0
     assert status == 0, output
     assert f"{PREFIX}/{DAY}/_manifest.json" in keys(account, bucket)
+    # moto takes no notice of s3:prefix, so what was asked for is held against the policy here.
+    (listing,) = [
+        each
+        for each in iam.permission_policy(iam.Grant(bucket, PREFIX))["Statement"]
+        if each["Sid"] == iam.LIST
+    ]
+    listed = {unquote(each) for each in re.findall(r"list-type=2&prefix=([^& ]*)", caplog.text)}
+    assert len(listed) > 3
+    for prefix in listed:
+        patterns = listing["Condition"]["StringLike"]["s3:prefix"]
+        assert any(fnmatchcase(prefix, pattern) for pattern in patterns), prefix
 
 
 def test_a_policy_that_is_too_wide_is_a_warning_and_leaves_nothing(account, export_as):
