@@ -8,9 +8,18 @@ from pathlib import Path
 import dagster as dg
 from dagster_aws.s3 import S3Resource
 
+from hubspot_assets.assets.association_tables import (
+    association_assets,
+    linked_pairs,
+    linked_types,
+)
 from hubspot_assets.assets.day import daily_partitions
 from hubspot_assets.assets.definition_tables import definition_table_assets
+from hubspot_assets.assets.event_tables import event_table_assets
+from hubspot_assets.assets.events import event_extraction_assets, exported_events
 from hubspot_assets.assets.extraction import extraction_assets
+from hubspot_assets.assets.list_tables import list_assets
+from hubspot_assets.assets.own_types import own_type_assets
 from hubspot_assets.assets.record_tables import record_table_assets
 from hubspot_assets.assets.resources import HubSpotResource, StagingResource
 from hubspot_assets.assets.table import IO_MANAGER
@@ -39,12 +48,19 @@ def build_defs(
     types = exported_types(catalog, settings)
     partitions = daily_partitions(settings.export_start, settings.zone)
     portal = f"{settings.hubspot_base_url} {catalog.portal_id}"
-    extractions = extraction_assets(types, partitions, portal)
-    tables = [
+    pairs = linked_pairs(catalog, types)
+    events = exported_events(catalog)
+    assets = [
+        *extraction_assets(types, partitions, portal, linked_types(pairs)),
+        *own_type_assets(catalog, types, partitions, portal),
+        *event_extraction_assets(events, types, partitions, portal),
+        *association_assets(pairs, types, partitions),
+        *list_assets(catalog.object_types, partitions, portal),
         *record_table_assets(types, partitions, whole_history=settings.export_history == "all"),
-        *definition_table_assets(types, partitions),
+        *event_table_assets(events, catalog, partitions),
+        *definition_table_assets(types, events, partitions),
     ]
-    names = sorted(key.path[-1] for table in tables for key in table.keys)
+    names = sorted(key.path[-1] for each in assets for key in each.keys if len(key.path) == 1)
     job = dg.define_asset_job(
         JOB,
         selection=dg.AssetSelection.all(),
@@ -52,7 +68,7 @@ def build_defs(
         tags={"hubspot/portal": str(catalog.portal_id or "unknown")},
     )
     return dg.Definitions(
-        assets=[*extractions, *tables],
+        assets=assets,
         jobs=[job, check_job],
         schedules=[
             check_schedule(SCHEDULE_HOUR, SCHEDULE_MINUTE, settings.export_timezone),

@@ -11,19 +11,33 @@ import dagster as dg
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A calendar day; `end` is the moment at which it was over, UTC."""
+    """A calendar day, from `start` until before `end`, UTC."""
 
     name: str
+    start: datetime
     end: datetime
     end_of_next: datetime
 
     @classmethod
     def of(cls, context: dg.AssetExecutionContext) -> Day:
         """The day of the partition that is being materialized."""
-        window = context.partition_time_window
-        end = window.end
+        return cls._within(context.partition_key, context.partition_time_window)
+
+    @classmethod
+    def named(cls, day: str, partitions: dg.TimeWindowPartitionsDefinition) -> Day:
+        """The day of the partition `day`."""
+        return cls._within(day, partitions.time_window_for_partition_key(day))
+
+    @classmethod
+    def _within(cls, name: str, window: dg.TimeWindow) -> Day:
+        start, end = window.start, window.end
         following = datetime.combine(end.date() + timedelta(days=1), time(), end.tzinfo)
-        return cls(context.partition_key, end.astimezone(UTC), following.astimezone(UTC))
+        return cls(name, start.astimezone(UTC), end.astimezone(UTC), following.astimezone(UTC))
+
+    @property
+    def window(self) -> tuple[datetime, datetime]:
+        """`start` and `end`."""
+        return self.start, self.end
 
     @property
     def end_naive(self) -> datetime:

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import dagster as dg
 import polars as pl
 
 from hubspot_assets.assets.day import Day
+from hubspot_assets.assets.event_tables import event_property_items
+from hubspot_assets.assets.events import (
+    DEFINITIONS,
+    DEFINITIONS_KEY,
+    EVENT_TYPES,
+    EVENT_TYPES_KEY,
+    ExportedEvent,
+)
 from hubspot_assets.assets.extraction import OBJECT_TYPES, OWNERS, PIPELINES, TEAMS
+from hubspot_assets.assets.observed import observed_content
 from hubspot_assets.assets.table import table_asset
 from hubspot_assets.assets.types import ExportedType
-from hubspot_assets.export import Findings, TableContent
-from hubspot_assets.staging.extract import AVAILABLE, properties_source, read_items
+from hubspot_assets.export import TableContent
+from hubspot_assets.staging.extract import properties_source, read_items
 from hubspot_assets.staging.stage import Staged, Staging
 from hubspot_assets.tables import definitions, specs
 from hubspot_assets.tables.definitions import Item
 from hubspot_assets.tables.spec import TableSpec
-
-NOT_HISTORY = (
-    "HubSpot keeps no history of this: it is what was observed on reading, more than a day "
-    "after the end of the partition's day"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,37 +46,23 @@ class _Observed:
     def content(self, staging: Staging, day: Day) -> TableContent:
         """The table's content for a day."""
         staged = [staging.complete(source) for source in self.sources]
-        observed_at = max(each.observed_at for each in staged)
-        newest = day.was_newest_at(observed_at)
-        refused = [each.availability for each in staged if each.availability != AVAILABLE]
-        return TableContent(
-            spec=self.spec,
-            folders=[("", [self.rows(*staged)])],
-            as_of=day.end,
-            point_in_time=newest,
-            # Where some sources were refused the others fill the table.
-            availability=refused[0] if len(refused) == len(staged) else AVAILABLE,
-            findings=Findings(
-                observed_at=observed_at,
-                warnings=[
-                    *([] if newest else [NOT_HISTORY]),
-                    *(each.detail for each in refused if each.status == "missing_scope"),
-                    *self.refusals(*staged),
-                ],
-            ),
-        )
+        rows = [("", [self.rows(*staged)])]
+        return observed_content(self.spec, day, staged, rows, warnings=self.refusals(*staged))
 
 
 def definition_table_assets(
-    types: Sequence[ExportedType], partitions: dg.PartitionsDefinition[str]
+    types: Sequence[ExportedType],
+    events: Sequence[ExportedEvent],
+    partitions: dg.PartitionsDefinition[str],
 ) -> list[dg.AssetsDefinition]:
     """The tables that have no history in HubSpot."""
     ids = [of.object_type.id for of in types]
 
-    def property_definitions(*staged: Staged) -> pl.DataFrame:
+    def property_definitions(of_events: Staged, *staged: Staged) -> pl.DataFrame:
         by_type = zip(ids, staged, strict=True)
+        of_objects = ((type_id, item) for type_id, source in by_type for item in _items(source))
         return definitions.property_definitions(
-            (type_id, item) for type_id, source in by_type for item in _items(source)
+            chain(of_objects, event_property_items(events, of_events))
         )
 
     tables = [
@@ -94,14 +85,14 @@ def definition_table_assets(
         ),
         _Observed(
             specs.OBJECT_AND_EVENT_TYPE_DEFINITIONS,
-            [OBJECT_TYPES],
-            ["object_types"],
-            _rows(definitions.object_and_event_type_definitions),
+            [OBJECT_TYPES, EVENT_TYPES_KEY],
+            ["object_types", EVENT_TYPES],
+            _type_definitions,
         ),
         _Observed(
             specs.PROPERTY_DEFINITIONS,
-            [of.properties_key for of in types],
-            [properties_source(of.object_type) for of in types],
+            [DEFINITIONS_KEY, *(of.properties_key for of in types)],
+            [DEFINITIONS, *(properties_source(of.object_type) for of in types)],
             property_definitions,
         ),
     ]
@@ -128,6 +119,10 @@ def _refusals(staged: Staged) -> list[str]:
 
 def _teams(flat: Staged, tree: Staged) -> pl.DataFrame:
     return definitions.teams(_items(flat), _items(tree))
+
+
+def _type_definitions(objects: Staged, events: Staged) -> pl.DataFrame:
+    return definitions.object_and_event_type_definitions(_items(objects), _items(events))
 
 
 def _items(staged: Staged) -> Iterator[Item]:

@@ -188,7 +188,7 @@ def _type_table(of: ExportedType, partitions: dg.PartitionsDefinition[str]) -> d
             availability=staged.availability,
         )
 
-    return table_asset(base, [of.records_key, of.properties_key], partitions, make)
+    return table_asset(base, dict.fromkeys([of.records_key, of.properties_key]), partitions, make)
 
 
 def _property_types(staging: Staging, of: ExportedType) -> list[typed.PropertyType]:

@@ -1,6 +1,7 @@
 """What all table assets have in common: key, metadata, and the way to the IO manager."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import dagster as dg
 
@@ -27,7 +28,49 @@ def table_asset(
     make: Make,
 ) -> dg.AssetsDefinition:
     """The asset of a table whose content `make` takes from the staged day."""
-    asset_spec = dg.AssetSpec(
+    return table_assets(spec.name, [(spec, deps, make)], partitions)
+
+
+def table_assets(
+    name: str,
+    tables: Sequence[tuple[TableSpec, Iterable[dg.AssetKey], Make]],
+    partitions: dg.PartitionsDefinition[str],
+) -> dg.AssetsDefinition:
+    """Tables, with what they depend on and how they are made, as the assets of one step.
+
+    Any subset can be run. Many small tables are better off together: a step of its own takes
+    longer than most of them.
+    """
+    by_key = {table_key(spec): (spec, make) for spec, _, make in tables}
+
+    @dg.multi_asset(
+        name=name,
+        specs=[_asset_spec(spec, deps, partitions) for spec, deps, _ in tables],
+        can_subset=len(tables) > 1,
+    )
+    def assets(
+        context: dg.AssetExecutionContext, staging: StagingResource
+    ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+        staged, day = staging.day(context.partition_key), Day.of(context)
+        keys = [key for key in by_key if key in context.selected_asset_keys]
+        for key in keys:
+            spec, make = by_key[key]
+            try:
+                content = make(staged, day)
+            except NotStagedError as error:
+                raise dg.Failure(str(error), allow_retries=False) from error
+            content = replace(content, followed=key != keys[-1])
+            yield dg.MaterializeResult(asset_key=key, value=content)
+            for warning in content.findings.warnings:
+                context.log.warning(f"{spec.name}: {warning}")  # noqa: G004
+
+    return assets
+
+
+def _asset_spec(
+    spec: TableSpec, deps: Iterable[dg.AssetKey], partitions: dg.PartitionsDefinition[str]
+) -> dg.AssetSpec:
+    return dg.AssetSpec(
         table_key(spec),
         description=spec.description,
         deps=list(deps),
@@ -41,20 +84,6 @@ def table_asset(
             "key": ", ".join(spec.key),
         },
     ).with_io_manager_key(IO_MANAGER)
-
-    @dg.multi_asset(name=spec.name, specs=[asset_spec])
-    def asset(
-        context: dg.AssetExecutionContext, staging: StagingResource
-    ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
-        try:
-            content = make(staging.day(context.partition_key), Day.of(context))
-        except NotStagedError as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
-        yield dg.MaterializeResult(asset_key=asset_spec.key, value=content)
-        for warning in content.findings.warnings:
-            context.log.warning(f"{spec.name}: {warning}")  # noqa: G004
-
-    return asset
 
 
 def column_schema(spec: TableSpec) -> dg.TableSchema:

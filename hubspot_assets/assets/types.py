@@ -35,8 +35,15 @@ class ExportedType:
         return dg.AssetKey(["hubspot", self.folder])
 
     @property
+    def has_own_api(self) -> bool:
+        """Whether HubSpot serves the type outside the CRM objects API."""
+        return self.object_type.api not in ("crm", "none")
+
+    @property
     def properties_key(self) -> dg.AssetKey:
         """The asset that reads the type's property definitions."""
+        if self.has_own_api:
+            return self.records_key
         return dg.AssetKey(["hubspot", "properties", self.folder])
 
     @property

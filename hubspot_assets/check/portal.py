@@ -8,15 +8,17 @@ from typing import Any
 
 from hubspot_assets.assets.types import ExportedType, exported_types
 from hubspot_assets.check.finding import Finding, Status
-from hubspot_assets.hubspot import metadata
+from hubspot_assets.hubspot import email_events, lists, metadata, own_apis
 from hubspot_assets.hubspot.catalog import Catalog, discover
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import AuthenticationError, Forbidden, HubSpotError, Refused
+from hubspot_assets.hubspot.metadata import NOT_SERVED
 from hubspot_assets.settings import Settings
 from hubspot_assets.staging.extract import unavailable
 
 HUBSPOT = "HubSpot"
+CONTACTS, DEALS = "0-1", "0-3"
 #: Below this part of the daily calls there is a warning.
 FEW_CALLS = 0.1
 
@@ -64,8 +66,6 @@ def _portal(client: HubSpot, catalog: Catalog) -> Iterator[Finding]:
         yield Finding(HUBSPOT, "calls of the day", "warning", f"not told: {error}")
     else:
         yield from map(_quota, usage[:1])
-    for warning in catalog.warnings:
-        yield Finding(HUBSPOT, "schemas (custom object types)", "failed", warning)
 
 
 def _quota(usage: dict[str, Any]) -> Finding:
@@ -90,16 +90,20 @@ def _readable(client: HubSpot, source: Source) -> Finding:
 
 
 def _sources(types: Sequence[ExportedType]) -> Iterator[Source]:
+    # What discovery may be refused without failing: types that nobody gets to know of.
+    yield _source("custom object types", "OBJECTS_...", lambda client: client.get("schemas"))
     for of in types:
-        yield _records(of)
+        if of.object_type.api != "engagements":  # which are made of the activities
+            yield _records(of)
     for of in types:
         if of.object_type.pipelines:
             yield _pipelines(of)
-    yield Source(
-        "owners", "OWNERS, OWNER_TEAM", lambda client: _first(metadata.owners(client)), _plainly
-    )
-    yield Source("teams", "TEAMS", lambda client: _first(metadata.user_teams(client)), _plainly)
-    yield Source("team tree", "TEAMS", lambda client: _first(metadata.team_tree(client)), _plainly)
+    yield _source("owners", "OWNERS, OWNER_TEAM", lambda client: _first(metadata.owners(client)))
+    yield _source("teams", "TEAMS", lambda client: _first(metadata.user_teams(client)))
+    yield _source("team tree", "TEAMS", lambda client: _first(metadata.team_tree(client)))
+    yield _source("lists", "LISTS, LIST_MEMBERSHIPS", lambda client: _first(_lists(client)))
+    yield Source("events", "EVENTS_...", lambda client: client.get("events", "types"), _by_plan)
+    yield _source("e-mail events", "EVENTS_...", email_events.probe)
 
 
 def _records(of: ExportedType) -> Source:
@@ -108,27 +112,58 @@ def _records(of: ExportedType) -> Source:
         if availability.status == "missing_scope":
             leave_out = f"or name {of.folder} in EXCLUDE_OBJECT_TYPES"
             return "failed", f"missing scope: {availability.detail}, {leave_out}"
-        return "warning", f"{availability.status.replace('_', ' ')}: {availability.detail}"
+        if availability.status == "no_public_api":
+            return "ok", "HubSpot serves this type to nobody: its table has no rows"
+        return "warning", f"not enabled: {availability.detail}"
 
-    type_id = of.object_type.id
-    return Source(of.folder, of.table, lambda client: metadata.probe(client, type_id), refused)
+    return Source(of.folder, of.table, lambda client: _read(client, of), refused)
+
+
+def _read(client: HubSpot, of: ExportedType) -> None:
+    """Reads a record, by the CRM objects API or, where that does not serve it, the type's own."""
+    try:
+        metadata.probe(client, of.object_type.id)
+    except (Forbidden, *NOT_SERVED):
+        if not of.has_own_api:
+            raise
+        match of.object_type.api:
+            case "lists":
+                _first(_lists(client))
+            case "deal_splits":
+                answer = client.get("objects", params={"limit": "1"}, object_type=DEALS)
+                deals = [each["id"] for each in answer.body["results"]]
+                _first(own_apis.deal_splits(client, deals))
+            case api:
+                _first(own_apis.READERS[api](client))
 
 
 def _pipelines(of: ExportedType) -> Source:
     type_id = of.object_type.id
-    return Source(
+    return _source(
         f"pipelines of {of.folder}",
         "PIPELINES, PIPELINE_STAGES",
         lambda client: _first(metadata.pipelines(client, type_id)),
-        _plainly,
     )
 
 
-def _plainly(error: Refused) -> tuple[Status, str]:
-    """Nobody can leave out these tables, so a missing scope is always a failure."""
-    if isinstance(error, Forbidden):
-        return "failed", f"missing scope: {error}"
+def _source(name: str, tables: str, ask: Callable[[HubSpot], object]) -> Source:
+    """A source that no setting leaves out, so that a missing scope is always a failure."""
+
+    def refused(error: Refused) -> tuple[Status, str]:
+        if isinstance(error, Forbidden):
+            return "failed", f"missing scope: {error}"
+        return "warning", f"not enabled: {error}"
+
+    return Source(name, tables, ask, refused)
+
+
+def _by_plan(error: Refused) -> tuple[Status, str]:
+    """The events API comes with an Enterprise subscription, not by a scope that could be lost."""
     return "warning", f"not enabled: {error}"
+
+
+def _lists(client: HubSpot) -> Iterator[object]:
+    return lists.lists(client, [CONTACTS], ())
 
 
 def _first(items: Iterator[object]) -> object:

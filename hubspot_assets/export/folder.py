@@ -54,8 +54,11 @@ class FolderStore:
         yield file
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
-        found = [file for file in self._files(prefix) if not file.name.startswith(_UNFINISHED)]
-        entries = (self._entry(file) for file in found)
+        entries = (
+            self._entry(file)
+            for file in self._files(prefix)
+            if not file.name.startswith(_UNFINISHED)
+        )
         yield from sorted((entry for entry in entries if entry), key=lambda entry: entry.path)
 
     def delete(self, paths: Iterable[str]) -> None:
@@ -68,8 +71,8 @@ class FolderStore:
     def sweep(self, prefix: str) -> None:
         for file in self._files(prefix):
             if file.name.startswith(_UNFINISHED):
-                with _told("delete", file):
-                    file.unlink(missing_ok=True)
+                with _told("delete", Path(file)):
+                    Path(file).unlink(missing_ok=True)
 
     def url_of(self, path: str) -> str:
         return str(self._file(path))
@@ -77,23 +80,17 @@ class FolderStore:
     def _file(self, path: str) -> Path:
         return self._root / checked(path)
 
-    def _files(self, prefix: str) -> Iterator[Path]:
+    def _files(self, prefix: str) -> Iterator[os.DirEntry[str]]:
         top = self._file(prefix.rstrip("/")) if prefix else self._root
-
-        def complain(error: OSError) -> None:
-            if not isinstance(error, FileNotFoundError):
-                raise error
-
         with _told("list", top):
-            for folder, _, names in os.walk(top, onerror=complain):
-                yield from (Path(folder, name) for name in names)
+            yield from _walk(str(top))
 
-    def _entry(self, file: Path) -> Entry | None:
+    def _entry(self, file: os.DirEntry[str]) -> Entry | None:
         """None where the file has gone since it was seen."""
-        with _told("list", file), suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):
             status = file.stat()
-            version = f"{status.st_ino}-{status.st_mtime_ns}"
-            return Entry(file.relative_to(self._root).as_posix(), status.st_size, version)
+            path = os.path.relpath(file.path, self._root).replace(os.sep, "/")
+            return Entry(path, status.st_size, f"{status.st_ino}-{status.st_mtime_ns}")
         return None
 
     def _remove_empty_folders(self, folder: Path) -> None:
@@ -102,6 +99,16 @@ class FolderStore:
             while folder != self._root:
                 folder.rmdir()
                 folder = folder.parent
+
+
+def _walk(folder: str) -> Iterator[os.DirEntry[str]]:
+    """Every file below a folder; nothing below one that is gone."""
+    with suppress(FileNotFoundError), os.scandir(folder) as found:
+        for each in found:
+            if each.is_dir(follow_symlinks=False):
+                yield from _walk(each.path)
+            else:
+                yield each
 
 
 def _make_folder(folder: Path) -> None:

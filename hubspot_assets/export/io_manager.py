@@ -12,7 +12,7 @@ from pydantic import Field, PrivateAttr
 from hubspot_assets import __version__
 from hubspot_assets.export.days import complete_day
 from hubspot_assets.export.errors import StoreError, TableError
-from hubspot_assets.export.manifest import DayTable, TableManifest
+from hubspot_assets.export.manifest import DayTable, TableManifest, manifest_path
 from hubspot_assets.export.reader import read_table
 from hubspot_assets.export.store import Entry, Store, open_store
 from hubspot_assets.export.writer import TableContent, write_table
@@ -39,6 +39,7 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
 
     _store: Store | None = PrivateAttr(default=None)
     _known: dict[Entry, DayTable] = PrivateAttr(default_factory=dict)
+    _missing: dict[str, set[str]] = PrivateAttr(default_factory=dict)
 
     @property
     def store(self) -> Store:
@@ -59,8 +60,8 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
         day = context.partition_key
         try:
             manifest = write_table(self.store, day, obj, context.run_id, __version__)
-            if self.tables:
-                complete_day(
+            if not obj.followed and self._may_be_last(day, manifest.table):
+                told = complete_day(
                     self.store,
                     day,
                     self.tables,
@@ -69,10 +70,23 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
                     __version__,
                     self._known,
                 )
+                self._missing[day] = set(told) if isinstance(told, list) else set()
         except (StoreError, TableError) as error:
             raise _failure(error) from error
         metadata = self._metadata(manifest, obj.spec)
         context.add_output_metadata({**metadata, "seconds": round(time.monotonic() - started, 3)})
+
+    def _may_be_last(self, day: str, table: str) -> bool:
+        """Whether the day may be complete with this table.
+
+        A day has hundreds of tables: it is looked through when the first is written, and again
+        once a table that was missing then is there.
+        """
+        missing = self._missing.get(day)
+        if missing is None:
+            return bool(self.tables)
+        missing.discard(table)
+        return not missing or self.store.exists(manifest_path(day, min(missing)))
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
         """The table of the upstream asset's partition."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -64,26 +64,26 @@ class TableManifest:
 
     def to_json(self) -> Json:
         """Indented JSON, always in the same order."""
-        return _to_json(asdict(self))
+        return _to_json(self)
 
     @classmethod
     def from_json(cls, text: Json) -> TableManifest:
         """Raises `ValueError` where `text` is not such a manifest."""
         with _read_as("a table's manifest"):
-            fields = orjson.loads(text)
-            observed_at = fields["observed_at"]
-            sources = fields["sources"].items()
+            said = orjson.loads(text)
+            observed_at = said["observed_at"]
+            sources = said["sources"].items()
             return cls(
-                **fields
+                **said
                 | {
-                    "as_of": _moment(fields["as_of"]),
+                    "as_of": _moment(said["as_of"]),
                     "observed_at": observed_at and _moment(observed_at),
-                    "columns": tuple(Column(**column) for column in fields["columns"]),
-                    "key": tuple(fields["key"]),
-                    "parts": tuple(Part(**part) for part in fields["parts"]),
-                    "availability": Availability(**fields["availability"]),
+                    "columns": tuple(Column(**column) for column in said["columns"]),
+                    "key": tuple(said["key"]),
+                    "parts": tuple(Part(**part) for part in said["parts"]),
+                    "availability": Availability(**said["availability"]),
                     "sources": {name: Availability(**source) for name, source in sources},
-                    "warnings": tuple(fields["warnings"]),
+                    "warnings": tuple(said["warnings"]),
                 }
             )
 
@@ -115,18 +115,18 @@ class DayManifest:
 
     def to_json(self) -> Json:
         """Indented JSON, always in the same order."""
-        return _to_json(asdict(self))
+        return _to_json(self)
 
     @classmethod
     def from_json(cls, text: Json) -> DayManifest:
         """Raises `ValueError` where `text` is not such a manifest."""
         with _read_as("a day's manifest"):
-            fields = orjson.loads(text)
+            said = orjson.loads(text)
             tables = tuple(
                 DayTable(**table | {"availability": Availability(**table["availability"])})
-                for table in fields["tables"]
+                for table in said["tables"]
             )
-            return cls(**fields | {"as_of": _moment(fields["as_of"]), "tables": tables})
+            return cls(**said | {"as_of": _moment(said["as_of"]), "tables": tables})
 
 
 def manifest_path(day: str, table: str | None = None) -> str:
@@ -134,11 +134,13 @@ def manifest_path(day: str, table: str | None = None) -> str:
     return f"{day}/{table}/{_NAME}" if table else f"{day}/{_NAME}"
 
 
-def _to_json(fields: dict[str, Any]) -> bytes:
+def _to_json(manifest: TableManifest | DayManifest) -> bytes:
+    # orjson takes nested dataclasses as they are, ten times faster than asdict.
+    content: dict[str, Any] = {each.name: getattr(manifest, each.name) for each in fields(manifest)}
     for moment in ("as_of", "observed_at"):
-        if fields.get(moment) is not None:
-            fields[moment] = _moment_text(fields[moment])
-    return orjson.dumps(fields, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        if content.get(moment) is not None:
+            content[moment] = _moment_text(content[moment])
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def _moment_text(moment: datetime) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -12,10 +12,16 @@ from typing import Any
 
 import orjson
 
+from hubspot_assets.hubspot.associations import standard_types
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import Forbidden
+from hubspot_assets.hubspot.errors import Forbidden, Refused
+from hubspot_assets.hubspot.events import (
+    EventType,
+    discover_event_types,
+    standard_event_types,
+)
 
-FORMAT = 1
+FORMAT = 2
 
 
 class CatalogError(Exception):
@@ -26,8 +32,10 @@ class CatalogError(Exception):
 class ObjectType:
     """One object type. Labels are None where the portal has none.
 
-    `public_api` is False for types that HubSpot is not known to serve: they are tried all the same.
-    `modified_property` is the property that mirrors a record's updatedAt.
+    `api` is `crm` for the types of the CRM objects API, `none` for those that HubSpot is not known
+    to serve (they are tried all the same), else the API of its own that serves the type where the
+    CRM objects API does not. `modified_property` is the property that mirrors a record's updatedAt.
+    `enabled` is False where the portal's object library has the type switched off.
     """
 
     id: str
@@ -40,7 +48,8 @@ class ObjectType:
     modified_property: str = "hs_lastmodifieddate"
     read_scope: str = ""
     pipelines: bool = False
-    public_api: bool = True
+    api: str = "crm"
+    enabled: bool = True
     description: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
@@ -48,9 +57,14 @@ class ObjectType:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """What a portal holds. `portal_id` is None in the standard catalog, which is no portal's."""
+    """What a portal holds. `portal_id` is None in the standard catalog, which is no portal's.
+
+    `associations` are the ordered pairs of object type ids whose records can be linked.
+    """
 
     object_types: tuple[ObjectType, ...]
+    event_types: tuple[EventType, ...] = ()
+    associations: tuple[tuple[str, str], ...] = ()
     portal_id: int | None = None
     account_type: str | None = None
     time_zone: str | None = None
@@ -80,9 +94,11 @@ class Catalog:
             if content.pop("format") != FORMAT:
                 raise CatalogError(f"{path} is of another format; run: hubspot-assets discover")
             types = tuple(ObjectType(**each) for each in content.pop("object_types"))
+            events = tuple(EventType(**each) for each in content.pop("event_types"))
+            pairs = tuple((first, second) for first, second in content.pop("associations"))
             warnings = tuple(content.pop("warnings"))
-            return cls(object_types=types, warnings=warnings, **content)
-        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            return cls(types, events, pairs, warnings=warnings, **content)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CatalogError(
                 f"{path} is no portal catalog ({error!r}); run: hubspot-assets discover"
             ) from error
@@ -90,10 +106,17 @@ class Catalog:
 
 @cache
 def standard_catalog() -> Catalog:
-    """HubSpot's standard object types, from the data file of facts."""
+    """HubSpot's standard object and event types, from the data files of facts."""
     file = resources.files("hubspot_assets.facts") / "object_types.csv"
     rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
-    return Catalog(object_types=tuple(map(_standard_type, rows)))
+    types = tuple(map(_standard_type, rows))
+    known = {each.id for each in types}
+    pairs = {
+        (each.from_type, each.to_type)
+        for each in standard_types()
+        if each.from_type in known and each.to_type in known
+    }
+    return Catalog(types, standard_event_types(), associations=tuple(sorted(pairs)))
 
 
 def _standard_type(row: dict[str, str]) -> ObjectType:
@@ -108,14 +131,14 @@ def _standard_type(row: dict[str, str]) -> ObjectType:
         modified_property=row["modified_property"],
         read_scope=row["read_scope"],
         pipelines=row["pipelines"] == "true",
-        public_api=row["api"] != "none",
+        api=row["api"],
     )
 
 
 def discover(client: HubSpot) -> Catalog:
-    """Asks the portal for its account details and custom object types: two requests.
+    """Asks the portal for its account details, object library, custom object types and event types.
 
-    A token that may not read schemas gives a catalog without custom types, and a warning in it.
+    What the token may not read is missing in the catalog, with a warning in it.
     Raises HubSpotError where the portal can't be asked at all.
     """
     details = client.get("account", "details").body
@@ -126,13 +149,36 @@ def discover(client: HubSpot) -> Catalog:
     except Forbidden as error:
         warnings = (f"custom object types are unknown: {error}",)
     custom = sorted(map(_custom_type, schemas), key=lambda each: int(each.id.split("-")[1]))
+    events, refused = discover_event_types(client, details.get("portalId"))
+    standard = standard_catalog()
+    disabled = _disabled(client)
+    pairs = {
+        (str(each["fromObjectTypeId"]), str(each["toObjectTypeId"]))
+        for schema in schemas
+        for each in schema.get("associations") or ()
+    }
     return Catalog(
-        object_types=standard_catalog().object_types + tuple(custom),
+        object_types=(
+            *(replace(each, enabled=each.id not in disabled) for each in standard.object_types),
+            *custom,
+        ),
+        event_types=events,
+        associations=(*standard.associations, *sorted(pairs)),
         portal_id=details.get("portalId"),
         account_type=details.get("accountType"),
         time_zone=details.get("timeZone"),
-        warnings=warnings,
+        warnings=warnings + refused,
     )
+
+
+def _disabled(client: HubSpot) -> set[str]:
+    """Ids of the types that the object library has switched off; none where it can't be read."""
+    try:
+        told = client.get("object_library").body
+    except Refused:
+        return set()
+    enabled = told.get("enablementByObjectTypeId") or {}
+    return {type_id for type_id, on in enabled.items() if not on}
 
 
 def _custom_type(schema: dict[str, Any]) -> ObjectType:

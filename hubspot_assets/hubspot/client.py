@@ -8,6 +8,7 @@ documentation of its errors; the waits after a 429 are those of its own SDK for 
 
 from __future__ import annotations
 
+import copy
 import logging
 import random
 import ssl
@@ -160,10 +161,20 @@ class HubSpot:
         where = self._paths.endpoint(api, endpoint)
         return self._run(_Call("POST", where, where.url(path, params), path, orjson.dumps(json)))
 
+    def has(self, api: str, endpoint: str = "list") -> bool:
+        """Whether there is such an endpoint in the API's version that was chosen."""
+        return self._paths.has(api, endpoint)
+
     @property
     def stats(self) -> Stats:
         """A snapshot of the counts; subtract an earlier one for those of a stretch of work."""
         return self._tally.snapshot()
+
+    def counted_apart(self) -> HubSpot:
+        """This client over the same connections and budgets, with `stats` of its own from zero."""
+        twin = copy.copy(self)
+        twin._tally = _Tally()  # noqa: SLF001 - its own kind
+        return twin
 
     def close(self) -> None:
         """Close the connections."""

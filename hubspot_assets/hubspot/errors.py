@@ -15,6 +15,7 @@ types are filled in.
         NotFound              404
       DailyLimitReached     no more calls before midnight of the portal
       Unreachable           no connection to the host
+      IncompleteAnswer      an answer that is whole in form, but can't be all there is
       GaveUp                a fault that did not pass within the bounds of retrying
 """
 
@@ -125,6 +126,10 @@ class DailyLimitReached(HubSpotError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _revive, (type(self), self.args, self.__dict__)
+
+
+class IncompleteAnswer(HubSpotError):
+    """HubSpot kept back what it was asked for, and did not say so."""
 
 
 class Unreachable(HubSpotError):

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import BadRequest, Forbidden, NotFound
+from hubspot_assets.hubspot.errors import BadRequest, Forbidden, IncompleteAnswer, NotFound
+from hubspot_assets.hubspot.paths import Params
 
 OWNERS_PAGE = 500
 PAGE = 100
@@ -26,7 +27,7 @@ class Read(NamedTuple):
 def owners(client: HubSpot) -> Iterator[Read]:
     """Owners, then archived owners."""
     for archived in ("false", "true"):
-        yield from _paged(client, "owners", {"limit": str(OWNERS_PAGE), "archived": archived})
+        yield from paged(client, "owners", {"limit": str(OWNERS_PAGE), "archived": archived})
 
 
 def user_teams(client: HubSpot) -> Iterator[Read]:
@@ -36,7 +37,7 @@ def user_teams(client: HubSpot) -> Iterator[Read]:
 
 def team_tree(client: HubSpot) -> Iterator[Read]:
     """Teams with their parents."""
-    yield from _paged(client, "teams", {"limit": str(PAGE)})
+    yield from paged(client, "teams", {"limit": str(PAGE)})
 
 
 def pipelines(client: HubSpot, object_type_id: str) -> Iterator[Read]:
@@ -83,12 +84,18 @@ def _whole(
         yield Read(content, answer.received_at)
 
 
-def _paged(client: HubSpot, api: str, params: dict[str, str]) -> Iterator[Read]:
-    after: str | None = None
+def paged(client: HubSpot, api: str, params: Params, **path: str) -> Iterator[Read]:
+    """The results of a list that HubSpot pages by a cursor. Raises IncompleteAnswer for a loop."""
+    seen: set[str] = set()
+    cursor: dict[str, str] = {}
     while True:
-        answer = client.get(api, params=params | ({"after": after} if after else {}))
+        answer = client.get(api, params={**params, **cursor}, **path)
         for content in answer.body["results"]:
             yield Read(content, answer.received_at)
-        after = answer.body.get("paging", {}).get("next", {}).get("after")
+        after = (answer.body.get("paging") or {}).get("next", {}).get("after")
         if after is None:
             return
+        if after in seen:
+            raise IncompleteAnswer(f"list of {api}: a page names itself as the next")
+        seen.add(after)
+        cursor = {"after": after}

@@ -53,20 +53,35 @@ class Endpoint:
 class Paths:
     """Every endpoint's path, each API in its preferred version unless `versions` says otherwise.
 
-    `versions` maps an API to a version: `Paths({"owners": "v3"})`. Raises ValueError for an API
-    or a version that `paths.csv` does not have.
+    `versions` maps an API to a version: `Paths({"owners": "v3"})`; endpoints of the API that the
+    version lacks are left out. Raises ValueError for an API or a version that `paths.csv` does not
+    have.
     """
 
     def __init__(self, versions: Mapping[str, str] | None = None) -> None:
         table = _table()
+        served: dict[str, dict[str, None]] = {}
+        for row in table.values():
+            served.setdefault(row["api"], {}).update(dict.fromkeys(row["versions"].split()))
         chosen = dict(versions or {})
-        apis = {api for api, _ in table}
-        for api in chosen:
-            if api not in apis:
-                raise ValueError(f"there is no API {api!r}; known are {', '.join(sorted(apis))}")
+        for api, version in chosen.items():
+            if api not in served:
+                raise ValueError(f"there is no API {api!r}; known are {', '.join(sorted(served))}")
+            if version not in served[api]:
+                raise ValueError(
+                    f"HubSpot's API {api} has no version {version!r}; "
+                    f"it has {', '.join(served[api])}"
+                )
         self._endpoints = {
-            key: _endpoint(row, chosen.get(row["api"])) for key, row in table.items()
+            key: _endpoint(row, version)
+            for key, row in table.items()
+            if (version := chosen.get(row["api"], row["versions"].split()[0]))
+            in row["versions"].split()
         }
+
+    def has(self, api: str, name: str = "list") -> bool:
+        """Whether the API has the endpoint `name` in the version that was chosen."""
+        return (api, name) in self._endpoints
 
     def endpoint(self, api: str, name: str = "list") -> Endpoint:
         """The endpoint `name` of `api`. Raises ValueError if there is none."""
@@ -95,13 +110,7 @@ def _table() -> dict[tuple[str, str], dict[str, str]]:
     return {(row["api"], row["endpoint"]): row for row in csv.DictReader(text.splitlines())}
 
 
-def _endpoint(row: dict[str, str], wanted: str | None) -> Endpoint:
-    versions = row["versions"].split()
-    version = wanted or versions[0]
-    if version not in versions:
-        raise ValueError(
-            f"HubSpot's API {row['api']} has no version {version!r}; it has {', '.join(versions)}"
-        )
+def _endpoint(row: dict[str, str], version: str) -> Endpoint:
     template = row["numbered" if version.startswith("v") else "dated"]
     return Endpoint(
         row["api"], row["endpoint"], row["budget"], template.replace("{version}", version)

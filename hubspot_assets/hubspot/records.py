@@ -7,7 +7,8 @@ body, many in flight. Either way no name is dropped and no URL grows too long.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
-from hubspot_assets.hubspot.errors import HubSpotError
+from hubspot_assets.hubspot.errors import BadRequest, Forbidden, IncompleteAnswer
 
 Record = dict[str, Any]
 T = TypeVar("T")
@@ -27,17 +28,14 @@ PAGE_OF_IDS = 100
 BATCH = 50
 
 
-class IncompleteAnswer(HubSpotError):  # noqa: N818 - named as its siblings are
-    """HubSpot neither returned nor reported records that it was asked for."""
-
-
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some records, read at one moment; `after` is the list cursor behind them, None at the end.
 
     `whole` is False where more of what that cursor covers is still to come. `missing` counts
-    records that were listed but gone a moment later. Records of a page may stand in any order;
-    those of a later page have higher ids.
+    records that were listed but gone a moment later. `linked` counts the records that have links
+    to each type that was asked for; None where HubSpot would not tell. Records of a page may stand
+    in any order; those of a later page have higher ids.
     """
 
     records: Sequence[Record]
@@ -45,6 +43,7 @@ class Page:
     after: str | None
     whole: bool = True
     missing: int = 0
+    linked: Mapping[str, int] | None = None
 
 
 def fits_url(names: Sequence[str]) -> bool:
@@ -57,41 +56,38 @@ def read_records(
     object_type_id: str,
     names: Sequence[str],
     *,
+    associations: Sequence[str] = (),
     after: str | None = None,
     workers: int = 8,
 ) -> Iterator[Page]:
     """All live records with the properties `names`, values and histories, from `after` on.
 
+    Which of them have links to the types `associations` (as they stand in paths) is asked along.
     Raises HubSpotError; IncompleteAnswer when a batch loses a record twice.
     """
     if fits_url(names):
-        yield from _list_with_histories(client, object_type_id, names, after)
-    else:
-        yield from _list_ids_then_read(client, object_type_id, names, after, workers)
+        # A property named in propertiesWithHistory comes with its value, too: named once.
+        params = {"limit": str(PAGE_WITH_HISTORY), "propertiesWithHistory": ",".join(names)}
+        return _ahead(_pages(client, object_type_id, params, associations, after))
+    params = {"limit": str(PAGE_OF_IDS), "properties": "hs_object_id"}
+    pages = _ahead(_pages(client, object_type_id, params, associations, after))
+    return _read_in_batches(client, object_type_id, names, pages, workers)
 
 
-def _list_with_histories(
-    client: HubSpot, object_type_id: str, names: Sequence[str], after: str | None
+def _read_in_batches(
+    client: HubSpot, object_type_id: str, names: Sequence[str], listed: Iterator[Page], workers: int
 ) -> Iterator[Page]:
-    # A property named in propertiesWithHistory comes with its value, too: named once.
-    params = {"limit": str(PAGE_WITH_HISTORY), "propertiesWithHistory": ",".join(names)}
-    return _ahead(_pages(client, object_type_id, params, after))
-
-
-def _list_ids_then_read(
-    client: HubSpot, object_type_id: str, names: Sequence[str], after: str | None, workers: int
-) -> Iterator[Page]:
-    def batches() -> Iterator[tuple[list[str], str | None, bool]]:
-        params = {"limit": str(PAGE_OF_IDS), "properties": "hs_object_id"}
-        for page in _ahead(_pages(client, object_type_id, params, after)):
+    def batches() -> Iterator[tuple[list[str], Page, bool]]:
+        for page in listed:
             ids = [record["id"] for record in page.records]
             for start in range(0, max(1, len(ids)), BATCH):
-                yield ids[start : start + BATCH], page.after, start + BATCH >= len(ids)
+                yield ids[start : start + BATCH], page, start + BATCH >= len(ids)
 
-    def read(batch: tuple[list[str], str | None, bool]) -> Page:
-        ids, cursor, whole = batch
+    def read(batch: tuple[list[str], Page, bool]) -> Page:
+        ids, page, whole = batch
         records, received_at, missing = batch_read(client, object_type_id, ids, names)
-        return Page(records, received_at, cursor, whole, missing)
+        linked = page.linked if whole or page.linked is None else {}
+        return Page(records, received_at, page.after, whole, missing, linked)
 
     return in_order(read, batches(), workers)
 
@@ -131,21 +127,50 @@ def batch_read(
 
 
 def _pages(
-    client: HubSpot, object_type_id: str, params: dict[str, str], after: str | None
+    client: HubSpot,
+    object_type_id: str,
+    params: dict[str, str],
+    associations: Sequence[str],
+    after: str | None,
 ) -> Iterator[Page]:
     """The pages of a list, in order of ids."""
     seen = {after}
+    asked = {"associations": ",".join(associations)} if associations else {}
     while True:
         cursor = {"after": after} if after else {}
-        answer = client.get("objects", params=params | cursor, object_type=object_type_id)
+        try:
+            answer = client.get(
+                "objects", params=params | asked | cursor, object_type=object_type_id
+            )
+        except (BadRequest, Forbidden):
+            if not asked:
+                raise
+            asked = {}  # one of the types can't be named here; the records can be read all the same
+            continue
         following = answer.body.get("paging", {}).get("next", {}).get("after")
         if following is not None and following in seen:
             raise IncompleteAnswer(f"list of {object_type_id}: a page names itself as the next")
         seen.add(following)
         after = following
-        yield Page(answer.body["results"], answer.received_at, after)
+        records = answer.body["results"]
+        linked = _linked(records, associations) if asked or not associations else None
+        yield Page(records, answer.received_at, after, linked=linked)
         if after is None:
             return
+
+
+def _linked(records: Sequence[Record], associations: Sequence[str]) -> dict[str, int] | None:
+    """How many records told of links to each type; None if they told of a type by a strange name.
+
+    HubSpot answers with the names that were asked for.
+    """
+    found = Counter(dict.fromkeys(associations, 0))
+    for record in records:
+        for name, links in (record.get("associations") or {}).items():
+            if name not in found:
+                return None
+            found[name] += bool(links.get("results"))
+    return found
 
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import orjson
 
 from hubspot_assets.sandbox.call import Answer, told
-from hubspot_assets.sandbox.stamps import iso, moment, parse_iso
+from hubspot_assets.sandbox.stamps import iso, milliseconds, moment, parse_iso
 
 if TYPE_CHECKING:
     from hubspot_assets.sandbox.app import Application
@@ -62,7 +62,15 @@ def _plan(app: "Application", asked: dict[str, str]) -> dict[str, Any]:
         at = end = portal.clock.datetime()
     kinds = [kind for kind in portal.object_types() if portal.is_enabled(kind)]
     live = {k.object_type_id: portal.live_count(k.object_type_id, at) for k in kinds}
-    return {"as_of": end.isoformat(), "live": live, "total": sum(live.values())}
+    lists = portal.lists(at)
+    content = {"0-45": len(lists), **portal.content.counts(milliseconds(at))}
+    return {
+        "as_of": end.isoformat(),
+        "live": live,
+        "total": sum(live.values()),
+        "content": content,
+        "members": {str(each.facts.list_id): each.size for each in lists},
+    }
 
 
 def _set_clock(app: "Application", asked: dict[str, Any]) -> dict[str, str]:

@@ -24,6 +24,9 @@ class PortalConfig:
     `records` is the number of contacts that are live around the end of 2026; other types
     scale with it. `now` pins the portal's clock; without it the portal lives in real time.
     `contact_properties` limits (or extends) the contact properties to that many.
+    `big_list` is how many members the largest list of contacts has, as long as that many contacts
+    are there; None for a share of them. `newest_joined_first` turns the order of joining round.
+    `files` is the number of files made until the end of 2026.
     `scopes` None grants every scope; `without_scopes` takes some away.
     """
 
@@ -46,6 +49,9 @@ class PortalConfig:
     client_secret: str = "sandbox-client-secret"  # noqa: S105 - opens nothing real
     refresh_token: str = "sandbox-refresh-token"  # noqa: S105 - opens nothing real
     access_token_seconds: float = 1800.0
+    big_list: int | None = None
+    newest_joined_first: bool = False
+    files: int = 160
 
     def __post_init__(self) -> None:
         if self.plan not in PLANS:

@@ -23,6 +23,7 @@ KINDS = {
     "lost_id": "a batch read leaves out its last record without a word",
     "archive_first": "the first record that is asked for is archived just before",
     "merge_first": "the first record that is asked for is merged away just before",
+    "delete_list": "the list of the path is deleted just before",
 }
 
 

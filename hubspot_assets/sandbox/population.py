@@ -38,6 +38,10 @@ class Population:
         self.population = max(kind.at_least, round(records * kind.per_contact * 1.12))
         self._salt = f"{seed}/{kind.object_type_id}/".encode()
         self._seed = mix(int.from_bytes(shake_128(self._salt).digest(8), "big"))
+        #: Draws about the records that are not their own, like those of lists, begin with it.
+        self.side_seed = mix(self._seed)
+        #: How often a record was ended outside of the plan.
+        self.interventions = 0
         self._interventions: dict[int, Fate] = {}
         self._losers: dict[int, list[int]] = {}
 
@@ -87,13 +91,15 @@ class Population:
         born = self.created(max(index, survivor))
         return Fate(born + 3_600_000 + (bits >> 8) % (400 * DAY), kind, survivor)
 
-    def fate(self, index: int) -> Fate | None:
-        """How the record ends, if it ever does."""
+    def planned_fate(self, index: int) -> Fate | None:
+        """How the record ends by plan, if it ever does."""
         block, offset = divmod(index, BLOCK)
         ending, survivor = self._ends(block)
-        planned = None
-        if offset in ending:
-            planned = self._planned(index, block * BLOCK + survivor)
+        return self._planned(index, block * BLOCK + survivor) if offset in ending else None
+
+    def fate(self, index: int) -> Fate | None:
+        """How the record ends, if it ever does."""
+        planned = self.planned_fate(index)
         intervened = self._interventions.get(index)
         if planned is None or intervened is None:
             return planned or intervened
@@ -102,6 +108,7 @@ class Population:
     def intervene(self, index: int, fate: Fate) -> None:
         """Ends a record outside of the plan."""
         self._interventions[index] = fate
+        self.interventions += 1
         if fate.kind == "merged":
             self._losers.setdefault(fate.survivor, []).append(index)
 

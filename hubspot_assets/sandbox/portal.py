@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import orjson
 
 from hubspot_assets.sandbox.config import Clock, PortalConfig
+from hubspot_assets.sandbox.content import Content
 from hubspot_assets.sandbox.facts import ObjectType, object_types
 from hubspot_assets.sandbox.life import Change, Life, Record
+from hubspot_assets.sandbox.lists import Lists, Memberships, PortalList, list_facts
 from hubspot_assets.sandbox.people import Owner, Team, all_owners, all_teams
 from hubspot_assets.sandbox.pipelines import Pipeline, pipelines_of
 from hubspot_assets.sandbox.population import Fate
@@ -60,6 +63,13 @@ class Portal:
         }
         self._properties: dict[str, tuple[Property, ...]] = {}
         self._lives: dict[str, Life] = {}
+        enabled = {key for key, kind in self._types.items() if self.is_enabled(kind)}
+        self._lists = Lists(
+            (each for each in list_facts() if each.object_type_id in enabled),
+            self.life,
+            config.big_list,
+        )
+        self.content = Content(config, self.life, self.properties)
 
     # Types
 
@@ -164,6 +174,70 @@ class Portal:
             raise ValueError(f"{object_type_id} has no records {record_id} and {into}")
         moment_of_it = self.clock.now() if at is None else milliseconds(at)
         life.intervene(index, Fate(moment_of_it, kind, survivor))
+
+    # Lists
+
+    def lists(self, at: datetime) -> list[PortalList]:
+        """The lists that exist at a moment, by id."""
+        return self._lists.at(milliseconds(at))
+
+    def members(self, list_id: int, at: datetime) -> list[tuple[int, datetime]]:
+        """Record id and moment of joining of a list's members, by record id; none of a list
+        that does not exist."""
+        now = milliseconds(at)
+        found = self.list_at(list_id, now)
+        if found is None:
+            return []
+        life = self.life(found.facts.object_type_id)
+        members = self.memberships_at(found, now).by_record(now)
+        return [(life.record_id(each.index), moment(each.joined)) for each in members]
+
+    def delete_list(self, list_id: int, at: datetime | None = None) -> None:
+        """Deletes a list outside of the plan, now unless told when."""
+        self._lists.delete(list_id, self.clock.now() if at is None else milliseconds(at))
+
+    def lists_at(self, now: int) -> list[PortalList]:
+        """`lists`, by epoch milliseconds."""
+        return self._lists.at(now)
+
+    def list_at(self, list_id: int, now: int) -> PortalList | None:
+        """One of `lists_at`."""
+        return self._lists.find(list_id, now)
+
+    def memberships_at(self, found: PortalList, now: int) -> Memberships:
+        """Who is in a list."""
+        return self._lists.memberships(found.facts, now)
+
+    # Content
+
+    def pages(self, kind: str, at: datetime, *, archived: bool = False) -> list[dict[str, Any]]:
+        """Pages of a kind (landing-page, site-page) at a moment, by id."""
+        now = milliseconds(at)
+        found = self.content.pages(kind, now, archived=archived)
+        return [self.content.page_told(each, now) for each in found]
+
+    def posts(self, at: datetime, *, archived: bool = False) -> list[dict[str, Any]]:
+        """Blog posts at a moment, by id."""
+        return self.pages("blog-post", at, archived=archived)
+
+    def files(self, at: datetime) -> list[dict[str, Any]]:
+        """Files at a moment, by id."""
+        now = milliseconds(at)
+        return [self.content.file_told(each, now) for each in self.content.files(now)]
+
+    def sequences(self, at: datetime) -> list[dict[str, Any]]:
+        """Sequences of active users at a moment, by id."""
+        return self.content.sequences(milliseconds(at))
+
+    def threads(self, at: datetime, *, archived: bool = False) -> list[dict[str, Any]]:
+        """Threads of the conversations inbox at a moment, by id."""
+        now = milliseconds(at)
+        found = self.content.threads(now, archived=archived)
+        return [self.content.thread_told(each, now) for each in found]
+
+    def deal_splits(self, at: datetime) -> dict[int, list[dict[str, Any]]]:
+        """Splits at a moment by deal id, of the live deals that have any."""
+        return self.content.deal_splits(milliseconds(at))
 
     # The rest
 

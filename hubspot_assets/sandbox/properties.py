@@ -1,6 +1,7 @@
 """Which properties a type has in this portal, and their definitions on the wire."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from hubspot_assets.sandbox.facts import ObjectType, rows
@@ -60,6 +61,29 @@ def properties_of(kind: ObjectType, contact_properties: int | None) -> tuple[Pro
     return tuple(replace(each, number=number) for number, each in enumerate(found))
 
 
+@cache
+def list_properties() -> tuple[Property, ...]:
+    """The properties of lists, in order of their names. Their values are the lists API's own."""
+    return tuple(
+        Property(
+            number=number,
+            name=row["name"],
+            label=row["label"],
+            type=row["type"],
+            field_type=row["field_type"],
+            group=row["group"],
+            life="",
+            fill=0,
+            values="",
+            flags=frozenset(),
+            references="",
+            options=_given_options(row["options"]),
+            pool=(),
+        )
+        for number, row in enumerate(rows("properties/lists.csv"))
+    )
+
+
 def _limited(found: list[Property], count: int) -> list[Property]:
     plain = [p for p in found if not p.archived and p.sensitivity == "non_sensitive"]
     # The system sets the first three on every record, however few properties there are.
@@ -117,7 +141,11 @@ def _options(kind: ObjectType, row: dict[str, str]) -> tuple[tuple[str, str], ..
             each for each in rows("pipelines.csv") if each["object_type_id"] == kind.object_type_id
         ]
         return tuple({each[column]: each[label] for each in own}.items())
-    pairs = (text.partition("=") for text in row["options"].split(";") if text)
+    return _given_options(row["options"])
+
+
+def _given_options(options: str) -> tuple[tuple[str, str], ...]:
+    pairs = (text.partition("=") for text in options.split(";") if text)
     return tuple((value, label) for value, _, label in pairs)
 
 

@@ -4,13 +4,22 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hubspot_assets.sandbox import metadata, records, search, settings
+from hubspot_assets.sandbox import (
+    content_calls,
+    list_calls,
+    metadata,
+    records,
+    search,
+    settings,
+)
 from hubspot_assets.sandbox.call import Answer, Call
 
 _VERSION = re.compile(r"v[1-4]|\d{4}-\d{2}")
 _CURRENT = frozenset({"v3", "2026-03", "2026-09"})
-_TREE = frozenset({"2026-09"})
+_TREE = _NEWEST = frozenset({"2026-09"})
 _LEGACY = frozenset({"v2"})
+_V3 = frozenset({"v3"})
+_DATED = _CURRENT - _V3
 _OAUTH = frozenset({"v1", "v3", "2026-03", "2026-09"})
 
 
@@ -60,6 +69,9 @@ def find_route(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
 _OBJECTS = "/crm/objects/{objectType}"
 _PROPERTIES = "/crm/properties/{objectType}"
 _PIPELINES = "/crm/pipelines/{objectType}"
+_LIST = "/crm/lists/{listId}"
+_MEMBER = "/crm/lists/records"
+_THREADS = "/conversations/conversations/threads"
 
 #: The first match wins, so fixed words stand before names.
 ROUTES = (
@@ -67,6 +79,7 @@ ROUTES = (
     Route("POST", f"{_OBJECTS}/search", search.search, budget="search"),
     Route("POST", f"{_OBJECTS}/batch/read", records.batch_read),
     Route("GET", f"{_OBJECTS}/{{objectId}}", records.read_record),
+    Route("GET", "/crm/properties/0-45", list_calls.properties_of_lists),
     Route("GET", f"{_PROPERTIES}/groups", metadata.list_groups),
     Route("GET", f"{_PROPERTIES}/groups/{{groupName}}", metadata.read_group),
     Route("POST", f"{_PROPERTIES}/batch/read", metadata.batch_read_properties),
@@ -91,6 +104,27 @@ ROUTES = (
     Route("GET", "/settings/teams/{teamId}/members", settings.list_members, _TREE),
     Route("GET", "/crm/object-library/enablement", metadata.enablement),
     Route("GET", "/crm/object-library/enablement/{objectTypeId}", metadata.enablement_of),
+    Route("GET", "/crm/lists", list_calls.read_lists),
+    Route("POST", "/crm/lists/all", list_calls.all_lists, _NEWEST),
+    Route("POST", "/crm/lists/search", list_calls.search_lists, _CURRENT - _NEWEST),
+    Route("POST", "/crm/lists/search", list_calls.search_lists_strictly, _NEWEST),
+    Route(
+        "GET", f"{_MEMBER}/{{objectTypeId}}/{{recordId}}/memberships", list_calls.lists_of_record
+    ),
+    Route("POST", f"{_MEMBER}/memberships/batch/read", list_calls.batch_read_memberships),
+    Route("GET", _LIST, list_calls.read_list),
+    Route("GET", f"{_LIST}/memberships", list_calls.memberships),
+    Route("GET", f"{_LIST}/memberships/join-order", list_calls.memberships_by_joining),
+    Route("GET", "/cms/pages/landing-pages", content_calls.list_landing_pages),
+    Route("GET", "/cms/pages/site-pages", content_calls.list_site_pages),
+    Route("GET", "/cms/blogs/posts", content_calls.list_posts),
+    Route("GET", "/files/files/search", content_calls.search_files),
+    Route("GET", "/automation/sequences", content_calls.list_sequences, _DATED | {"v4"}),
+    Route("GET", _THREADS, content_calls.list_threads, _NEWEST | _V3),
+    Route("GET", f"{_THREADS}/{{threadId}}", content_calls.read_thread, _NEWEST | _V3),
+    Route("GET", f"{_THREADS}/{{threadId}}/messages", content_calls.list_messages, _NEWEST | _V3),
+    Route("POST", "/deal-splits/batch/read", content_calls.read_deal_splits, _DATED),
+    Route("POST", "/crm/objects/deals/splits/batch/read", content_calls.read_deal_splits, _V3),
     Route("GET", "/account-info/details", metadata.account_details),
     Route("GET", "/account-info/api-usage/daily/private-apps", metadata.daily_usage),
 )

@@ -5,6 +5,14 @@ from hubspot_assets.sandbox.facts import ObjectType, object_types
 OWNERS = ("crm.objects.owners.read",)
 USERS = ("settings.users.read", "crm.objects.users.read")
 TEAMS = ("settings.users.teams.read",)
+LISTS = ("crm.lists.read",)
+LANDING_PAGES = ("content", "content.landing_pages.read")
+SITE_PAGES = ("content", "content.site_pages.read")
+BLOG_POSTS = ("content",)
+FILES = ("files", "files.read")
+SEQUENCES = ("automation.sequences.read",)
+CONVERSATIONS = ("conversations.read",)
+DEAL_SPLITS = ("crm.dealsplits.read_write",)
 SCHEMAS = ("crm.schemas.custom.read", "crm.objects.custom.read")
 
 
@@ -26,6 +34,8 @@ def sensitive_scope(kind: ObjectType, level: str) -> str:
 
 def _every() -> frozenset[str]:
     found = {"oauth", *OWNERS, *USERS, *TEAMS}
+    found |= {*LISTS, *LANDING_PAGES, *SITE_PAGES, *BLOG_POSTS, *FILES, *SEQUENCES}
+    found |= {*CONVERSATIONS, *DEAL_SPLITS}
     for kind in object_types(0).values():
         found |= {kind.read_scope, kind.schema_scope}
         found |= {sensitive_scope(kind, level) for level in ("sensitive", "highly_sensitive")}

@@ -43,6 +43,16 @@ def iso(ms: int) -> str:
     return _DAYS[day] + _MINUTES[minute] + _SECONDS[rest]
 
 
+def given(text: str) -> int:
+    """Epoch milliseconds of an ISO text in a data file."""
+    return milliseconds(parse_iso(text))
+
+
+def given_or_none(text: str) -> int | None:
+    """The same, None for no text."""
+    return given(text) if text else None
+
+
 def parse_iso(text: str) -> datetime:
     """Aware datetime of an ISO text; a text without zone is UTC. ValueError if it is none."""
     parsed = datetime.fromisoformat(text)

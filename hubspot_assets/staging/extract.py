@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
@@ -30,6 +30,10 @@ CHUNK_VALUES = 200_000
 CHUNK_CHARACTERS = 24_000_000
 #: Records are flattened this many at a time, so that few JSON objects are alive at once.
 FLATTENED_AT_ONCE = 500
+
+#: What a record extraction counts: the records with links to the type whose id follows, and
+#: whether it could not be told.
+LINKED, LINKED_UNKNOWN = "linked/", "linked_unknown"
 
 AVAILABLE = Availability("available", "")
 ITEMS_SCHEMA = {"item": pl.String(), "readAt": MOMENT}
@@ -56,7 +60,7 @@ def unavailable(object_type: ObjectType, error: Refused) -> Availability:
     """Why a type's records can't be had, from what HubSpot answered to a plain request."""
     if isinstance(error, MissingScope):
         return Availability("missing_scope", str(error))
-    if not object_type.public_api:
+    if object_type.api == "none":
         return Availability("no_public_api", str(error))
     return Availability("not_enabled", str(error))
 
@@ -68,13 +72,15 @@ def extract_records(
     *,
     portal: str,
     workers: int,
+    linked_types: Sequence[ObjectType] = (),
     report: Report = quiet,
 ) -> Staged:
     """Stages all live records of a type: chunks of the frames `records` and `values`.
 
-    The property definitions must be staged. A type that can't be read is staged empty with its
-    availability. Goes on from the checkpoint of a reading of the same `portal` and properties.
-    Raises HubSpotError and StoreError.
+    The property definitions must be staged. How many records have links to each of `linked_types`
+    is counted along the way, as `linked/<type id>`; `linked_unknown` if HubSpot would not tell.
+    A type that can't be read is staged empty with its availability. Goes on from the checkpoint
+    of a reading of the same `portal`, properties and types. Raises HubSpotError and StoreError.
     """
     _spare_the_collector()
     source = object_source(object_type)
@@ -84,7 +90,9 @@ def extract_records(
         if not each.content.get("archived")
     ]
     names = sorted(each.content["name"] for each in definitions)
-    plan = hashlib.sha256(orjson.dumps([portal, object_type.id, names])).hexdigest()
+    path_names = {_path_name(each): each.id for each in linked_types}
+    asked = [portal, object_type.id, names, sorted(path_names)]
+    plan = hashlib.sha256(orjson.dumps(asked)).hexdigest()
     reading = staging.begin(source, plan)
     if reading.chunks_staged and reading.after is None:  # it ended between last chunk and end
         return reading.finish(AVAILABLE, metadata.probe(client, object_type.id))
@@ -95,11 +103,20 @@ def extract_records(
     last = datetime.now(UTC)
     try:
         for page in read_records(
-            client, object_type.id, names, after=reading.after, workers=workers
+            client,
+            object_type.id,
+            names,
+            associations=list(path_names),
+            after=reading.after,
+            workers=workers,
         ):
             chunk.add(page)
             reading.counts["records"] += len(page.records)
             reading.counts["records_gone_while_reading"] += page.missing
+            if page.linked is None:
+                reading.counts[LINKED_UNKNOWN] = 1
+            for name, number in (page.linked or {}).items():
+                reading.counts[f"{LINKED}{path_names[name]}"] += number
             last = page.received_at
             report(source, reading.counts["records"])
             if page.whole and (chunk.full or page.after is None):
@@ -109,6 +126,11 @@ def extract_records(
             raise
         return reading.finish(_refusal(client, object_type, error), last)
     return reading.finish(AVAILABLE, last)
+
+
+def _path_name(of: ObjectType) -> str:
+    """What a type is called in a request: custom ones by the name that no other portal has."""
+    return of.fully_qualified_name if of.id.startswith("2-") else of.plural_name
 
 
 def _refusal(client: HubSpot, object_type: ObjectType, error: Refused) -> Availability:

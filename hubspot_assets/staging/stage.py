@@ -78,15 +78,7 @@ class Reading:
         """Stages a batch, then notes `after`, the cursor of what follows it."""
         for name, frame in frames.items():
             with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
-                try:
-                    frame.write_parquet(file.name, compression="zstd", statistics=False)
-                except (OSError, pl.exceptions.ComputeError) as error:
-                    folder = Path(file.name).parent
-                    full = "no space left" in str(error).lower()
-                    raise StoreError(
-                        f"cannot write to the temporary folder {folder}: "
-                        + ("no space left; free some, or set TMPDIR" if full else str(error))
-                    ) from error
+                write_temporary(frame, Path(file.name))
                 path = f"{self.folder}/{self.chunks_staged:05d}.{name}.parquet"
                 self.store.put(path, Path(file.name))
         self.chunks_staged += 1
@@ -119,12 +111,12 @@ class Reading:
 
 
 class Staging:
-    """The staged data of one day."""
+    """The staged data of one day (ISO)."""
 
     def __init__(self, store: Store, day: str) -> None:
+        self.day = day
         self._store = store
         self._root = f"staged/{day}"
-        self._day = day
 
     def begin(self, source: str, plan: str, *, resume: bool = True) -> Reading:
         """A new reading of `source`, or the unfinished one of the same `plan`.
@@ -152,7 +144,7 @@ class Staging:
         note = self._note(f"{self._root}/{source}/_complete.json")
         if note is None:
             raise NotStagedError(
-                f"{source} is not staged for {self._day}: materialize its hubspot/ asset "
+                f"{source} is not staged for {self.day}: materialize its hubspot/ asset "
                 "for that day first"
             )
         return _staged(self._store, source, note)
@@ -165,6 +157,18 @@ class Staging:
         except orjson.JSONDecodeError:
             return None  # half-written, as a machine that lost power leaves it
         return note
+
+
+def write_temporary(frame: pl.DataFrame, path: Path) -> None:
+    """Writes a frame as Parquet to `path` in a temporary folder. Raises StoreError."""
+    try:
+        frame.write_parquet(path, compression="zstd", statistics=False)
+    except (OSError, pl.exceptions.ComputeError) as error:
+        full = "no space left" in str(error).lower()
+        raise StoreError(
+            f"cannot write to the temporary folder {path.parent}: "
+            + ("no space left; free some, or set TMPDIR" if full else str(error))
+        ) from error
 
 
 def _staged(store: Store, source: str, note: Mapping[str, Any]) -> Staged:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
 import polars as pl
 
 from hubspot_assets.tables import specs
+from hubspot_assets.tables.names import event_name
 from hubspot_assets.tables.spec import DTYPES, TableSpec
 
 
@@ -26,7 +28,7 @@ class Item(NamedTuple):
 
 def owners(items: Iterable[Item]) -> pl.DataFrame:
     """Rows of OWNERS. A deactivated owner's user stands in `userIdIncludingInactive`."""
-    return _frame(
+    return frame_of(
         specs.OWNERS,
         (
             (
@@ -37,8 +39,8 @@ def owners(items: Iterable[Item]) -> pl.DataFrame:
                 owner.get("firstName"),
                 owner.get("lastName"),
                 bool(owner.get("archived")),
-                _moment(owner.get("createdAt")),
-                _moment(owner.get("updatedAt")),
+                moment_of(owner.get("createdAt")),
+                moment_of(owner.get("updatedAt")),
                 read_at,
             )
             for owner, read_at in items
@@ -48,7 +50,7 @@ def owners(items: Iterable[Item]) -> pl.DataFrame:
 
 def owner_team(items: Iterable[Item]) -> pl.DataFrame:
     """Rows of OWNER_TEAM, from the owners."""
-    return _frame(
+    return frame_of(
         specs.OWNER_TEAM,
         (
             (int(owner["id"]), int(team["id"]), bool(team.get("primary")), read_at)
@@ -62,7 +64,7 @@ def teams(flat: Iterable[Item], tree: Iterable[Item]) -> pl.DataFrame:
     """Rows of TEAMS: all teams of the flat list and of the tree, which alone knows parents."""
     known = {int(team["id"]): (team, read_at) for team, read_at in flat}
     known |= {int(team["id"]): (team, read_at) for team, read_at in tree}
-    return _frame(
+    return frame_of(
         specs.TEAMS,
         (
             (team_id, team.get("name"), _number(team.get("parentTeamId")), read_at)
@@ -73,7 +75,7 @@ def teams(flat: Iterable[Item], tree: Iterable[Item]) -> pl.DataFrame:
 
 def pipelines(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
     """Rows of PIPELINES, from (object type id, pipeline)."""
-    return _frame(
+    return frame_of(
         specs.PIPELINES,
         (
             (
@@ -82,8 +84,8 @@ def pipelines(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
                 pipeline.get("label"),
                 pipeline.get("displayOrder"),
                 bool(pipeline.get("archived")),
-                _moment(pipeline.get("createdAt")),
-                _moment(pipeline.get("updatedAt")),
+                moment_of(pipeline.get("createdAt")),
+                moment_of(pipeline.get("updatedAt")),
                 read_at,
             )
             for object_type_id, (pipeline, read_at) in items
@@ -93,7 +95,7 @@ def pipelines(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
 
 def pipeline_stages(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
     """Rows of PIPELINE_STAGES, from (object type id, pipeline)."""
-    return _frame(
+    return frame_of(
         specs.PIPELINE_STAGES,
         (
             (
@@ -104,8 +106,8 @@ def pipeline_stages(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
                 stage.get("displayOrder"),
                 _json(stage.get("metadata")),
                 bool(stage.get("archived")),
-                _moment(stage.get("createdAt")),
-                _moment(stage.get("updatedAt")),
+                moment_of(stage.get("createdAt")),
+                moment_of(stage.get("updatedAt")),
                 read_at,
             )
             for object_type_id, (pipeline, read_at) in items
@@ -124,7 +126,7 @@ def property_definitions(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
         key = type_id, item.content["name"]
         if key not in known or not item.content.get("archived"):
             known[key] = item
-    return _frame(
+    return frame_of(
         specs.PROPERTY_DEFINITIONS,
         (
             (
@@ -143,8 +145,8 @@ def property_definitions(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
                 definition.get("hubspotDefined"),
                 definition.get("dataSensitivity"),
                 bool(definition.get("archived")),
-                _moment(definition.get("createdAt")),
-                _moment(definition.get("updatedAt")),
+                moment_of(definition.get("createdAt")),
+                moment_of(definition.get("updatedAt")),
                 read_at,
             )
             for (type_id, name), (definition, read_at) in known.items()
@@ -152,41 +154,64 @@ def property_definitions(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
     )
 
 
-def object_and_event_type_definitions(items: Iterable[Item]) -> pl.DataFrame:
+def object_and_event_type_definitions(
+    objects: Iterable[Item], events: Iterable[Item]
+) -> pl.DataFrame:
     """Rows of OBJECT_AND_EVENT_TYPE_DEFINITIONS, from catalog entries.
 
-    An entry is an object type of the catalog with its `table` and `availability`.
+    An entry is an object or event type of the catalog with its `table` and `availability`.
     """
-    return _frame(
+    return frame_of(
         specs.OBJECT_AND_EVENT_TYPE_DEFINITIONS,
-        (
-            (
-                entry["id"],
-                entry["fully_qualified_name"],
-                entry["name"],
-                entry["singular_label"],
-                entry["plural_label"],
-                entry["description"],
-                "OBJECT",
-                entry["table"],
-                entry["availability"],
-                entry["primary_property"],
-                _moment(entry["created_at"]),
-                _moment(entry["updated_at"]),
-                read_at,
-            )
-            for entry, read_at in items
-        ),
+        chain(map(_object_type_row, objects), map(_event_type_row, events)),
     )
 
 
-def _frame(spec: TableSpec, rows: Iterable[tuple[Any, ...]]) -> pl.DataFrame:
+def _object_type_row(item: Item) -> tuple[Any, ...]:
+    entry, read_at = item
+    return (
+        entry["id"],
+        entry["fully_qualified_name"],
+        entry["name"],
+        entry["singular_label"],
+        entry["plural_label"],
+        entry["description"],
+        "OBJECT",
+        entry["table"],
+        entry["availability"],
+        entry["primary_property"],
+        moment_of(entry["created_at"]),
+        moment_of(entry["updated_at"]),
+        read_at,
+    )
+
+
+def _event_type_row(item: Item) -> tuple[Any, ...]:
+    entry, read_at = item
+    return (
+        entry["id"],
+        entry["name"],
+        event_name(entry["name"]),
+        entry["label"],
+        None,
+        entry["description"],
+        "EVENT",
+        entry["table"],
+        entry["availability"],
+        None,
+        moment_of(entry["created_at"]),
+        moment_of(entry["updated_at"]),
+        read_at,
+    )
+
+
+def frame_of(spec: TableSpec, rows: Iterable[tuple[Any, ...]]) -> pl.DataFrame:
     """Rows as a frame of the table's columns, in key order."""
     schema = {column.name: DTYPES[column.type][0] for column in spec.columns}
     return pl.DataFrame(list(rows), schema=schema, orient="row").sort(spec.key)
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment_of(text: str | None) -> datetime | None:
     """An API time stamp, naive UTC."""
     if not text:
         return None

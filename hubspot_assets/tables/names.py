@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 _NOT_ALLOWED = re.compile(r"[^A-Z0-9]")
+_EVENT_PREFIX = re.compile(r"^(e|(pe|ae)\d+)_")
 
 
 def suffix(plural_label: str | None, singular_label: str | None, fallback: str) -> str:
@@ -18,6 +19,29 @@ def suffix(plural_label: str | None, singular_label: str | None, fallback: str) 
     """
     label = plural_label or (f"{singular_label}S" if singular_label else fallback)
     return _NOT_ALLOWED.sub("_", label.upper())
+
+
+def type_name(name: str) -> str:
+    """An object type's name as it stands in columns.
+
+    >>> type_name("line_item"), type_name("primary company")
+    ('LINE_ITEM', 'PRIMARY_COMPANY')
+    """
+    return _NOT_ALLOWED.sub("_", name.upper())
+
+
+def event_suffix(name: str) -> str:
+    """What follows `EVENTS_`: HubSpot's event name without its `e_`, `pe<portal>_` or `ae<app>_`.
+
+    >>> event_suffix("e_visited_page"), event_suffix("pe1234567_key.interactions")
+    ('VISITED_PAGE', 'KEY_INTERACTIONS')
+    """
+    return _NOT_ALLOWED.sub("_", event_name(name).upper())
+
+
+def event_name(name: str) -> str:
+    """HubSpot's event name without its `e_`, `pe<portal>_` or `ae<app>_`."""
+    return _EVENT_PREFIX.sub("", name)
 
 
 def unique_suffixes(suffixes: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -34,6 +58,35 @@ def unique_suffixes(suffixes: Iterable[tuple[str, str]]) -> dict[str, str]:
         result[type_id] = f"{name}_{type_id.replace('-', '_')}" if name in taken else name
         taken.add(name)
     return result
+
+
+def unique_event_suffixes(events: Iterable[tuple[str, str | None]]) -> dict[str, str]:
+    """Event name to suffix, from (event name, event type id) pairs.
+
+    Of two events with one suffix the later, by event type id, gets its id appended; those
+    without an id come last, by name, and get `_2`, `_3`, ...
+
+    >>> unique_event_suffixes([("pe1_paid", None), ("pe1_Paid", "6-9"), ("ae7_paid", "6-10")])
+    {'pe1_Paid': 'PAID', 'ae7_paid': 'PAID_6_10', 'pe1_paid': 'PAID_2'}
+    """
+    taken: set[str] = set()
+    result: dict[str, str] = {}
+    for name, type_id in sorted(events, key=_event_order):
+        suffix = candidate = event_suffix(name)
+        if candidate in taken and type_id:
+            suffix = candidate = f"{suffix}_{type_id.replace('-', '_')}"
+        number = 1
+        while candidate in taken:
+            number += 1
+            candidate = f"{suffix}_{number}"
+        result[name] = candidate
+        taken.add(candidate)
+    return result
+
+
+def _event_order(event: tuple[str, str | None]) -> tuple[bool, tuple[int, ...], str]:
+    name, type_id = event
+    return type_id is None, type_id_order(type_id) if type_id else (), name
 
 
 def type_id_order(object_type_id: str) -> tuple[int, ...]:

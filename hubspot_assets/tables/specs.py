@@ -182,7 +182,7 @@ PIPELINE_STAGES = TableSpec(
 
 PROPERTY_DEFINITIONS = TableSpec(
     name="PROPERTY_DEFINITIONS",
-    description="One row per property of an object type.",
+    description="One row per property of an object or event type.",
     group="definitions",
     point_in_time=False,
     key=("OBJECTTYPEID", "NAME"),
@@ -210,7 +210,7 @@ PROPERTY_DEFINITIONS = TableSpec(
 
 OBJECT_AND_EVENT_TYPE_DEFINITIONS = TableSpec(
     name="OBJECT_AND_EVENT_TYPE_DEFINITIONS",
-    description="One row per object type of the portal.",
+    description="One row per object type and event type of the portal.",
     group="definitions",
     point_in_time=False,
     key=("OBJECTTYPEID",),
@@ -227,6 +227,79 @@ OBJECT_AND_EVENT_TYPE_DEFINITIONS = TableSpec(
         PRIMARYDISPLAYPROPERTY VARCHAR The property that names a record
         CREATEDAT TS
         UPDATEDAT TS
+        INGESTEDAT TS
+    """),
+)
+
+ASSOCIATIONS = TableSpec(
+    name="ASSOCIATIONS",
+    description="One row per link of two records, direction and label.",
+    group="associations",
+    point_in_time=False,
+    key=("COMBINEDASSOCIATIONTYPEID", "FROMOBJECTID", "TOOBJECTID"),
+    columns=_columns("""
+        COMBINEDASSOCIATIONTYPEID VARCHAR Category number and type id, as 0-279
+        ASSOCIATIONCATEGORY VARCHAR HUBSPOT_DEFINED, USER_DEFINED, INTEGRATOR_DEFINED or WORK
+        ASSOCIATIONTYPEID NUMBER Id of the association type within its category
+        FROMOBJECTTYPEID VARCHAR Type of the record that the link is seen from
+        FROMOBJECTID NUMBER The record that the link is seen from
+        TOOBJECTTYPEID VARCHAR Type of the record that it leads to
+        TOOBJECTID NUMBER The record that it leads to
+        INGESTEDAT TS
+    """),
+)
+
+ASSOCIATION_DEFINITIONS = TableSpec(
+    name="ASSOCIATION_DEFINITIONS",
+    description="One row per association type: the links that records can have, and their labels.",
+    group="definitions",
+    point_in_time=False,
+    key=("COMBINEDASSOCIATIONTYPEID",),
+    columns=_columns("""
+        COMBINEDASSOCIATIONTYPEID VARCHAR Category number and type id, as 0-279
+        ASSOCIATIONCATEGORY VARCHAR HUBSPOT_DEFINED, USER_DEFINED, INTEGRATOR_DEFINED or WORK
+        ASSOCIATIONTYPEID NUMBER Id of the association type within its category
+        FROMOBJECTTYPEID VARCHAR Type of the record that the link is seen from
+        TOOBJECTTYPEID VARCHAR Type of the record that it leads to
+        NAME VARCHAR As CONTACT_TO_COMPANY
+        LABEL VARCHAR Label shown in HubSpot; NULL for the plain link
+        ISMAINASSOCIATIONDEFINITION BOOLEAN The primary link of the pair, else the plain one
+        INGESTEDAT TS
+    """),
+)
+
+LISTS = TableSpec(
+    name="LISTS",
+    description="One row per list (segment) of records.",
+    group="lists",
+    point_in_time=False,
+    key=("LISTID",),
+    columns=_columns("""
+        OBJECTTYPEID VARCHAR Type of the records it holds
+        LISTID NUMBER The list, as in objectLists/<id> of HubSpot's app
+        CLASSICLISTID NUMBER Its id in HubSpot's first lists API
+        NAME VARCHAR Its name
+        LISTTYPE VARCHAR MANUAL, DYNAMIC or SNAPSHOT
+        PROCESSINGSTATUS VARCHAR COMPLETE, PROCESSING, ...
+        SIZE NUMBER Members, as HubSpot counts them
+        CREATEDAT TS
+        UPDATEDAT TS
+        FILTERSUPDATEDAT TS Last change of its filters, UTC
+        INGESTEDAT TS
+    """),
+)
+
+LIST_MEMBERSHIPS = TableSpec(
+    name="LIST_MEMBERSHIPS",
+    description="One row per member of a list.",
+    group="lists",
+    point_in_time=False,
+    key=("LISTID", "OBJECTID"),
+    columns=_columns("""
+        OBJECTTYPEID VARCHAR Type of the member
+        LISTID NUMBER The list
+        OBJECTID NUMBER The member
+        UPDATEDAT TS When it joined, UTC
         INGESTEDAT TS
     """),
 )
@@ -250,5 +323,48 @@ def objects_of_type(table: str, plural_label: str) -> TableSpec:
         point_in_time=True,
         key=("OBJECTID",),
         columns=OBJECTS.columns,
+        wide=True,
+    )
+
+
+def associations_of_pair(
+    table: str, columns: tuple[str, str], labels: tuple[str, str]
+) -> TableSpec:
+    """`ASSOCIATIONS_<X>_TO_<Y>`: links of one ordered pair of types; `columns` name the ids."""
+    return TableSpec(
+        name=table,
+        description=f"One row per link and label from {labels[0]} to {labels[1]}.",
+        group="associations",
+        point_in_time=False,
+        key=(*columns, "COMBINEDASSOCIATIONTYPEID"),
+        columns=_columns(f"""
+        {columns[0]} NUMBER The record that the link is seen from
+        {columns[1]} NUMBER The record that it leads to
+        COMBINEDASSOCIATIONTYPEID VARCHAR Category number and type id, as 0-279
+        ASSOCIATIONCATEGORY VARCHAR HUBSPOT_DEFINED, USER_DEFINED, INTEGRATOR_DEFINED or WORK
+        ASSOCIATIONTYPEID NUMBER Id of the association type within its category
+        LABEL VARCHAR Label shown in HubSpot; NULL for the plain link
+        ISMAINASSOCIATIONDEFINITION BOOLEAN The primary link of the pair, else the plain one
+        INGESTEDAT TS
+        """),
+    )
+
+
+def events_of_type(table: str, label: str) -> TableSpec:
+    """`EVENTS_<name>`: a row per occurrence, a column per property (added when it is made)."""
+    return TableSpec(
+        name=table,
+        description=f"One row per occurrence of the event {label} on the day.",
+        group="events",
+        point_in_time=True,
+        key=("ID",),
+        columns=_columns("""
+        EVENTTYPEID VARCHAR 4-n HubSpot's, 5-n an app's, 6-n custom; NULL where it is not known
+        ID VARCHAR The occurrence
+        OBJECTTYPEID VARCHAR Type of the record it happened to
+        OBJECTID NUMBER The record it happened to
+        OCCURREDAT TS When it happened, UTC
+        INGESTEDAT TS
+        """),
         wide=True,
     )

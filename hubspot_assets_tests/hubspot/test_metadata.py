@@ -206,14 +206,21 @@ def test_discovery_finds_the_portal_and_its_custom_types(hubspot, shared_sandbox
             kind.primary_property,
         )
     assert any(each.plural_label is None for each in custom.values())
-    assert catalog.object_types[: -len(custom)] == standard_catalog().object_types
+    standard = catalog.object_types[: -len(custom)]
+    assert [each.id for each in standard] == [each.id for each in standard_catalog().object_types]
+    enabled = {each.object_type_id: portal.is_enabled(each) for each in portal.object_types()}
+    assert {each.id: each.enabled for each in standard} == {
+        each.id: enabled.get(each.id, True) for each in standard
+    }
+    assert not all(each.enabled for each in standard)
 
 
 def test_discovery_without_the_scope_for_schemas_warns_and_goes_on():
     scopes = "crm.schemas.custom.read", "crm.objects.custom.read"
     with lacking(*scopes) as sandbox, client(sandbox) as hubspot:
         catalog = discover(hubspot)
-    assert catalog.object_types == standard_catalog().object_types
+    standard = standard_catalog().object_types
+    assert [each.id for each in catalog.object_types] == [each.id for each in standard]
     (warning,) = catalog.warnings
     assert "crm.schemas.custom.read" in warning
 

@@ -92,3 +92,13 @@ def test_base_urls() -> None:
     for wrong in ("api.hubapi.com", "", "ftp://api.hubapi.com", "https://"):
         with pytest.raises(HubSpotError, match=r"expected https://api\.hubapi\.com"):
             host_of(wrong)
+
+
+def test_a_version_leaves_out_the_endpoints_that_it_lacks() -> None:
+    assert Paths().path("lists", "all") == "/crm/lists/2026-09/all"
+    older = Paths({"lists": "v3"})
+    assert older.path("lists", "search") == "/crm/v3/lists/search"
+    assert older.has("lists", "search")
+    assert not older.has("lists", "all")
+    with pytest.raises(ValueError, match="there is no endpoint lists all"):
+        older.endpoint("lists", "all")

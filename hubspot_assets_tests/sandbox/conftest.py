@@ -81,6 +81,6 @@ def walk(http: httpx.Client, path: str, **params: Any) -> list[dict[str, Any]]:
         assert answer.status_code == 200, answer.text
         page = answer.json()
         found += page["results"]
-        if "paging" not in page:
+        if "next" not in page.get("paging", {}):
             return found
         params["after"] = page["paging"]["next"]["after"]

@@ -1,0 +1,216 @@
+"""A table per event type: the events of the day, and the properties that they can have."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+
+import dagster as dg
+import polars as pl
+
+from hubspot_assets.assets.day import Day
+from hubspot_assets.assets.events import DEFINITIONS, DEFINITIONS_KEY, ExportedEvent
+from hubspot_assets.assets.table import Make, table_assets
+from hubspot_assets.export import Findings, TableContent
+from hubspot_assets.hubspot.catalog import Catalog
+from hubspot_assets.hubspot.email_events import email_event_types, email_fields
+from hubspot_assets.hubspot.events import standard_event_properties
+from hubspot_assets.staging.events import (
+    CONTACTS_SCHEMA,
+    EMAIL_CONTACTS,
+    EMAIL_EVENTS,
+    RECIPIENT,
+    address,
+    event_source,
+    with_epoch_moments,
+)
+from hubspot_assets.staging.extract import AVAILABLE, read_items
+from hubspot_assets.staging.ordering import in_key_order
+from hubspot_assets.staging.stage import Chunk, Staged, Staging
+from hubspot_assets.tables import events as tables
+from hubspot_assets.tables import specs, typed
+from hubspot_assets.tables.definitions import Item
+from hubspot_assets.tables.typed import PropertyType
+
+UNPARSED_WARNING = "values that don't read as their property's type are NULL here"
+UNKNOWN_TYPES_WARNING = "events happened to records of a type that the portal does not name"
+
+Frames = Callable[[Chunk, Counter[str]], tuple[pl.DataFrame, pl.DataFrame]]
+"""The events and the values of a chunk that belong to a table."""
+
+
+def event_table_assets(
+    events: Sequence[ExportedEvent], catalog: Catalog, partitions: dg.PartitionsDefinition[str]
+) -> list[dg.AssetsDefinition]:
+    """The tables of all `events`."""
+    object_types = _object_types(catalog)
+    plain = [
+        (
+            specs.events_of_type(each.table, each.label),
+            [each.key, *([DEFINITIONS_KEY] if each.event_type.custom else [])],
+            _plain_table(each, object_types),
+        )
+        for each in events
+        if not each.by_mail
+    ]
+    emails = [
+        (
+            specs.events_of_type(each.table, each.label),
+            [each.key],
+            _email_table(each, object_types),
+        )
+        for each in events
+        if each.by_mail
+    ]
+    # In two steps, since e-mail events wait for the contacts.
+    return [
+        table_assets(name, group, partitions)
+        for name, group in (("event_tables", plain), ("email_event_tables", emails))
+        if group
+    ]
+
+
+def _object_types(catalog: Catalog) -> Mapping[str, str]:
+    """Object type ids by the names that the events API may give to the types."""
+    return {
+        name.upper(): each.id
+        for each in catalog.object_types
+        for name in (each.id, each.name, each.fully_qualified_name)
+    }
+
+
+def _plain_table(of: ExportedEvent, object_types: Mapping[str, str]) -> Make:
+    def make(staging: Staging, day: Day) -> TableContent:
+        staged = staging.complete(event_source(of.event_type.name))
+        known = known_properties(of, staging)
+        seen = {name for chunk in staged.chunks() for name in chunk.read("names")["name"]}
+        return _content(
+            of, day, staged, tables.all_properties(known, seen), object_types,
+            lambda chunk, _: (chunk.read("events"), chunk.read("values")),
+        )  # fmt: skip
+
+    return make
+
+
+def _email_table(of: ExportedEvent, object_types: Mapping[str, str]) -> Make:
+    mine = pl.col("eventType") == _email_event_type(of)
+
+    def make(staging: Staging, day: Day) -> TableContent:
+        staged = staging.complete(EMAIL_EVENTS)
+        addressees = staging.complete(EMAIL_CONTACTS)
+        found = [chunk.read("contacts") for chunk in addressees.chunks()]
+        contacts = pl.concat([pl.DataFrame(schema=CONTACTS_SCHEMA), *found])
+
+        def frames(chunk: Chunk, counts: Counter[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+            events = chunk.read("events").filter(mine)
+            ids = events.select(eventId="id")
+            values = chunk.read("values").join(ids, on="eventId", how="semi")
+            recipients = values.filter(pl.col("name") == RECIPIENT).select(
+                "eventId", recipient=address("value")
+            )
+            return tables.with_contacts(events, recipients, contacts, counts), values
+
+        names = (chunk.read("names").filter(mine)["name"] for chunk in staged.chunks())
+        properties = tables.all_properties(
+            known_properties(of, staging), {name for each in names for name in each}
+        )
+        unknown = addressees.availability
+        warnings = [] if unknown == AVAILABLE else [f"no OBJECTID is known here: {unknown.detail}"]
+        return _content(of, day, staged, properties, object_types, frames, warnings)
+
+    return make
+
+
+def _content(
+    of: ExportedEvent,
+    day: Day,
+    staged: Staged,
+    properties: Sequence[PropertyType],
+    object_types: Mapping[str, str],
+    frames: Frames,
+    warnings: Iterable[str] = (),
+) -> TableContent:
+    counts: Counter[str] = Counter()
+    findings = Findings(observed_at=staged.observed_at, counts=counts, warnings=[*warnings])
+    moments = {each.name for each in properties if each.type in {"date", "datetime"}}
+
+    def rows(chunk: Chunk) -> pl.DataFrame:
+        events, values = frames(chunk, counts)
+        counts[tables.REPEATED] += events.height
+        return tables.events_of_type(
+            events,
+            with_epoch_moments(values, moments),
+            properties,
+            event_type_id=of.event_type.id,
+            object_types=object_types,
+            counts=counts,
+        )
+
+    def filled() -> Iterator[pl.DataFrame]:
+        for frame in in_key_order((partial(rows, chunk) for chunk in staged.chunks()), ["ID"]):
+            counts[tables.REPEATED] -= frame.height
+            yield frame
+        findings.warnings.extend(_warnings(counts))
+
+    return TableContent(
+        spec=specs.events_of_type(of.table, of.label).with_columns(typed.columns(properties)),
+        folders=[("", filled())],
+        as_of=day.end,
+        point_in_time=True,
+        availability=staged.availability,
+        findings=findings,
+    )
+
+
+def _warnings(counts: Counter[str]) -> Iterator[str]:
+    for name, warning in (
+        (typed.UNPARSED, UNPARSED_WARNING),
+        (tables.OBJECT_TYPES_UNKNOWN, UNKNOWN_TYPES_WARNING),
+    ):
+        if counts[name]:
+            yield f"{counts[name]} {warning}"
+
+
+def known_properties(of: ExportedEvent, staging: Staging) -> list[PropertyType]:
+    """The properties of an event type by its definition, or by what is known of HubSpot's own."""
+    if not of.event_type.custom:
+        return _standard_properties(of)
+    return [
+        PropertyType(each["name"], each["type"], each.get("label") or each["name"])
+        for definition, _ in read_items(staging.complete(DEFINITIONS))
+        if definition["fullyQualifiedName"] == of.event_type.name
+        for each in definition.get("properties") or ()
+        if not each.get("archived")
+    ]
+
+
+def event_property_items(
+    events: Sequence[ExportedEvent], definitions: Staged
+) -> Iterator[tuple[str, Item]]:
+    """(definition id, property) of all events, for PROPERTY_DEFINITIONS."""
+    by_name = {each.event_type.name: each for each in events}
+    for definition, read_at in read_items(definitions):
+        of = by_name.get(definition["fullyQualifiedName"])
+        type_id = of.definition_id if of else definition["objectTypeId"]
+        for each in definition.get("properties") or ():
+            yield type_id, Item(each, read_at)
+    known_at = definitions.observed_at.replace(tzinfo=None)
+    for of in events:
+        for known in _standard_properties(of):
+            yield of.definition_id, Item(asdict(known) | {"hubspotDefined": True}, known_at)
+
+
+def _standard_properties(of: ExportedEvent) -> list[PropertyType]:
+    if of.by_mail:
+        fields = email_fields(_email_event_type(of))
+        return [PropertyType(each.name, each.type, each.label) for each in fields]
+    rows = standard_event_properties().get(of.event_type.name, ())
+    return [PropertyType(each["name"], each["type"], each["label"]) for each in rows]
+
+
+def _email_event_type(of: ExportedEvent) -> str:
+    """The name that the e-mail events API gives the type."""
+    names = {event: kind for kind, event in email_event_types().items()}
+    return names[of.event_type.name]

@@ -1,0 +1,189 @@
+"""Events: the types that a portal has, their definitions and their occurrences.
+
+The events API serves all types but the marketing e-mail events (see `email_events`).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.errors import Forbidden, IncompleteAnswer
+from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
+
+#: HubSpot documents no maximum for the pages of occurrences; this many it is known to give.
+PAGE = 100
+PAGE_OF_DEFINITIONS = 100
+
+EMAIL_EVENTS = "email_events"
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One event type, by the name that the events API gives it (`e_visited_page`).
+
+    `id` and `object_type_id` (of the records it happens to) are None where they are not known.
+    `api` is `events`, or `email_events` for the marketing e-mail events, which have an API of their
+    own. `custom` ones have definitions at the events API.
+    """
+
+    name: str
+    id: str | None = None
+    label: str | None = None
+    object_type_id: str | None = None
+    api: str = "events"
+    custom: bool = False
+    description: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Some events, read at one moment; `after` is the cursor behind them, None at the end."""
+
+    events: Sequence[Event]
+    received_at: datetime
+    after: str | None
+
+
+@cache
+def standard_event_types() -> tuple[EventType, ...]:
+    """HubSpot's own event types, from the data file of facts."""
+    return tuple(
+        EventType(
+            name=row["name"],
+            id=row["event_type_id"] or None,
+            label=row["label"] or None,
+            object_type_id=row["object_type_id"] or None,
+            api=row["api"],
+        )
+        for row in facts("standard_events.csv")
+    )
+
+
+@cache
+def standard_event_properties() -> dict[str, tuple[dict[str, str], ...]]:
+    """Known properties of HubSpot's own event types by the types' names: name, label and type."""
+    known: dict[str, list[dict[str, str]]] = {}
+    for row in facts("standard_event_properties.csv"):
+        known.setdefault(row["event"], []).append(row)
+    return {name: tuple(properties) for name, properties in known.items()}
+
+
+def discover_event_types(
+    client: HubSpot, portal_id: int | None
+) -> tuple[tuple[EventType, ...], tuple[str, ...]]:
+    """The portal's event types, and warnings about what HubSpot refused to tell.
+
+    They are all types that the events API reports, used or not, and the marketing e-mail events.
+    A portal without the events API (it takes an Enterprise subscription) has the latter alone.
+    """
+    known = {each.name: each for each in standard_event_types()}
+    found = {name: each for name, each in known.items() if each.api == EMAIL_EVENTS}
+    warnings: list[str] = []
+    try:
+        names: list[str] = client.get("events", "types").body["eventTypes"]
+    except (Forbidden, *NOT_SERVED) as error:
+        return tuple(found.values()), (f"only e-mail events are known: {error}",)
+    prefix = f"pe{portal_id}_"
+    for name in names:
+        new = EventType(name, custom=name.startswith(prefix))
+        found.setdefault(name, known.get(name, new))
+    try:
+        for content, _ in event_definitions(client, properties=False):
+            each = _defined(content)
+            if each.name in found:
+                found[each.name] = each
+    except (Forbidden, *NOT_SERVED) as error:
+        if any(each.custom for each in found.values()):
+            warnings.append(f"ids and properties of custom event types are unknown: {error}")
+    return tuple(found.values()), tuple(warnings)
+
+
+def event_definitions(client: HubSpot, *, properties: bool) -> Iterator[Read]:
+    """The definitions of custom event types, with or without those of their `properties`."""
+    params = {"limit": str(PAGE_OF_DEFINITIONS), "includeProperties": str(properties).lower()}
+    for body, received_at, _ in _pages(client, "event_definitions", params, None):
+        for content in body["results"]:
+            yield Read(content, received_at)
+
+
+def occurrences(
+    client: HubSpot, name: str, start: datetime, end: datetime, *, after: str | None = None
+) -> Iterator[EventPage]:
+    """The occurrences of an event type from `start` until before `end`, from the cursor `after` on.
+
+    In no order that could be relied on; an event may come twice. Raises HubSpotError;
+    IncompleteAnswer when the pages run in a circle.
+    """
+    params = {
+        "eventType": name,
+        # HubSpot does not say whether it includes these two moments themselves.
+        "occurredAfter": _iso(start - _MILLISECOND),
+        "occurredBefore": _iso(end + _MILLISECOND),
+        "limit": str(PAGE),
+    }
+    for body, received_at, following in _pages(client, "events", params, after):
+        inside = [
+            event
+            for event in body["results"]
+            if start <= datetime.fromisoformat(event["occurredAt"]) < end
+        ]
+        yield EventPage(inside, received_at, following)
+
+
+def probe(client: HubSpot, name: str) -> datetime:
+    """Reads one event of a type. Raises what HubSpot answers where that can't be done."""
+    return client.get("events", params={"eventType": name, "limit": "1"}).received_at
+
+
+def facts(name: str) -> Iterator[dict[str, str]]:
+    """The rows of a data file of facts."""
+    file = resources.files("hubspot_assets.facts") / name
+    return csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+
+
+def _pages(
+    client: HubSpot, api: str, params: dict[str, str], after: str | None
+) -> Iterator[tuple[Any, datetime, str | None]]:
+    """The pages of a list: body, moment of reading and cursor of the next one."""
+    seen = {after}
+    while True:
+        answer = client.get(api, params=params | ({"after": after} if after else {}))
+        after = ((answer.body.get("paging") or {}).get("next") or {}).get("after")
+        if after is not None and after in seen:
+            raise IncompleteAnswer(f"list of {api}: a page names itself as the next")
+        seen.add(after)
+        yield answer.body, answer.received_at, after
+        if after is None:
+            return
+
+
+def _defined(definition: dict[str, Any]) -> EventType:
+    labels = definition.get("labels") or {}
+    return EventType(
+        name=definition["fullyQualifiedName"],
+        id=definition.get("objectTypeId"),
+        label=labels.get("plural") or labels.get("singular") or definition.get("name"),
+        object_type_id=definition.get("primaryObjectId"),
+        custom=True,
+        description=definition.get("description"),
+        created_at=definition.get("createdAt"),
+        updated_at=definition.get("updatedAt"),
+    )
+
+
+def _iso(moment: datetime) -> str:
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

@@ -1,0 +1,127 @@
+"""Object types that HubSpot serves outside the CRM objects API, each through an API of its own.
+
+A reader gives the objects as that API does, in whatever order; those that page by a cursor are
+followed to the end. All raise Refused where the portal or the token does not have the API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.errors import BadRequest, IncompleteAnswer, NotFound
+from hubspot_assets.hubspot.metadata import Read, paged
+
+PAGE = 100
+FORMS_PAGE = 500
+SUBMISSIONS_PAGE = 50
+DEALS_AT_ONCE = 100
+FILES_IN_REACH = 9_000
+
+#: The properties of campaigns that HubSpot lets be asked for; any other name is refused.
+CAMPAIGN_PROPERTIES = (
+    "hs_name,hs_campaign_status,hs_start_date,hs_end_date,hs_utm,hs_owner,hs_goal,hs_audience,"
+    "hs_notes,hs_color_hex,hs_currency_code,hs_created_by_user_id,hs_object_id,"
+    "hs_budget_items_sum_amount,hs_spend_items_sum_amount"
+)
+
+Reader = Callable[[HubSpot], Iterator[Read]]
+
+
+def forms(client: HubSpot) -> Iterator[Read]:
+    """Forms of every kind; HubSpot's default is its own kind alone."""
+    return paged(client, "forms", {"limit": str(FORMS_PAGE), "formTypes": "all"})
+
+
+def form_submissions(client: HubSpot) -> Iterator[Read]:
+    """Every submission of every form, newest first within a form, with its `formId`.
+
+    Forms that HubSpot keeps no submissions of (those for blog comments), or that are gone since
+    they were listed, have none.
+    """
+    for form in forms(client):
+        form_id = form.content["id"]
+        params = {"limit": str(SUBMISSIONS_PAGE)}
+        try:
+            for read in paged(client, "form_submissions", params, form_id=form_id):
+                yield Read(read.content | {"formId": form_id}, read.received_at)
+        except (BadRequest, NotFound):
+            continue
+
+
+def campaigns(client: HubSpot) -> Iterator[Read]:
+    """Marketing campaigns with their properties."""
+    for read in paged(client, "campaigns", {"limit": str(PAGE), "properties": CAMPAIGN_PROPERTIES}):
+        yield _spread(read)
+
+
+def files(client: HubSpot) -> Iterator[Read]:
+    """Files by id. HubSpot's cursor reaches so many alone, so that each slice begins with an id.
+
+    Raises IncompleteAnswer where more are not listed by id.
+    """
+    first = 0
+    while True:
+        last, number = first - 1, 0
+        params = {"limit": str(PAGE), "sort": "id", "idGte": str(first) if first else None}
+        for number, read in enumerate(paged(client, "files", params), 1):
+            if int(read.content["id"]) <= last:
+                raise IncompleteAnswer("files: HubSpot does not list them by id")
+            last = int(read.content["id"])
+            yield read
+            if number == FILES_IN_REACH:
+                break
+        if number < FILES_IN_REACH:
+            return
+        first = last + 1
+
+
+def sequences(client: HubSpot) -> Iterator[Read]:
+    """Sequences of all users; one that several users can see comes once."""
+    seen: set[str] = set()
+    for user in paged(client, "users", {"limit": str(PAGE)}):
+        params = {"limit": str(PAGE), "userId": str(user.content["id"])}
+        for read in paged(client, "sequences", params):
+            if str(read.content["id"]) not in seen:
+                seen.add(str(read.content["id"]))
+                yield read
+
+
+def deal_splits(client: HubSpot, deal_ids: Iterable[str]) -> Iterator[Read]:
+    """The splits of the deals `deal_ids`, each with its `dealId`."""
+    remaining = iter(deal_ids)
+    while batch := list(islice(remaining, DEALS_AT_ONCE)):
+        body = {"inputs": [{"id": each} for each in batch]}
+        answer = client.post("deal_splits", "batch_read", json=body)
+        for deal in answer.body["results"]:
+            for split in deal["splits"]:
+                told = _spread(Read(split, answer.received_at))
+                yield Read(told.content | {"dealId": str(deal["id"])}, told.received_at)
+
+
+def _listed(api: str, **params: str) -> Reader:
+    """The reader of an API that pages like most do."""
+    return lambda client: paged(client, api, {"limit": str(PAGE), **params})
+
+
+def _spread(read: Read) -> Read:
+    """An object whose `properties` are an object of their own, beside its other fields."""
+    rest: dict[str, Any] = {k: v for k, v in read.content.items() if k != "properties"}
+    return Read(rest | (read.content.get("properties") or {}), read.received_at)
+
+
+#: By the name of the API in the facts about object types.
+READERS: dict[str, Reader] = {
+    "blog_posts": _listed("blog_posts"),
+    "campaigns": campaigns,
+    "conversations": _listed("conversations"),
+    "files": files,
+    "form_submissions": form_submissions,
+    "forms": forms,
+    "landing_pages": _listed("landing_pages"),
+    "marketing_emails": _listed("marketing_emails"),
+    "sequences": sequences,
+    "site_pages": _listed("site_pages"),
+}

@@ -1,0 +1,76 @@
+"""The tables of events, from the staged frames of one event type.
+
+Pure functions on a batch of events: `events` (id, objectType, objectId, occurredAt, readAt) and
+`values` (eventId, name, value; moments as epoch milliseconds). All values of an event are in the
+batch that holds the event, once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+
+import polars as pl
+
+from hubspot_assets.tables.typed import PropertyType, typed_columns
+
+REPEATED = "events_repeated"
+RECIPIENTS_UNKNOWN = "recipients_unknown"
+OBJECT_TYPES_UNKNOWN = "object_types_unknown"
+
+
+def all_properties(
+    known: Sequence[PropertyType], seen: Collection[str]
+) -> tuple[PropertyType, ...]:
+    """The `known` properties, and as text those that are `seen` in values without being known."""
+    unknown = sorted(set(seen) - {each.name for each in known})
+    return (*known, *(PropertyType(name, "string", name) for name in unknown))
+
+
+def events_of_type(
+    events: pl.DataFrame,
+    values: pl.DataFrame,
+    properties: Sequence[PropertyType],
+    *,
+    event_type_id: str | None,
+    object_types: Mapping[str, str],
+    counts: Counter[str],
+) -> pl.DataFrame:
+    """Rows of EVENTS_<name>, in no order: a typed column per property, as `typed.columns` has them.
+
+    `object_types` gives the object type id to each name in upper case that the events API may
+    call it by; what is not there is NULL, and counted.
+    """
+    wide = values.pivot(
+        on="name", on_columns=[each.name for each in properties], index="eventId", values="value"
+    ).rename({"eventId": "id"})
+    typed = typed_columns(wide, properties, counts)
+    named = pl.col("objectType").str.to_uppercase()
+    rows = events.select(
+        EVENTTYPEID=pl.lit(event_type_id, dtype=pl.String),
+        ID="id",
+        OBJECTTYPEID=named.replace_strict(object_types, default=None, return_dtype=pl.String),
+        OBJECTID="objectId",
+        OCCURREDAT="occurredAt",
+        INGESTEDAT="readAt",
+    )
+    nameless = rows["OBJECTTYPEID"].null_count() - events["objectType"].null_count()
+    counts[OBJECT_TYPES_UNKNOWN] += nameless
+    return rows.join(typed.rename({"id": "ID"}), on="ID", how="left", maintain_order="left")
+
+
+def with_contacts(
+    events: pl.DataFrame, recipients: pl.DataFrame, contacts: pl.DataFrame, counts: Counter[str]
+) -> pl.DataFrame:
+    """E-mail events with the contact whose address they were sent to as their object.
+
+    `recipients` has eventId and recipient, `contacts` recipient and contactId; addresses are in
+    lower case. Events whose recipient is no known contact have no object, and are counted.
+    """
+    found = recipients.join(contacts, on="recipient").select(id="eventId", contactId="contactId")
+    joined = events.join(found, on="id", how="left", maintain_order="left")
+    counts[RECIPIENTS_UNKNOWN] += joined["contactId"].null_count()
+    known = pl.col("contactId").is_not_null()
+    return joined.with_columns(
+        objectType=pl.when(known).then(pl.lit("CONTACT")), objectId="contactId"
+    ).drop("contactId")
