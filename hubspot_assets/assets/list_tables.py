@@ -27,8 +27,9 @@ from hubspot_assets.staging.stage import Staged, Staging
 from hubspot_assets.tables import lists, specs
 from hubspot_assets.tables.definitions import Item
 
-LISTS_KEY = dg.AssetKey(["hubspot", LISTS])
-MEMBERSHIPS_KEY = dg.AssetKey(["hubspot", MEMBERSHIPS])
+# Not hubspot/lists: that reads lists as records of an object type of their own.
+LISTS_KEY = dg.AssetKey(["hubspot", "lists", "all"])
+MEMBERSHIPS_KEY = dg.AssetKey(["hubspot", "lists", "memberships"])
 
 #: So many lists are named in a warning.
 NAMED = 20

@@ -11,6 +11,20 @@ from hubspot_assets.hubspot.catalog import Catalog, ObjectType
 from hubspot_assets.settings import Settings, SettingsError
 from hubspot_assets.tables.names import suffix, unique_suffixes
 
+#: Names of assets that read something else; a custom type may have such a label, too.
+NOT_OF_RECORDS = frozenset(
+    (
+        "association_definitions",
+        "email_events",
+        "event_definitions",
+        "event_types",
+        "object_types",
+        "owners",
+        "pipelines",
+        "teams",
+    )
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ExportedType:
@@ -32,7 +46,9 @@ class ExportedType:
     @property
     def records_key(self) -> dg.AssetKey:
         """The asset that reads the type's records."""
-        return dg.AssetKey(["hubspot", self.folder])
+        taken = self.folder in NOT_OF_RECORDS
+        name = f"{self.folder}_{self.object_type.id.replace('-', '_')}" if taken else self.folder
+        return dg.AssetKey(["hubspot", name])
 
     @property
     def has_own_api(self) -> bool:

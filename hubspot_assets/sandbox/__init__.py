@@ -1,12 +1,13 @@
 """A HubSpot portal on loopback: deterministic, of any size, and as unkind as the real one."""
 
 from hubspot_assets.sandbox.config import Clock, PortalConfig
-from hubspot_assets.sandbox.portal import HistoryEntry, Portal, PortalRecord
+from hubspot_assets.sandbox.portal import HistoryEntry, Link, Portal, PortalRecord
 from hubspot_assets.sandbox.server import Sandbox, run, serve
 
 __all__ = [
     "Clock",
     "HistoryEntry",
+    "Link",
     "Portal",
     "PortalConfig",
     "PortalRecord",

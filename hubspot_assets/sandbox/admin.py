@@ -52,7 +52,8 @@ def end_of_day(day: date, time_zone: str) -> datetime:
 
 
 def _plan(app: "Application", asked: dict[str, str]) -> dict[str, Any]:
-    """Live records per enabled type as of the end of a day."""
+    """Live records per enabled type as of the end of a day, and links (counted per type) per
+    ordered pair; `links=false` leaves those out, for they take a while in a large portal."""
     portal = app.portal
     if "day" in asked:
         end = end_of_day(date.fromisoformat(asked["day"]), asked.get("timezone", "UTC"))
@@ -64,13 +65,19 @@ def _plan(app: "Application", asked: dict[str, str]) -> dict[str, Any]:
     live = {k.object_type_id: portal.live_count(k.object_type_id, at) for k in kinds}
     lists = portal.lists(at)
     content = {"0-45": len(lists), **portal.content.counts(milliseconds(at))}
-    return {
+    plan = {
         "as_of": end.isoformat(),
         "live": live,
         "total": sum(live.values()),
         "content": content,
         "members": {str(each.facts.list_id): each.size for each in lists},
     }
+    if asked.get("links") != "false":
+        plan["links"] = {
+            f"{near}>{far}": sum(1 for _ in portal.links(near, far, at))
+            for near, far in portal.linked_pairs()
+        }
+    return plan
 
 
 def _set_clock(app: "Application", asked: dict[str, Any]) -> dict[str, str]:

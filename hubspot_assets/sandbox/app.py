@@ -14,7 +14,14 @@ from starlette.types import Receive, Scope, Send
 
 from hubspot_assets.sandbox import admin
 from hubspot_assets.sandbox.call import HTML, Answer, Call, told
-from hubspot_assets.sandbox.errors import ApiError, correlation_id, html, not_found, rate_limited
+from hubspot_assets.sandbox.errors import (
+    ApiError,
+    correlation_id,
+    html,
+    invalid,
+    not_found,
+    rate_limited,
+)
 from hubspot_assets.sandbox.faults import Fault, Faults
 from hubspot_assets.sandbox.limits import Budgets
 from hubspot_assets.sandbox.portal import Portal
@@ -60,10 +67,10 @@ class Application:
         found = find_route(request.method, path)
         bare, version = split_version(path)
         template = found[0].template if found else bare
-        fault = self.faults.take(f"{request.method} {path}")
+        body = await request.body()
+        fault = self.faults.take(f"{request.method} {path}", body)
         if fault is not None and fault.kind == "slow":
             await asyncio.sleep(fault.seconds)
-        body = await request.body()
         identifier = correlation_id()
         answer = self._answer(request, bare, version, body, fault, identifier)
         self.requests[f"{request.method} {template}", answer.status] += 1
@@ -129,6 +136,8 @@ def _strike(fault: Fault | None, portal: Portal) -> None:
         return
     if fault.kind == "internal_error":
         raise ApiError(500, "internal error")
+    if fault.kind == "poisoned_id":
+        raise invalid(f"Invalid object id: {fault.record_id}")
     if fault.kind == "locked":
         raise ApiError(423, "The resource is locked by another operation", category="LOCKED")
     if fault.kind == "migrating":

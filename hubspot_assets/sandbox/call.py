@@ -56,6 +56,11 @@ class Call:
         """The portal's time at which the request is answered."""
         return self.portal.clock.now()
 
+    @property
+    def origin(self) -> str:
+        """Scheme and host of the address."""
+        return self.url[: self.url.index("/", 8)]
+
     def one(self, name: str, default: str = "") -> str:
         """The last value of a parameter."""
         return next((value for key, value in reversed(self.query) if key == name), default)

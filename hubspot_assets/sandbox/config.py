@@ -4,16 +4,27 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from hubspot_assets.sandbox.stamps import milliseconds
 
-#: Allowed requests by subscription: per rolling ten seconds, and per day.
-PLANS: dict[str, tuple[int, int]] = {
-    "free": (100, 250_000),
-    "starter": (100, 250_000),
-    "pro": (190, 625_000),
-    "enterprise": (190, 1_000_000),
+
+class Allowance(NamedTuple):
+    """Allowed requests: per rolling ten seconds, per day, and per rolling ten seconds of the
+    associations API, which has a budget of its own."""
+
+    burst: int
+    daily: int
+    associations: int
+
+
+#: Allowances by subscription.
+PLANS = {
+    "free": Allowance(100, 250_000, 100),
+    "starter": Allowance(100, 250_000, 100),
+    "pro": Allowance(190, 625_000, 150),
+    "enterprise": Allowance(190, 1_000_000, 150),
 }
 
 
@@ -27,7 +38,9 @@ class PortalConfig:
     `big_list` is how many members the largest list of contacts has, as long as that many contacts
     are there; None for a share of them. `newest_joined_first` turns the order of joining round.
     `files` is the number of files made until the end of 2026.
-    `scopes` None grants every scope; `without_scopes` takes some away.
+    `scopes` None grants every scope; `without_scopes` takes some away. `burst`, `daily` and
+    `associations_burst` replace what the plan allows; a `burst` above the plan's raises that of
+    the associations API as well, unless that is given.
     """
 
     seed: int = 7
@@ -41,6 +54,7 @@ class PortalConfig:
     without_scopes: frozenset[str] = frozenset()
     contact_properties: int | None = None
     burst: int | None = None
+    associations_burst: int | None = None
     daily: int | None = None
     search_per_second: int = 5
     uri_limit: int = 16_000
@@ -68,12 +82,19 @@ class PortalConfig:
     @property
     def burst_limit(self) -> int:
         """Requests per rolling ten seconds."""
-        return PLANS[self.plan][0] if self.burst is None else self.burst
+        return PLANS[self.plan].burst if self.burst is None else self.burst
+
+    @property
+    def associations_limit(self) -> int:
+        """Requests to the associations API per rolling ten seconds."""
+        if self.associations_burst is not None:
+            return self.associations_burst
+        return max(PLANS[self.plan].associations, self.burst or 0)
 
     @property
     def daily_limit(self) -> int:
         """Requests per day of the portal's time zone."""
-        return PLANS[self.plan][1] if self.daily is None else self.daily
+        return PLANS[self.plan].daily if self.daily is None else self.daily
 
 
 class Clock:

@@ -15,6 +15,12 @@ def rows(name: str) -> list[dict[str, str]]:
 
 
 @cache
+def fact_rows(name: str) -> list[dict[str, str]]:
+    """Rows of a CSV file of facts about HubSpot, as dicts of text; shared, not to be changed."""
+    return _read(files("hubspot_assets.facts").joinpath(name).read_text("utf-8"))
+
+
+@cache
 def value_pools() -> dict[str, list[str]]:
     """Pools of property values by name."""
     text = files("hubspot_assets.sandbox").joinpath("data", "values.json").read_text("utf-8")
@@ -73,8 +79,9 @@ class ObjectType:
 
 def object_types(portal_id: int) -> dict[str, ObjectType]:
     """Every object type that the CRM objects API serves in this portal, by id."""
-    text = files("hubspot_assets.facts").joinpath("object_types.csv").read_text("utf-8")
-    facts = {row["object_type_id"]: row for row in _read(text) if row["api"] == "crm"}
+    facts = {
+        row["object_type_id"]: row for row in fact_rows("object_types.csv") if row["api"] == "crm"
+    }
     found = [_standard(facts[row["object_type_id"]], row) for row in rows("object_types.csv")]
     found += [_custom(row, portal_id) for row in rows("custom_object_types.csv")]
     return {each.object_type_id: each for each in found}

@@ -20,6 +20,7 @@ KINDS = {
     "not_json": "200 with an HTML page",
     "dropped": "connection closed in the middle of the answer",
     "slow": "the right answer, after `seconds`",
+    "poisoned_id": "400 for a request whose body has the id `record_id`; others are not hit",
     "lost_id": "a batch read leaves out its last record without a word",
     "archive_first": "the first record that is asked for is archived just before",
     "merge_first": "the first record that is asked for is merged away just before",
@@ -39,11 +40,20 @@ class Fault:
     seconds: float = 1.0
     policy: str = "TEN_SECONDLY_ROLLING"
     retry_after: int | None = None
+    record_id: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"fault is {self.kind!r}; expected one of {', '.join(KINDS)}")
+        if self.kind == "poisoned_id" and not self.record_id:
+            raise ValueError("fault poisoned_id needs a record_id")
         re.compile(self.path)
+
+    def hits(self, request: str, body: bytes) -> bool:
+        """Whether the fault is meant for a request."""
+        if self.record_id and not re.search(rb'"id":\s*"?%b\b' % self.record_id.encode(), body):
+            return False
+        return re.search(self.path, request) is not None
 
 
 class Faults:
@@ -68,11 +78,11 @@ class Faults:
         with self._lock:
             return list(self._active)
 
-    def take(self, request: str) -> Fault | None:
+    def take(self, request: str, body: bytes) -> Fault | None:
         """The fault that hits this request (`GET /crm/...`), counted down."""
         with self._lock:
             for fault in self._active:
-                if not re.search(fault.path, request):
+                if not fault.hits(request, body):
                     continue
                 if fault.skip:
                     fault.skip -= 1

@@ -38,7 +38,8 @@ class Window:
 
 
 class Budgets:
-    """The budgets of one portal: a burst per app, a day's quota and search per account.
+    """The budgets of one portal: a burst per app, one more of each app for associations, a
+    day's quota and search per account.
 
     The day's quota starts anew at midnight of the portal's time zone, by the portal's clock.
     """
@@ -49,6 +50,9 @@ class Budgets:
         self._bursts = {
             "private": Window(config.burst_limit, 10, clock),
             "oauth": Window(OAUTH_BURST if config.burst is None else config.burst, 10, clock),
+        }
+        self._associations = {
+            app: Window(config.associations_limit, 10, clock) for app in self._bursts
         }
         self._search = Window(config.search_per_second, 1, clock)
         self._zone = ZoneInfo(config.time_zone)
@@ -70,29 +74,29 @@ class Budgets:
     def spend(self, budget: str, app: str) -> dict[str, str]:
         """Counts a request against its budget and gives the headers of its answer.
 
-        `budget` is general or search. Raises ApiError (429) if it is used up.
+        `budget` is general, search or associations. Raises ApiError (429) if it is used up.
         """
         self.today()
         if app == "private" and self.used_today >= self._config.daily_limit:
-            raise self._refuse("DAILY", app)
+            raise self._refuse("DAILY", app, self._bursts[app])
         if budget == "search":
             if not self._search.take():
                 raise rate_limited("SECONDLY", self._config.portal_id)
             self.used_today += 1
             return {}
-        if not self._bursts[app].take():
-            raise self._refuse("TEN_SECONDLY_ROLLING", app)
+        burst = (self._associations if budget == "associations" else self._bursts)[app]
+        if not burst.take():
+            raise self._refuse("TEN_SECONDLY_ROLLING", app, burst)
         self.used_today += 1
-        return self.headers(app)
+        return self._headers(app, burst)
 
-    def _refuse(self, policy: str, app: str) -> Exception:
+    def _refuse(self, policy: str, app: str, burst: Window) -> Exception:
         refusal = rate_limited(policy, self._config.portal_id)
-        refusal.headers.update(self.headers(app))
+        refusal.headers.update(self._headers(app, burst))
         return refusal
 
-    def headers(self, app: str) -> dict[str, str]:
+    def _headers(self, app: str, burst: Window) -> dict[str, str]:
         """The rate limit headers of a normal answer."""
-        burst = self._bursts[app]
         told = {
             "X-HubSpot-RateLimit-Interval-Milliseconds": "10000",
             "X-HubSpot-RateLimit-Max": str(burst.limit),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from hubspot_assets.sandbox.call import Answer, Call, told
-from hubspot_assets.sandbox.errors import ApiError, not_found, object_not_found
+from hubspot_assets.sandbox.errors import ApiError, missing_scopes, not_found, object_not_found
 from hubspot_assets.sandbox.facts import ObjectType
 from hubspot_assets.sandbox.pipelines import Pipeline, pipeline_told, stage_told
 from hubspot_assets.sandbox.properties import (
@@ -13,9 +13,11 @@ from hubspot_assets.sandbox.properties import (
     groups,
 )
 from hubspot_assets.sandbox.scopes import SCHEMAS, schema_scopes
-from hubspot_assets.sandbox.stamps import DAY, iso
+from hubspot_assets.sandbox.stamps import DAY, iso, moment
 
 _MADE_AT = 1_685_600_000_000
+_MOST_RECORDS = 15_000_000
+_MOST_CUSTOM_RECORDS = 1_500_000
 _ACTIVITIES = ("0-18", "0-27", "0-46", "0-47", "0-48", "0-49", "0-116")
 
 
@@ -49,6 +51,47 @@ def daily_usage(call: Call) -> Answer:
         "resetsAt": iso(call.budgets.next_midnight()),
     }
     return told({"results": [usage]})
+
+
+def record_limits(call: Call) -> Answer:
+    """`GET /crm/limits/records`: live records of every type that the token can read."""
+    portal = call.portal
+    readable = [
+        kind
+        for kind in portal.object_types()
+        if portal.is_enabled(kind) and kind.read_scope in portal.scopes
+    ]
+    if not readable:
+        raise missing_scopes(sorted({kind.read_scope for kind in portal.object_types()}))
+    at = moment(call.now)
+    usage = {kind: portal.live_count(kind.object_type_id, at) for kind in readable}
+    told_of = {
+        kind: {
+            "objectTypeId": kind.object_type_id,
+            "singularLabel": kind.singular_label,
+            "pluralLabel": kind.plural_label or kind.singular_label,
+            "usage": count,
+        }
+        for kind, count in usage.items()
+    }
+    custom = sum(count for kind, count in usage.items() if kind.custom)
+    return told({
+        "hubspotDefinedObjectTypes": [
+            {**each, "limit": _MOST_RECORDS, "percentage": _percentage(usage[kind], _MOST_RECORDS)}
+            for kind, each in told_of.items()
+            if not kind.custom
+        ],
+        "customObjectTypes": {
+            "overallLimit": _MOST_CUSTOM_RECORDS,
+            "overallUsage": custom,
+            "overallPercentage": _percentage(custom, _MOST_CUSTOM_RECORDS),
+            "byObjectType": [each for kind, each in told_of.items() if kind.custom],
+        },
+    })  # fmt: skip
+
+
+def _percentage(usage: int, limit: int) -> float:
+    return round(100 * usage / limit, 2)
 
 
 def enablement(call: Call) -> Answer:
@@ -112,10 +155,31 @@ def _schema(call: Call, kind: ObjectType) -> dict[str, Any]:
         schema["description"] = kind.description
     if call.flag("includePropertyDefinitions", default=True):
         schema["properties"] = [definition(p) for p in defined if p.sensitivity == "non_sensitive"]
+    if call.flag("includeAssociationDefinitions", default=True):
+        schema["associations"] = _associations(call, kind)
     if call.flag("includeAuditMetadata", default=True):
         schema |= {"createdByUserId": 9586504, "updatedByUserId": 9586505}
         schema |= {"createdAt": iso(_MADE_AT), "updatedAt": iso(_MADE_AT + 7 * DAY)}
     return schema
+
+
+def _associations(call: Call, kind: ObjectType) -> list[dict[str, Any]]:
+    """The association types of a type, in both directions."""
+    own = kind.object_type_id
+    others = [k.object_type_id for k in call.portal.object_types() if call.portal.is_enabled(k)]
+    pairs = dict.fromkeys(pair for other in others for pair in ((own, other), (other, own)))
+    return [
+        {
+            "id": str(each.type_id),
+            "fromObjectTypeId": pair[0],
+            "toObjectTypeId": pair[1],
+            "name": each.name,
+            "createdAt": iso(_MADE_AT),
+            "updatedAt": iso(_MADE_AT),
+        }
+        for pair in pairs
+        for each in call.portal.association_definitions(*pair)
+    ]
 
 
 # Properties

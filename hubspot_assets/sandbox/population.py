@@ -141,7 +141,7 @@ class Population:
         """Indexes of live records, ascending, from `start`."""
         count = self.created_count(now)
         for block in range(start // BLOCK, -(-count // BLOCK)):
-            gone = self._gone(block, now)
+            gone = self.gone(block, now)
             for index in range(max(start, block * BLOCK), min(count, (block + 1) * BLOCK)):
                 if index not in gone:
                     yield index
@@ -150,11 +150,12 @@ class Population:
         """Indexes of records that can be seen as archived, ascending, from `start`."""
         count = self.created_count(now)
         for block in range(start // BLOCK, -(-count // BLOCK)):
-            for index in sorted(self._gone(block, now)):
+            for index in sorted(self.gone(block, now)):
                 if start <= index < count and self.archived_at(index, now) is not None:
                     yield index
 
-    def _gone(self, block: int, now: int) -> set[int]:
+    def gone(self, block: int, now: int) -> set[int]:
+        """Indexes of the records of a block of 32 that have ended by now."""
         ending, survivor = self._ends(block)
         base = block * BLOCK
         gone = {
@@ -174,7 +175,7 @@ class Population:
         count = self.created_count(now)
         gone = 0
         for block in range(-(-count // BLOCK)):
-            gone += sum(1 for index in self._gone(block, now) if index < count)
+            gone += sum(1 for index in self.gone(block, now) if index < count)
         return count - gone
 
     def merged_into(self, index: int, now: int) -> list[tuple[int, int]]:

@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
+from hubspot_assets.sandbox.association_types import AssociationType, Pair, association_types
 from hubspot_assets.sandbox.config import Clock, PortalConfig
 from hubspot_assets.sandbox.content import Content
-from hubspot_assets.sandbox.facts import ObjectType, object_types
+from hubspot_assets.sandbox.facts import ObjectType, object_types, rows
 from hubspot_assets.sandbox.life import Change, Life, Record
+from hubspot_assets.sandbox.links import LinkedPair, Links, Records, plan_of
 from hubspot_assets.sandbox.lists import Lists, Memberships, PortalList, list_facts
 from hubspot_assets.sandbox.people import Owner, Team, all_owners, all_teams
 from hubspot_assets.sandbox.pipelines import Pipeline, pipelines_of
@@ -45,6 +47,16 @@ class PortalRecord:
     archived_at: datetime | None
 
 
+class Link(NamedTuple):
+    """One type of one link, from one side: a link has as many as it has types there."""
+
+    from_id: int
+    to_id: int
+    category: str
+    type_id: int
+    label: str | None
+
+
 class Portal:
     """A deterministic HubSpot portal. Methods that take `at` tell the truth of that moment,
     past or future."""
@@ -70,6 +82,12 @@ class Portal:
             config.big_list,
         )
         self.content = Content(config, self.life, self.properties)
+        self._association_types = association_types(self._types)
+        self._plans = {
+            (row["from_object_type_id"], row["to_object_type_id"]): plan_of(row)
+            for row in rows("associations.csv")
+        }
+        self._linked: dict[Pair, LinkedPair] = {}
 
     # Types
 
@@ -239,6 +257,71 @@ class Portal:
         """Splits at a moment by deal id, of the live deals that have any."""
         return self.content.deal_splits(milliseconds(at))
 
+    # Associations
+
+    def association_definitions(
+        self, from_type_id: str, to_type_id: str
+    ) -> tuple[AssociationType, ...]:
+        """The association types of an ordered pair; none if it cannot be linked."""
+        return self._association_types.get((from_type_id, to_type_id), ())
+
+    def linked_pairs(self) -> list[Pair]:
+        """The ordered pairs that have links in this portal, sooner or later."""
+        there = [pair for pair in self._plans if all(self.is_enabled(self._types[t]) for t in pair)]
+        return sorted({pair for near, far in there for pair in ((near, far), (far, near))})
+
+    def links(self, from_type_id: str, to_type_id: str, at: datetime) -> Iterator[Link]:
+        """Every link of an ordered pair at a moment, ascending by ids, per type: the unlabelled
+        one first, then Primary, then labels. Links of records that are not live are not told,
+        and a merged record's do not go to its survivor."""
+        moment_of_it = Moment(self, milliseconds(at))
+        links = moment_of_it.links(from_type_id, to_type_id)
+        if links is None:
+            return
+        for index in self.life(from_type_id).live(moment_of_it.now):
+            for partner, key in links.partners(index):
+                from_id, to_id = links.source.ids[index], links.target.ids[partner]
+                for each in links.pair.types_of(key):
+                    yield Link(from_id, to_id, each.category, each.type_id, each.label)
+
+    def linked_pair(self, from_type_id: str, to_type_id: str) -> tuple[LinkedPair, bool] | None:
+        """The links of an ordered pair, and whether that is their backward direction; None if
+        there are none, ever."""
+        pair, backward = (from_type_id, to_type_id), False
+        if pair not in self._plans:
+            pair, backward = pair[::-1], True
+        if pair not in self._plans:
+            return None
+        if pair not in self._linked:
+            self._linked[pair] = LinkedPair(
+                self.life(pair[0]),
+                self.life(pair[1]),
+                self._plans[pair],
+                self.association_definitions(*pair),
+                self.association_definitions(*pair[::-1]),
+                seed=self.config.seed,
+            )
+        return self._linked[pair], backward
+
+    def unlink(
+        self,
+        from_type_id: str,
+        from_id: int,
+        to_type_id: str,
+        to_id: int,
+        at: datetime | None = None,
+    ) -> None:
+        """Ends a link outside of the plan, now unless told when."""
+        found = self.linked_pair(from_type_id, to_type_id)
+        if found is None:
+            raise ValueError(f"{from_type_id} and {to_type_id} have no links")
+        pair, backward = found
+        near_id, far_id = (to_id, from_id) if backward else (from_id, to_id)
+        near, far = pair.near.index_of(near_id), pair.far.index_of(far_id)
+        if near is None or far is None:
+            raise ValueError(f"there are no records {from_id} and {to_id}")
+        pair.cut[near, far] = self.clock.now() if at is None else milliseconds(at)
+
     # The rest
 
     def owners(self) -> list[Owner]:
@@ -252,6 +335,31 @@ class Portal:
     def pipelines(self, object_type_id: str) -> list[Pipeline]:
         """Pipelines of a type, in display order."""
         return pipelines_of(object_type_id)
+
+
+class Moment:
+    """Who is linked to whom at one moment, for many questions about the same one."""
+
+    def __init__(self, portal: Portal, now: int) -> None:
+        self.now = now
+        self._portal = portal
+        self._records: dict[str, Records] = {}
+
+    def records(self, object_type_id: str) -> Records:
+        """The records of a type."""
+        if object_type_id not in self._records:
+            self._records[object_type_id] = Records(self._portal.life(object_type_id), self.now)
+        return self._records[object_type_id]
+
+    def links(self, from_type_id: str, to_type_id: str) -> Links | None:
+        """The links of an ordered pair; None if there are none, ever."""
+        found = self._portal.linked_pair(from_type_id, to_type_id)
+        if found is None:
+            return None
+        pair, backward = found
+        source, target = self.records(from_type_id), self.records(to_type_id)
+        near, far = (target, source) if backward else (source, target)
+        return Links(pair, near, far, backward=backward)
 
 
 def _told(record: Record, names: list[str], cap: int | None) -> PortalRecord:

@@ -5,6 +5,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+from hubspot_assets.sandbox.associations import Inline
 from hubspot_assets.sandbox.call import Answer, Call
 from hubspot_assets.sandbox.errors import invalid, not_found
 from hubspot_assets.sandbox.facts import ObjectType
@@ -45,12 +46,6 @@ def open_type(call: Call) -> tuple[ObjectType, Life]:
     return kind, call.portal.life(kind.object_type_id)
 
 
-def _check_associations(call: Call) -> None:
-    """Inline associations: names are checked; none are told."""
-    for alias in call.many("associations"):
-        call.object_type(alias)
-
-
 def list_records(call: Call) -> Answer:
     """`GET /crm/objects/{objectType}`: live (or archived) records in order of their ids."""
     kind, life = open_type(call)
@@ -59,7 +54,7 @@ def list_records(call: Call) -> Answer:
         limit = call.limit(10, PAGE_WITH_HISTORY, why=" for requests with propertiesWithHistory")
     else:
         limit = call.limit(10, PAGE)
-    _check_associations(call)
+    inline = Inline(call, kind)
     chosen = selection(call.portal, kind, call.many("properties"), with_history)
     start = life.index_at(call.after())
     walk = life.archived if call.flag("archived") else life.live
@@ -67,6 +62,7 @@ def list_records(call: Call) -> Answer:
     found = list(islice(walk(call.now, start), limit + 1))
     after = life.record_id(found[limit - 1]) + 1 if len(found) > limit else None
     rendered = _rendered(call, life, chosen, found[:limit])
+    rendered = list(map(inline.add, found, rendered))
     paging = call.paging(after)
     return Answer(200, enclosed(rendered, {} if paging is None else {"paging": paging}))
 
@@ -74,7 +70,7 @@ def list_records(call: Call) -> Answer:
 def read_record(call: Call) -> Answer:
     """`GET /crm/objects/{objectType}/{id}`; a merged-away id gives the survivor."""
     kind, life = open_type(call)
-    _check_associations(call)
+    inline = Inline(call, kind)
     chosen = selection(
         call.portal, kind, call.many("properties"), call.many("propertiesWithHistory")
     )
@@ -82,7 +78,7 @@ def read_record(call: Call) -> Answer:
     index = None if index is None else life.survivor(index, call.now)
     if index is None or not _visible(life, index, call.now, archived=call.flag("archived")):
         raise not_found()
-    return Answer(200, _rendered(call, life, chosen, [index])[0])
+    return Answer(200, inline.add(index, _rendered(call, life, chosen, [index])[0]))
 
 
 def batch_read(call: Call) -> Answer:

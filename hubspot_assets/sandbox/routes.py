@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hubspot_assets.sandbox import (
+    associations,
     content_calls,
     list_calls,
     metadata,
@@ -17,6 +18,8 @@ from hubspot_assets.sandbox.call import Answer, Call
 _VERSION = re.compile(r"v[1-4]|\d{4}-\d{2}")
 _CURRENT = frozenset({"v3", "2026-03", "2026-09"})
 _TREE = _NEWEST = frozenset({"2026-09"})
+_LINKS = frozenset({"v4", "2026-03", "2026-09"})
+_NAMED_LINKS = frozenset({"v3"})
 _LEGACY = frozenset({"v2"})
 _V3 = frozenset({"v3"})
 _DATED = _CURRENT - _V3
@@ -27,7 +30,7 @@ _OAUTH = frozenset({"v1", "v3", "2026-03", "2026-09"})
 class Route:
     """A path template without its version (`/crm/objects/{objectType}`), and what serves it.
 
-    `budget` is what a request is counted against: general or search.
+    `budget` is what a request is counted against: general, search or associations.
     """
 
     method: str
@@ -67,6 +70,8 @@ def find_route(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
 
 
 _OBJECTS = "/crm/objects/{objectType}"
+_ONES_LINKS = f"{_OBJECTS}/{{objectId}}/associations/{{toObjectType}}"
+_PAIR = "/crm/associations/{objectType}/{toObjectType}"
 _PROPERTIES = "/crm/properties/{objectType}"
 _PIPELINES = "/crm/pipelines/{objectType}"
 _LIST = "/crm/lists/{listId}"
@@ -80,6 +85,10 @@ ROUTES = (
     Route("POST", f"{_OBJECTS}/batch/read", records.batch_read),
     Route("GET", f"{_OBJECTS}/{{objectId}}", records.read_record),
     Route("GET", "/crm/properties/0-45", list_calls.properties_of_lists),
+    Route("GET", _ONES_LINKS, associations.list_named_links, _NAMED_LINKS),
+    Route("GET", _ONES_LINKS, associations.list_links, _LINKS, "associations"),
+    Route("POST", f"{_PAIR}/batch/read", associations.batch_read, _LINKS, "associations"),
+    Route("GET", f"{_PAIR}/labels", associations.list_labels, _LINKS, "associations"),
     Route("GET", f"{_PROPERTIES}/groups", metadata.list_groups),
     Route("GET", f"{_PROPERTIES}/groups/{{groupName}}", metadata.read_group),
     Route("POST", f"{_PROPERTIES}/batch/read", metadata.batch_read_properties),
@@ -125,6 +134,7 @@ ROUTES = (
     Route("GET", f"{_THREADS}/{{threadId}}/messages", content_calls.list_messages, _NEWEST | _V3),
     Route("POST", "/deal-splits/batch/read", content_calls.read_deal_splits, _DATED),
     Route("POST", "/crm/objects/deals/splits/batch/read", content_calls.read_deal_splits, _V3),
+    Route("GET", "/crm/limits/records", metadata.record_limits),
     Route("GET", "/account-info/details", metadata.account_details),
     Route("GET", "/account-info/api-usage/daily/private-apps", metadata.daily_usage),
 )

@@ -41,6 +41,8 @@ EXTRA = ("hs_list_size", "hs_classic_list_id")
 
 #: A chunk is staged once it holds so many members.
 CHUNK_MEMBERS = 200_000
+#: What a member takes in memory, about.
+MEMBER_BYTES = 48
 #: So many members of a list are held in memory; those of a longer one are on disk until staged.
 HELD_MEMBERS = 50_000
 
@@ -184,7 +186,7 @@ class _Roster:
         readers = [partial(pl.read_parquet, path) for path in self._files]
         if self._held:
             readers.append(partial(pl.concat, self._held))
-        yield from in_key_order(readers, ["recordId"])
+        yield from in_key_order(readers, ["recordId"], most_bytes=CHUNK_MEMBERS * MEMBER_BYTES)
 
     def clear(self) -> None:
         """Frees memory and disk."""
