@@ -65,8 +65,11 @@ def check_role(settings: Settings) -> Iterator[Finding]:
         return
     try:
         assume(iam.new_external_id())
-    except (ClientError, BotoCoreError):
-        yield Finding("STS", "external id", "ok", "the role refuses any other")
+    except (ClientError, BotoCoreError) as error:
+        if _code(error) in _DENIED:
+            yield Finding("STS", "external id", "ok", "the role refuses any other")
+        else:
+            yield Finding("STS", "external id", "warning", f"not known: {error}")
     else:
         detail = f"the role takes any: its trust policy lacks the condition of {iam.TRUST}"
         yield Finding("STS", "external id", "warning", detail)
@@ -109,7 +112,7 @@ def check_bucket(
     if listed.status == got.status == "ok":
         yield _tried(
             url, "HeadObject of none", lambda: store.exists(f"{path}-none"), iam.LIST,
-            "S3 does not say whether an object is missing",
+            f"S3 does not say that an object is missing: the condition of {iam.LIST} is too narrow",
         )  # fmt: skip
     yield from _removed(client, url, store.url_of(path), readable=got.status == "ok")
     yield from _outside(client, url)
