@@ -1,4 +1,4 @@
-"""The commands: sandbox, discover, export, purge, demo."""
+"""The commands: sandbox, discover, export, purge, demo, check, connect, iam."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
 
@@ -199,6 +199,124 @@ def demo(records: int, seed: int) -> None:
     with sandbox_settings(records=records, seed=seed) as settings:
         click.echo(f"a sandbox portal of {records:,} contacts, read over HTTP")
         _export(settings, None, [])
+
+
+@main.command()
+@_told
+def check() -> None:
+    """Try the token, its scopes and every permission on the bucket, and say what is missing."""
+    from rich.console import Console
+
+    from hubspot_assets.check import failures, preflight, table_of_findings
+    from hubspot_assets.definitions import s3_resource
+    from hubspot_assets.progress import Display
+    from hubspot_assets.settings import load_settings
+
+    settings = load_settings()
+    findings = list(preflight(settings, s3_resource(settings).get_client))
+    Display(Console()).show(table_of_findings(findings))
+    sys.exit(NOT_DELIVERED if failures(findings) else 0)
+
+
+_URL = click.option("--url", required=True, help="s3://bucket/prefix of the export.")
+_PRINCIPAL = click.option(
+    "--principal", required=True,
+    help="Who runs the exporter: an account id, or the ARN of a role or user.",
+)  # fmt: skip
+_EXTERNAL_ID = click.option("--external-id", required=True, help="As `connect` makes one.")
+_PARTITION = click.option(
+    "--partition", type=click.Choice(["aws", "aws-us-gov", "aws-cn"]),
+    help="Default: that of the ARNs.",
+)  # fmt: skip
+_KEY = click.option("--kms-key-arn", help="The KMS key that encrypts the bucket.")
+_VERSIONS = click.option("--versions", is_flag=True, help="Also grant what purging versions needs.")
+_EXISTING = click.option("--existing-bucket", is_flag=True, help="Leave the bucket out.")
+_ROLE = click.option("--role-name", default="hubspot-assets", show_default=True)
+
+
+def _template(command: Callable[P, None]) -> Callable[P, None]:
+    """The options of what creates the bucket and the role."""
+    for option in (
+        _EXISTING, _VERSIONS,
+        click.option("--versioned/--no-versioned", help="Whether a new bucket keeps versions."),
+        click.option("--new-kms-key", is_flag=True, help="Encrypt by a key that is made for it."),
+        _KEY, _PARTITION, _ROLE, _EXTERNAL_ID, _PRINCIPAL, _URL,
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@main.group()
+def iam() -> None:
+    """Print the documents that let the exporter into a bucket. Changes nothing."""
+
+
+@iam.command()
+@_URL
+@_PARTITION
+@_KEY
+@_VERSIONS
+@_told
+def policy(url: str, partition: str | None, kms_key_arn: str | None, versions: bool) -> None:  # noqa: FBT001
+    """The permission policy of the role."""
+    from hubspot_assets.connect import as_json, grant
+    from hubspot_assets.export.iam import permission_policy
+
+    granted = grant(url, partition=partition, kms_key_arn=kms_key_arn, versions=versions)
+    click.echo(as_json(permission_policy(granted)))
+
+
+@iam.command()
+@_PRINCIPAL
+@_EXTERNAL_ID
+@_PARTITION
+@_told
+def trust(principal: str, external_id: str, partition: str | None) -> None:
+    """The trust policy of the role."""
+    from hubspot_assets.connect import as_json
+    from hubspot_assets.connect import trust as trust_of
+
+    click.echo(as_json(trust_of(principal, external_id, partition)))
+
+
+@iam.command()
+@_template
+@_told
+def cloudformation(**options: Any) -> None:  # noqa: ANN401
+    """A CloudFormation template of bucket, role and policies, as JSON."""
+    from hubspot_assets.connect import as_json, setup
+    from hubspot_assets.export import templates
+
+    click.echo(as_json(templates.cloudformation(setup(**options))))
+
+
+@iam.command()
+@_template
+@_told
+def terraform(**options: Any) -> None:  # noqa: ANN401
+    """The same for Terraform."""
+    from hubspot_assets.connect import setup
+    from hubspot_assets.export import templates
+
+    click.echo(templates.terraform(setup(**options)), nl=False)
+
+
+@main.command()
+@click.option("--url", prompt="Where the tables go (s3://bucket/prefix)")
+@click.option("--principal", prompt="Who runs the exporter (account id, or ARN of a role or user)")
+@click.option("--account", help="The bucket's account; default: that of who runs the exporter.")
+@click.option("--external-id", help="Default: a new one.")
+@_ROLE
+@_PARTITION
+@_KEY
+@_VERSIONS
+@_EXISTING
+@_told
+def connect(account: str | None, external_id: str | None, **options: Any) -> None:  # noqa: ANN401
+    """Ask for a bucket and who runs the exporter; say what to create in AWS. Changes nothing."""
+    from hubspot_assets.connect import steps
+
+    click.echo(steps(account=account, external_id=external_id, **options))
 
 
 def _export(settings: Settings, day: str | None, select: list[str]) -> None:

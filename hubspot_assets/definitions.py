@@ -24,6 +24,7 @@ from hubspot_assets.assets.record_tables import record_table_assets
 from hubspot_assets.assets.resources import HubSpotResource, StagingResource
 from hubspot_assets.assets.table import IO_MANAGER
 from hubspot_assets.assets.types import exported_types
+from hubspot_assets.check.job import check_job, check_schedule
 from hubspot_assets.export.io_manager import CsvExportIOManager
 from hubspot_assets.export.purge_job import purge_job, purge_schedule
 from hubspot_assets.export.s3_resource import ExportS3Resource
@@ -71,8 +72,9 @@ def build_defs(
     )
     return dg.Definitions(
         assets=assets,
-        jobs=[job, purging],
+        jobs=[job, check_job, purging],
         schedules=[
+            check_schedule(SCHEDULE_HOUR, SCHEDULE_MINUTE, settings.export_timezone),
             dg.build_schedule_from_partitioned_job(
                 job,
                 name="daily_export",

@@ -1,0 +1,170 @@
+"""HubSpot's side of the preflight: token, portal, daily quota, and every source of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hubspot_assets.assets.types import ExportedType, exported_types
+from hubspot_assets.check.finding import Finding, Status
+from hubspot_assets.hubspot import email_events, lists, metadata, own_apis
+from hubspot_assets.hubspot.catalog import Catalog, discover
+from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.concurrent import in_order
+from hubspot_assets.hubspot.errors import AuthenticationError, Forbidden, HubSpotError, Refused
+from hubspot_assets.hubspot.metadata import NOT_SERVED
+from hubspot_assets.settings import Settings
+from hubspot_assets.staging.extract import unavailable
+
+HUBSPOT = "HubSpot"
+CONTACTS, DEALS = "0-1", "0-3"
+#: Below this part of the daily calls there is a warning.
+FEW_CALLS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Something that tables are made of, and a request that shows whether it can be read.
+
+    `refused` tells the status of a refusal, and why.
+    """
+
+    name: str
+    tables: str
+    ask: Callable[[HubSpot], object]
+    refused: Callable[[Refused], tuple[Status, str]]
+
+
+def check_portal(client: HubSpot, settings: Settings) -> Iterator[Finding]:
+    """The rows of HubSpot's side; it ends at the first that makes the others pointless.
+
+    Raises SettingsError where OBJECT_TYPES names what the portal does not have.
+    """
+    try:
+        catalog = discover(client)
+        yield from _portal(client, catalog)
+        sources = _sources(exported_types(catalog, settings))
+        yield from in_order(
+            lambda source: _readable(client, source), sources, settings.hubspot_workers
+        )
+    except AuthenticationError as error:
+        yield Finding(HUBSPOT, "token", "failed", str(error))
+    except HubSpotError as error:
+        yield Finding(HUBSPOT, "portal", "failed", str(error))
+
+
+def _portal(client: HubSpot, catalog: Catalog) -> Iterator[Finding]:
+    details = client.get("account", "details").body
+    told = (details.get("uiDomain"), catalog.account_type, catalog.time_zone)
+    yield Finding(HUBSPOT, "token", "ok", "accepted")
+    portal = f"{catalog.portal_id}: {', '.join(str(each) for each in told if each)}"
+    yield Finding(HUBSPOT, "portal", "ok", portal)
+    try:
+        usage = client.get("account", "daily_usage").body["results"]
+    except Refused as error:
+        yield Finding(HUBSPOT, "calls of the day", "warning", f"not told: {error}")
+    else:
+        yield from map(_quota, usage[:1])
+
+
+def _quota(usage: dict[str, Any]) -> Finding:
+    limit, used = usage.get("usageLimit") or 0, usage.get("currentUsage") or 0
+    left = max(0, limit - used)
+    detail = f"{left:,} of {limit:,} left"
+    if usage.get("resetsAt"):
+        detail += f" until {usage['resetsAt']}"
+    few = left < limit * FEW_CALLS
+    status: Status = "failed" if limit and not left else "warning" if few else "ok"
+    return Finding(HUBSPOT, "calls of the day", status, detail)
+
+
+def _readable(client: HubSpot, source: Source) -> Finding:
+    tried = f"{source.name} ({source.tables})"
+    try:
+        source.ask(client)
+    except Refused as error:
+        status, detail = source.refused(error)
+        return Finding(HUBSPOT, tried, status, detail)
+    return Finding(HUBSPOT, tried, "ok")
+
+
+def _sources(types: Sequence[ExportedType]) -> Iterator[Source]:
+    # What discovery may be refused without failing: types that nobody gets to know of.
+    yield _source("custom object types", "OBJECTS_...", lambda client: client.get("schemas"))
+    for of in types:
+        if of.object_type.api != "engagements":  # which are made of the activities
+            yield _records(of)
+    for of in types:
+        if of.object_type.pipelines:
+            yield _pipelines(of)
+    yield _source("owners", "OWNERS, OWNER_TEAM", lambda client: _first(metadata.owners(client)))
+    yield _source("teams", "TEAMS", lambda client: _first(metadata.user_teams(client)))
+    yield _source("team tree", "TEAMS", lambda client: _first(metadata.team_tree(client)))
+    yield _source("lists", "LISTS, LIST_MEMBERSHIPS", lambda client: _first(_lists(client)))
+    yield Source("events", "EVENTS_...", lambda client: client.get("events", "types"), _by_plan)
+    yield _source("e-mail events", "EVENTS_...", email_events.probe)
+
+
+def _records(of: ExportedType) -> Source:
+    def refused(error: Refused) -> tuple[Status, str]:
+        availability = unavailable(of.object_type, error)
+        if availability.status == "missing_scope":
+            leave_out = f"or name {of.folder} in EXCLUDE_OBJECT_TYPES"
+            return "failed", f"missing scope: {availability.detail}, {leave_out}"
+        if availability.status == "no_public_api":
+            return "ok", "HubSpot serves this type to nobody: its table has no rows"
+        return "warning", f"not enabled: {availability.detail}"
+
+    return Source(of.folder, of.table, lambda client: _read(client, of), refused)
+
+
+def _read(client: HubSpot, of: ExportedType) -> None:
+    """Reads a record, by the CRM objects API or, where that does not serve it, the type's own."""
+    try:
+        metadata.probe(client, of.object_type.id)
+    except (Forbidden, *NOT_SERVED):
+        if not of.has_own_api:
+            raise
+        match of.object_type.api:
+            case "lists":
+                _first(_lists(client))
+            case "deal_splits":
+                answer = client.get("objects", params={"limit": "1"}, object_type=DEALS)
+                deals = [each["id"] for each in answer.body["results"]]
+                _first(own_apis.deal_splits(client, deals))
+            case api:
+                _first(own_apis.READERS[api](client))
+
+
+def _pipelines(of: ExportedType) -> Source:
+    type_id = of.object_type.id
+    return _source(
+        f"pipelines of {of.folder}",
+        "PIPELINES, PIPELINE_STAGES",
+        lambda client: _first(metadata.pipelines(client, type_id)),
+    )
+
+
+def _source(name: str, tables: str, ask: Callable[[HubSpot], object]) -> Source:
+    """A source that no setting leaves out, so that a missing scope is always a failure."""
+
+    def refused(error: Refused) -> tuple[Status, str]:
+        if isinstance(error, Forbidden):
+            return "failed", f"missing scope: {error}"
+        return "warning", f"not enabled: {error}"
+
+    return Source(name, tables, ask, refused)
+
+
+def _by_plan(error: Refused) -> tuple[Status, str]:
+    """The events API comes with an Enterprise subscription, not by a scope that could be lost."""
+    return "warning", f"not enabled: {error}"
+
+
+def _lists(client: HubSpot) -> Iterator[object]:
+    return lists.lists(client, [CONTACTS], ())
+
+
+def _first(items: Iterator[object]) -> object:
+    return next(items, None)

@@ -1,0 +1,66 @@
+"""The whole preflight, and how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from hubspot_assets.assets.resources import connect
+from hubspot_assets.check.bucket import check_bucket, check_folder, check_role
+from hubspot_assets.check.finding import Finding
+from hubspot_assets.check.portal import check_portal
+from hubspot_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
+
+
+def preflight(settings: Settings, s3: Callable[[], S3Client]) -> Iterator[Finding]:
+    """Tries everything an export needs, on both sides; a row each. Raises SettingsError.
+
+    `s3` makes the boto3 client that an export would use.
+    """
+    with connect(settings) as client:
+        yield from check_portal(client, settings)
+    places = _places(settings)
+    if any(place.startswith("s3://") for place in places):
+        found = list(check_role(settings))
+        yield from found
+        if any(each.status == "failed" for each in found):
+            return
+    for place in places:
+        if place.startswith("s3://"):
+            yield from check_bucket(place, settings.s3_region, s3)
+        else:
+            yield from check_folder(place)
+
+
+def failures(findings: Sequence[Finding]) -> list[Finding]:
+    """Those that stop an export, or cost it tables."""
+    return [each for each in findings if each.status == "failed"]
+
+
+def table_of_findings(findings: Sequence[Finding]) -> Table:
+    """A row per finding."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("where", "tried", "result", "detail"):
+        table.add_column(name, no_wrap=True)
+    for each in findings:
+        table.add_row(
+            escape(each.where),
+            escape(each.tried),
+            f"[{_COLOURS[each.status]}]{each.status}[/]",
+            escape(each.detail),
+        )
+    return table
+
+
+def _places(settings: Settings) -> list[str]:
+    """Where is written to: the export, and the state where that lies elsewhere."""
+    inside = settings.state.startswith(f"{settings.export_url}/")
+    return [settings.export_url] if inside else [settings.export_url, settings.state]
