@@ -65,10 +65,8 @@ def _plan(app: "Application", asked: dict[str, str]) -> dict[str, Any]:
     live = {k.object_type_id: portal.live_count(k.object_type_id, at) for k in kinds}
     plan = {"as_of": end.isoformat(), "live": live, "total": sum(live.values())}
     if asked.get("links") != "false":
-        plan["links"] = {
-            f"{near}>{far}": sum(1 for _ in portal.links(near, far, at))
-            for near, far in portal.linked_pairs()
-        }
+        counts = portal.link_counts(at)
+        plan["links"] = {f"{near}>{far}": count for (near, far), count in counts.items()}
     return plan
 
 

@@ -217,6 +217,10 @@ class LinkedPair:
         back = {(each.category, each.inverse_id) for each in there}
         return tuple(each for each in self.inverse if (each.category, each.type_id) in back)
 
+    def sizes_of(self, key: int) -> tuple[int, int]:
+        """How many types a link has, seen as its key tells it and from its other side."""
+        return len(self.types_of(key)), len(self.types_of(key ^ _REVERSED))
+
     def _told(self, key: int) -> bytes:
         return orjson.dumps([
             {"category": each.category, "typeId": each.type_id, "label": each.label}
