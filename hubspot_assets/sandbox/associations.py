@@ -54,9 +54,9 @@ def list_links(call: Call) -> Answer:
     """`GET /crm/objects/{objectType}/{objectId}/associations/{toObjectType}`."""
     links, record_id = _of_one(call)
     limit, start = call.limit(PAGE, PAGE), _start(call.one("after"))
-    found = [] if links is None else _page(links, record_id, start, limit)
     if links is None:
         return told({"results": []})
+    found = _page(links, record_id, start, limit)
     paging = call.paging(_cursor(links, found.pop()) if len(found) > limit else None)
     rest = {} if paging is None else {"paging": paging}
     return Answer(200, enclosed(_partners(links, found), rest))
@@ -66,9 +66,9 @@ def list_named_links(call: Call) -> Answer:
     """The same in version 3: an entry per link and type, which has a name; `after` is an id."""
     links, record_id = _of_one(call)
     limit, start = call.limit(PAGE, PAGE), call.after()
-    found = [] if links is None else _page(links, record_id, start, limit)
     if links is None:
         return told({"results": []})
+    found = _page(links, record_id, start, limit)
     after = links.target.ids[found.pop()[0]] if len(found) > limit else None
     return call.paged(_named(links, found), after)
 

@@ -3,7 +3,7 @@
 Of each pair of types the one that comes first in `data/associations.csv` is the near one. A near
 record has a few slots; each slot leads to one far record in a way that can be inverted: near
 indexes are rotated within blocks of at most 64, scaled to the far population, and shifted by so
-much per slot that no two slots lead to the same record. So either side finds its partners
+many per slot that no two slots lead to the same record. So either side finds its partners
 without a search, and they were created at about the same time.
 
 A link begins up to a month after the later of its records, some end, and it is told while
@@ -24,7 +24,7 @@ from hubspot_assets.sandbox.population import BLOCK, Population
 from hubspot_assets.sandbox.stamps import DAY
 from hubspot_assets.sandbox.values import GOLDEN, mix
 
-_ROTATED = 64
+_ROTATED, _LEAST_ROTATED = 64, 4
 _LATEST = 31 * DAY
 #: Odd numbers, one for each slot of a record, that make its draws differ.
 _ODD = (0xD1342543DE82EF95, 0xAF251AF3B0F025B5, 0x9FB21C651E98DF25)
@@ -93,50 +93,47 @@ def plan_of(row: dict[str, str]) -> Plan:
 
 
 class Geometry:
-    """Which far record each slot of a near record leads to, and back."""
+    """Which far record each slot of a near record leads to, and back. It may be one that is
+    created later: indexes have no end, as the portal grows on."""
 
     def __init__(self, near: int, far: int, slots: int, seed: int) -> None:
         self._near = near
         self._far = far
         self._seed = seed
         width = _ROTATED
-        while slots * self._reach(width) > far and width > 4:
+        while width > _LEAST_ROTATED and (width > near or slots * self._reach(width) > far):
             width //= 2
-        #: Near records in a block.
-        self.width = width
+        self._width = width
         self._stride = self._reach(width)
-        #: In a small portal there may be room for fewer slots than planned.
-        self.slots = min(slots, max(1, far // self._stride))
 
     def _reach(self, width: int) -> int:
         """More far records than a block of near records leads to."""
         return width * self._far // max(1, self._near) + 2
 
-    def _turn(self, start: int, size: int, slot: int) -> int:
-        """By how much a block is rotated: never back onto itself, not even twice."""
+    def _turn(self, start: int, slot: int) -> int:
+        """By how much a block is rotated: never onto itself, not even twice, so that a type's
+        link with itself leads neither to the same record nor back."""
         bits = (self._seed ^ (start + slot + 1) * GOLDEN) >> 24 & 0xFFFF
-        return 1 + bits % max(1, (size - 1) // 2)
+        return 1 + bits % ((self._width - 1) // 2)
 
     def far(self, index: int, slot: int) -> int:
         """The far record of a slot of a near record."""
-        offset = index % self.width
-        start = index - offset
-        size = min(self.width, self._near - start)
-        turned = start + (offset + self._turn(start, size, slot)) % size
-        return (turned * self._far // self._near + slot * self._stride) % self._far
+        width = self._width
+        start = index - index % width
+        turned = start + (index - start + self._turn(start, slot)) % width
+        return turned * self._far // self._near + slot * self._stride
 
     def near(self, index: int, slot: int) -> list[int]:
         """The near records of which a slot leads to a far record."""
-        unshifted = (index - slot * self._stride) % self._far
-        first = -(-unshifted * self._near // self._far)
+        unshifted, width = index - slot * self._stride, self._width
+        first = max(0, -(-unshifted * self._near // self._far))
         last = -(-(unshifted + 1) * self._near // self._far)
         found = list[int]()
         while first < last:
-            start = first - first % self.width
-            size = min(self.width, self._near - start)
-            turn = self._turn(start, size, slot) + start
-            end = min(last, start + size)
-            found += [start + (turned - turn) % size for turned in range(first, end)]
+            start = first - first % width
+            turn = self._turn(start, slot) + start
+            end = min(last, start + width)
+            found += [start + (turned - turn) % width for turned in range(first, end)]
             first = end
         return found
 
@@ -162,10 +159,8 @@ class LinkedPair:
         name = f"{seed}/{near.kind.object_type_id}/{far.kind.object_type_id}"
         self.seed = mix(int.from_bytes(shake_128(name.encode()).digest(8), "big"))
         self.geometry = Geometry(near.population, far.population, len(plan.shares), self.seed)
-        thresholds = [share * 65_536 // 100 for share in plan.shares[: self.geometry.slots]]
+        thresholds = [share * 65_536 // 100 for share in plan.shares]
         self.slots = list(zip(range(len(thresholds)), thresholds, _ODD, strict=False))
-        #: No record from this index on has links.
-        self.end = self._end()
         self.hub, self.hub_end = self._hub(plan)
         self.types = types
         self.inverse = inverse
@@ -178,20 +173,12 @@ class LinkedPair:
         self.told = Made(self._told)
         self.names = Made(self._names)
 
-    def _end(self) -> int:
-        near, far = self.near.population, self.far.population
-        if not near or not far:
-            return 0
-        # In a block of less than three a record would be linked to itself, or both ways.
-        rest = near % self.geometry.width
-        return near - rest if self.near is self.far and rest < 3 else max(near, far)
-
     def _hub(self, plan: Plan) -> tuple[int, int]:
         """The hub's index, and the first near record that is not linked to it; -1, 0 for none."""
         members = min(plan.hub_links, self.near.population * plan.hub_share // 100)
-        if not members or not self.end:
+        if not members:
             return -1, 0
-        hub = next(index for index in range(BLOCK) if self.far.fate(index) is None)
+        hub = next(index for index in range(BLOCK) if not self.far.ends(index))
         # Four records of 32 end, so that so many are left for good.
         return hub, -(-members * BLOCK // (BLOCK - 4))
 
@@ -247,7 +234,7 @@ class Links:
 
     def partners(self, index: int, start: int = 0) -> Iterator[Partner]:
         """The records that a record is linked to, ascending, from index `start`."""
-        if index >= self.pair.end or not self.source.is_live(index):
+        if not self.source.is_live(index):
             return iter(())
         if self._backward and index == self.pair.hub:
             return self._spokes(start)

@@ -50,7 +50,7 @@ def post(http: httpx.Client, near: str, far: str, *inputs: Any) -> httpx.Respons
     return http.post(BATCH.format(near, far), json={"inputs": list(inputs)})
 
 
-MOMENTS = [NOW - timedelta(days=days) for days in (0, 1, 40, 500)]
+MOMENTS = [NOW - timedelta(days=days) for days in (0, 1, 40, 500, -800)]
 
 
 # The plan itself
@@ -162,11 +162,14 @@ def test_the_same_settings_give_the_same_links() -> None:
 
 @pytest.mark.parametrize("records", [0, 1, 2, 3, 7, 65])
 def test_portals_of_any_size(records: int) -> None:
-    portal = Portal(PortalConfig(records=records))
-    for near, far in portal.linked_pairs():
-        there = {link[:2] for link in portal.links(near, far, NOW)}
-        assert there == {link[1::-1] for link in portal.links(far, near, NOW)}
-        assert all(near != far or a != b for a, b in there)
+    portal, total = Portal(PortalConfig(records=records)), 0
+    for at in (NOW, NOW + timedelta(days=400)):
+        for near, far in portal.linked_pairs():
+            there = {link[:2] for link in portal.links(near, far, at)}
+            assert there == {link[1::-1] for link in portal.links(far, near, at)}
+            assert all(near != far or a != b for a, b in there)
+            total += len(there)
+    assert total
 
 
 def test_links_of_a_record_that_ends_are_not_told(served: Any) -> None:
