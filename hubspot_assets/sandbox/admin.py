@@ -83,10 +83,8 @@ def _plan(app: "Application", asked: dict[str, str]) -> dict[str, Any]:
         **events,
     }
     if asked.get("links") != "false":
-        plan["links"] = {
-            f"{near}>{far}": sum(1 for _ in portal.links(near, far, at))
-            for near, far in portal.linked_pairs()
-        }
+        counts = portal.link_counts(at)
+        plan["links"] = {f"{near}>{far}": count for (near, far), count in counts.items()}
     return plan
 
 

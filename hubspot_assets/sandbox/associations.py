@@ -54,21 +54,21 @@ def list_links(call: Call) -> Answer:
     """`GET /crm/objects/{objectType}/{objectId}/associations/{toObjectType}`."""
     links, record_id = _of_one(call)
     limit, start = call.limit(PAGE, PAGE), _start(call.one("after"))
-    found = [] if links is None else _page(links, record_id, start, limit)
     if links is None:
         return told({"results": []})
+    found = _page(links, record_id, start, limit)
     paging = call.paging(_cursor(links, found.pop()) if len(found) > limit else None)
     rest = {} if paging is None else {"paging": paging}
-    return Answer(200, enclosed([_partner(links, each) for each in found], rest))
+    return Answer(200, enclosed(_partners(links, found), rest))
 
 
 def list_named_links(call: Call) -> Answer:
     """The same in version 3: an entry per link and type, which has a name; `after` is an id."""
     links, record_id = _of_one(call)
     limit, start = call.limit(PAGE, PAGE), call.after()
-    found = [] if links is None else _page(links, record_id, start, limit)
     if links is None:
         return told({"results": []})
+    found = _page(links, record_id, start, limit)
     after = links.target.ids[found.pop()[0]] if len(found) > limit else None
     return call.paged(_named(links, found), after)
 
@@ -185,14 +185,16 @@ def _result(links: Links, record_id: int, found: list[Partner]) -> bytes:
         after = _cursor(links, found.pop())
         told = {"next": {"after": after, "link": f"?after={after}"}}
         paging = b',"paging":' + orjson.dumps(told)
-    to = b",".join([_partner(links, each) for each in found])
+    to = b",".join(_partners(links, found))
     return b'{"from":{"id":"%d"},"to":[%b]%b}' % (record_id, to, paging)
 
 
-def _partner(links: Links, partner: Partner) -> bytes:
-    index, key = partner
-    types = links.pair.told(key)
-    return b'{"toObjectId":%d,"associationTypes":%b}' % (links.target.ids[index], types)
+def _partners(links: Links, found: list[Partner]) -> list[bytes]:
+    ids, types = links.target.ids, links.pair.told
+    return [
+        b'{"toObjectId":%d,"associationTypes":%b}' % (ids[index], types[key])
+        for index, key in found
+    ]
 
 
 def _named(links: Links, found: Iterable[Partner]) -> list[dict[str, str]]:
@@ -201,7 +203,7 @@ def _named(links: Links, found: Iterable[Partner]) -> list[dict[str, str]]:
     return [
         {"id": str(ids[index]), "type": name}
         for index, key in found
-        for name in links.pair.names_of(key)
+        for name in links.pair.names[key]
     ]
 
 
@@ -229,7 +231,6 @@ def _start(after: object) -> int:
     if after in (None, ""):
         return 0
     try:
-        text = urlsafe_b64decode(str(after) + "==").decode()
-        return int(text.removesuffix(".0"))
+        return int(urlsafe_b64decode(f"{after}==").decode().removesuffix(".0"))
     except (NotBase64, ValueError):
         raise invalid(f"Invalid value for after: {after}") from None

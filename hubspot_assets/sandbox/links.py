@@ -3,7 +3,7 @@
 Of each pair of types the one that comes first in `data/associations.csv` is the near one. A near
 record has a few slots; each slot leads to one far record in a way that can be inverted: near
 indexes are rotated within blocks of at most 64, scaled to the far population, and shifted by so
-much per slot that no two slots lead to the same record. So either side finds its partners
+many per slot that no two slots lead to the same record. So either side finds its partners
 without a search, and they were created at about the same time.
 
 A link begins up to a month after the later of its records, some end, and it is told while
@@ -11,10 +11,11 @@ both records are live: a merged record's links vanish with it. One far record, t
 links: those of the first slot of the earliest near records, which never end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import shake_128
+from typing import TypeVar
 
 import orjson
 
@@ -23,18 +24,31 @@ from hubspot_assets.sandbox.population import BLOCK, Population
 from hubspot_assets.sandbox.stamps import DAY
 from hubspot_assets.sandbox.values import GOLDEN, mix
 
-_ROTATED = 64
+_ROTATED, _LEAST_ROTATED = 64, 4
 _LATEST = 31 * DAY
-_WORD = 0xFFFFFFFFFFFFFFFF
-#: Odd numbers that make the draws of a record's slots from one draw.
+#: Odd numbers, one for each slot of a record, that make its draws differ.
 _ODD = (0xD1342543DE82EF95, 0xAF251AF3B0F025B5, 0x9FB21C651E98DF25)
 #: In a draw: the link never ends unless all of these bits are zero.
-_LASTING = 0xF0
+_LASTING = 0xF000
 #: In a key, above the bits of the labels.
 _PRIMARY, _REVERSED = 256, 512
 
+T = TypeVar("T")
+
 #: The index of a linked record, and a key of the types that the link has.
 Partner = tuple[int, int]
+
+
+class Made(dict[int, T]):
+    """Values by number, made as they are needed."""
+
+    def __init__(self, make: Callable[[int], T]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, number: int) -> T:
+        value = self[number] = self._make(number)
+        return value
 
 
 class Records:
@@ -46,30 +60,13 @@ class Records:
         self.count = population.created_count(now)
         #: Records before this one were created so long ago that their links have begun.
         self.settled = population.created_count(now - _LATEST)
-        self.ids = _Ids(population)
-        self._gone: dict[int, set[int]] = {}
+        #: Ids of records by index.
+        self.ids = Made(population.record_id)
+        self._gone = Made(lambda block: population.gone(block, now))
 
     def is_live(self, index: int) -> bool:
         """Whether the record exists and is neither archived nor gone."""
-        if index >= self.count:
-            return False
-        block = index // BLOCK
-        gone = self._gone.get(block)
-        if gone is None:
-            gone = self._gone[block] = self.population.gone(block, self.now)
-        return index not in gone
-
-
-class _Ids(dict[int, int]):
-    """Ids of records by index, made as they are needed."""
-
-    def __init__(self, population: Population) -> None:
-        super().__init__()
-        self._population = population
-
-    def __missing__(self, index: int) -> int:
-        found = self[index] = self._population.record_id(index)
-        return found
+        return index < self.count and index not in self._gone[index // BLOCK]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,48 +93,49 @@ def plan_of(row: dict[str, str]) -> Plan:
 
 
 class Geometry:
-    """Which far record each slot of a near record leads to, and back."""
+    """Which far record each slot of a near record leads to, and back. It may be one that is
+    created later: indexes have no end, as the portal grows on."""
 
     def __init__(self, near: int, far: int, slots: int, seed: int) -> None:
         self._near = near
         self._far = far
         self._seed = seed
         width = _ROTATED
-        while slots * self._reach(width) > far and width > 4:
+        while width > _LEAST_ROTATED and (width > near or slots * self._reach(width) > far):
             width //= 2
-        #: Near records in a block.
-        self.width = width
+        self._width = width
         self._stride = self._reach(width)
-        #: In a small portal there may be room for fewer slots than planned.
-        self.slots = min(slots, max(1, far // self._stride))
 
     def _reach(self, width: int) -> int:
         """More far records than a block of near records leads to."""
         return width * self._far // max(1, self._near) + 2
 
-    def _turn(self, start: int, size: int, slot: int) -> int:
-        """By how much a block is rotated: never back onto itself, not even twice."""
+    def _turn(self, start: int, slot: int) -> int:
+        """By how much a block is rotated: never onto itself, not even twice, so that a type's
+        link with itself leads neither to the same record nor back."""
         bits = (self._seed ^ (start + slot + 1) * GOLDEN) >> 24 & 0xFFFF
-        return 1 + bits % max(1, (size - 1) // 2)
+        return 1 + bits % ((self._width - 1) // 2)
 
     def far(self, index: int, slot: int) -> int:
         """The far record of a slot of a near record."""
-        offset = index % self.width
-        start = index - offset
-        size = min(self.width, self._near - start)
-        turned = start + (offset + self._turn(start, size, slot)) % size
-        return (turned * self._far // self._near + slot * self._stride) % self._far
+        width = self._width
+        start = index - index % width
+        turned = start + (index - start + self._turn(start, slot)) % width
+        return turned * self._far // self._near + slot * self._stride
 
-    def near(self, index: int, slot: int) -> Iterator[int]:
+    def near(self, index: int, slot: int) -> list[int]:
         """The near records of which a slot leads to a far record."""
-        unshifted = (index - slot * self._stride) % self._far
-        first = -(-unshifted * self._near // self._far)
+        unshifted, width = index - slot * self._stride, self._width
+        first = max(0, -(-unshifted * self._near // self._far))
         last = -(-(unshifted + 1) * self._near // self._far)
-        for turned in range(first, last):
-            offset = turned % self.width
-            start = turned - offset
-            size = min(self.width, self._near - start)
-            yield start + (offset - self._turn(start, size, slot)) % size
+        found = list[int]()
+        while first < last:
+            start = first - first % width
+            turn = self._turn(start, slot) + start
+            end = min(last, start + width)
+            found += [start + (turned - turn) % width for turned in range(first, end)]
+            first = end
+        return found
 
 
 class LinkedPair:
@@ -161,34 +159,26 @@ class LinkedPair:
         name = f"{seed}/{near.kind.object_type_id}/{far.kind.object_type_id}"
         self.seed = mix(int.from_bytes(shake_128(name.encode()).digest(8), "big"))
         self.geometry = Geometry(near.population, far.population, len(plan.shares), self.seed)
-        thresholds = [share * 65_536 // 100 for share in plan.shares[: self.geometry.slots]]
+        thresholds = [share * 65_536 // 100 for share in plan.shares]
         self.slots = list(zip(range(len(thresholds)), thresholds, _ODD, strict=False))
-        #: No record from this index on has links.
-        self.end = self._end()
         self.hub, self.hub_end = self._hub(plan)
         self.types = types
         self.inverse = inverse
         self._labels = plan.labels
-        self.has_primary = any(each.primary for each in types)
+        #: What the first link of a near record has in its key besides.
+        self.first = _PRIMARY if any(each.primary for each in types) else 0
         #: Links that were ended outside of the plan, and when.
         self.cut: dict[tuple[int, int], int] = {}
-        self._told: dict[int, bytes] = {}
-        self._names: dict[int, list[str]] = {}
-
-    def _end(self) -> int:
-        near, far = self.near.population, self.far.population
-        if not near or not far:
-            return 0
-        # In a block of less than three a record would be linked to itself, or both ways.
-        rest = near % self.geometry.width
-        return near - rest if self.near is self.far and rest < 3 else max(near, far)
+        #: The types of a link as JSON, and their names, by the key that it was told with.
+        self.told = Made(self._told)
+        self.names = Made(self._names)
 
     def _hub(self, plan: Plan) -> tuple[int, int]:
         """The hub's index, and the first near record that is not linked to it; -1, 0 for none."""
         members = min(plan.hub_links, self.near.population * plan.hub_share // 100)
-        if not members or not self.end:
+        if not members:
             return -1, 0
-        hub = next(index for index in range(BLOCK) if self.far.fate(index) is None)
+        hub = next(index for index in range(BLOCK) if not self.far.ends(index))
         # Four records of 32 end, so that so many are left for good.
         return hub, -(-members * BLOCK // (BLOCK - 4))
 
@@ -214,21 +204,20 @@ class LinkedPair:
         back = {(each.category, each.inverse_id) for each in there}
         return tuple(each for each in self.inverse if (each.category, each.type_id) in back)
 
-    def told(self, key: int) -> bytes:
-        """The types of a link as JSON."""
-        if key not in self._told:
-            self._told[key] = orjson.dumps([
-                {"category": each.category, "typeId": each.type_id, "label": each.label}
-                for each in self.types_of(key)
-            ])  # fmt: skip
-        return self._told[key]
+    def sizes_of(self, key: int) -> tuple[int, int]:
+        """How many types a link has, seen as its key tells it and from its other side."""
+        return len(self.types_of(key)), len(self.types_of(key ^ _REVERSED))
 
-    def names_of(self, key: int) -> list[str]:
-        """The names of a link's types: the plain one of the pair first."""
-        if key not in self._names:
-            names = [each.name for each in self.types_of(key)]
-            self._names[key] = sorted(names, key=lambda name: name.endswith("_unlabeled"))
-        return self._names[key]
+    def _told(self, key: int) -> bytes:
+        return orjson.dumps([
+            {"category": each.category, "typeId": each.type_id, "label": each.label}
+            for each in self.types_of(key)
+        ])  # fmt: skip
+
+    def _names(self, key: int) -> list[str]:
+        """The plain name of the pair comes first."""
+        names = [each.name for each in self.types_of(key)]
+        return sorted(names, key=lambda name: name.endswith("_unlabeled"))
 
 
 class Links:
@@ -245,7 +234,7 @@ class Links:
 
     def partners(self, index: int, start: int = 0) -> Iterator[Partner]:
         """The records that a record is linked to, ascending, from index `start`."""
-        if index >= self.pair.end or not self.source.is_live(index):
+        if not self.source.is_live(index):
             return iter(())
         if self._backward and index == self.pair.hub:
             return self._spokes(start)
@@ -257,64 +246,57 @@ class Links:
 
     def _spokes(self, start: int) -> Iterator[Partner]:
         """The near records that are linked to the hub."""
-        pair, (slot, threshold, odd) = self.pair, self.pair.slots[0]
-        labels, primary = pair.label_bits, _PRIMARY if pair.has_primary else 0
+        pair, (_, _, odd) = self.pair, self.pair.slots[0]
         for near in range(start, min(pair.hub_end, self._near.count)):
-            drawn = mix(pair.seed + near) * odd & _WORD
-            if self._near.is_live(near) and self._far_of(near, slot, threshold, drawn) >= 0:
-                yield near, labels[drawn >> 40 & 255] | primary | _REVERSED
+            drawn = mix(pair.seed + near * odd)
+            if self._near.is_live(near) and self._is_on(near, pair.hub, drawn | _LASTING):
+                yield near, pair.label_bits[drawn & 255] | pair.first | _REVERSED
 
     def _to_far(self, near: int) -> list[Partner]:
         pair, found = self.pair, list[Partner]()
-        bits = mix(pair.seed + near)
-        for slot, threshold, odd in pair.slots:
-            drawn = bits * odd & _WORD
-            far = self._far_of(near, slot, threshold, drawn)
-            if far >= 0:
-                key = pair.label_bits[drawn >> 40 & 255]
-                if pair.has_primary and not found:
-                    key |= _PRIMARY
-                found.append((far, key))
+        for slot in pair.slots:
+            link = self._of_slot(near, *slot)
+            if link is not None:
+                far, key = link
+                found.append((far, key if found else key | pair.first))
         return found
 
+    def _of_slot(self, near: int, slot: int, threshold: int, odd: int) -> Partner | None:
+        """What a slot of a live near record is linked to, if to anything."""
+        pair, draw = self.pair, self.pair.seed + near * odd
+        if slot == 0 and near < pair.hub_end:
+            far, drawn = pair.hub, mix(draw) | _LASTING
+        elif draw >> 40 & 0xFFFF >= threshold:
+            return None
+        else:
+            far, drawn = pair.geometry.far(near, slot), mix(draw)
+            if far == pair.hub:
+                return None
+        if not self._far.is_live(far) or not self._is_on(near, far, drawn):
+            return None
+        return far, pair.label_bits[drawn & 255]
+
     def _to_near(self, far: int) -> list[Partner]:
-        pair, records, found = self.pair, self._near, list[Partner]()
+        """What slots of near records are linked to a live far record that is not the hub."""
+        pair, is_live, found = self.pair, self._near.is_live, list[Partner]()
         for slot, threshold, odd in pair.slots:
             for near in pair.geometry.near(far, slot):
+                draw = pair.seed + near * odd
+                if draw >> 40 & 0xFFFF >= threshold or not is_live(near):
+                    continue
                 if slot == 0 and near < pair.hub_end:
                     continue
-                drawn = mix(pair.seed + near) * odd & _WORD
-                if drawn >> 48 >= threshold or not records.is_live(near):
-                    continue
+                drawn = mix(draw)
                 if self._is_on(near, far, drawn):
-                    key = pair.label_bits[drawn >> 40 & 255] | _REVERSED
-                    if pair.has_primary and not (slot and self._has_before(near, slot)):
-                        key |= _PRIMARY
+                    key = pair.label_bits[drawn & 255] | _REVERSED
+                    if not slot or not self._has_before(near, slot):
+                        key |= pair.first
                     found.append((near, key))
         return found
 
     def _has_before(self, near: int, slot: int) -> bool:
         """Whether an earlier slot of the near record is linked: that one is its primary."""
-        bits = mix(self.pair.seed + near)
-        return any(
-            self._far_of(near, each, threshold, bits * odd & _WORD) >= 0
-            for each, threshold, odd in self.pair.slots[:slot]
-        )
-
-    def _far_of(self, near: int, slot: int, threshold: int, drawn: int) -> int:
-        """The far record that a slot of a live near record is linked to; -1 for none."""
-        pair = self.pair
-        if slot == 0 and near < pair.hub_end:
-            found, drawn = pair.hub, drawn | _LASTING
-        elif drawn >> 48 >= threshold:
-            return -1
-        else:
-            found = pair.geometry.far(near, slot)
-            if found == pair.hub:
-                return -1
-        if not self._far.is_live(found) or not self._is_on(near, found, drawn):
-            return -1
-        return found
+        return any(self._of_slot(near, *each) is not None for each in self.pair.slots[:slot])
 
     def _is_on(self, near: int, far: int, drawn: int) -> bool:
         """Whether a link has begun and not ended; one of sixteen ends."""
@@ -325,7 +307,7 @@ class Links:
         if lasting and near < self._near.settled and far < self._far.settled:
             return True
         # A third of the links come within the hour, as of records that are made together.
-        delay = (drawn >> 8) % (_LATEST if drawn % 3 else 3_600_000)
+        delay = (drawn >> 16) % (_LATEST if drawn % 3 else 3_600_000)
         begun = max(pair.near.created(near), pair.far.created(far)) + delay
         if begun > self._now:
             return False

@@ -91,6 +91,11 @@ class Population:
         born = self.created(max(index, survivor))
         return Fate(born + 3_600_000 + (bits >> 8) % (400 * DAY), kind, survivor)
 
+    def ends(self, index: int) -> bool:
+        """Whether the plan has an end for the record."""
+        block, offset = divmod(index, BLOCK)
+        return offset in self._ends(block)[0]
+
     def planned_fate(self, index: int) -> Fate | None:
         """How the record ends by plan, if it ever does."""
         block, offset = divmod(index, BLOCK)

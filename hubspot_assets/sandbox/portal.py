@@ -1,5 +1,6 @@
 """The portal: what is true in it at any moment. No HTTP here."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -296,6 +297,25 @@ class Portal:
                 from_id, to_id = links.source.ids[index], links.target.ids[partner]
                 for each in links.pair.types_of(key):
                     yield Link(from_id, to_id, each.category, each.type_id, each.label)
+
+    def link_counts(self, at: datetime) -> dict[Pair, int]:
+        """How many links `links` tells of each linked pair at a moment."""
+        moment_of_it, counts = Moment(self, milliseconds(at)), dict.fromkeys(self.linked_pairs(), 0)
+        for near, far in counts.keys() & self._plans.keys():
+            links = moment_of_it.links(near, far)
+            if links is None:
+                continue
+            keys = Counter(
+                key
+                for index in self.life(near).live(moment_of_it.now)
+                for _, key in links.partners(index)
+            )
+            for key, count in keys.items():
+                there, back = links.pair.sizes_of(key)
+                counts[near, far] += count * there
+                if near != far:
+                    counts[far, near] += count * back
+        return counts
 
     def linked_pair(self, from_type_id: str, to_type_id: str) -> tuple[LinkedPair, bool] | None:
         """The links of an ordered pair, and whether that is their backward direction; None if
