@@ -5,17 +5,11 @@ import json
 from datetime import UTC, datetime
 
 import duckdb
-import pytest
 
 from hubspot_assets.deliver import deliver
 from hubspot_assets.progress import Display
-from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.settings import Settings
-
-DAY = "2026-11-22"
-END = datetime(2026, 11, 23, tzinfo=UTC)
-READ_AT = datetime(2026, 11, 23, 6, tzinfo=UTC)
-RECORDS = 200
+from hubspot_assets_tests.conftest import DAY, END, READ_AT, RECORDS
 
 DUCKDB_TYPES = {
     "NUMBER": "DOUBLE",
@@ -25,49 +19,6 @@ DUCKDB_TYPES = {
     "JSON": "JSON",
     "VARCHAR": "VARCHAR",
 }
-
-
-@pytest.fixture(scope="module")
-def portal():
-    config = PortalConfig(records=RECORDS, now=READ_AT, burst=100_000)
-    with serve(config) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture(scope="module")
-def environment(portal, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("cwd"))
-        patch.delenv("DAGSTER_HOME", raising=False)
-        patch.setenv("HUBSPOT_BASE_URL", portal.url)
-        patch.setenv("HUBSPOT_ACCESS_TOKEN", portal.token)
-        yield patch
-
-
-@pytest.fixture(scope="module")
-def exported(environment, tmp_path_factory):
-    """The export folder of a whole day."""
-    folder = tmp_path_factory.mktemp("export")
-    environment.setenv("EXPORT_URL", str(folder))
-    deliver(Settings(), DAY, [], Display())
-    return folder
-
-
-@pytest.fixture
-def sql(exported):
-    """Runs SQL in which $TABLE stands for the text rows of a table of the day."""
-    connection = duckdb.connect()
-
-    def run(query: str):
-        for path in sorted((exported / DAY).iterdir(), key=lambda path: -len(path.name)):
-            rows = (
-                f"read_csv('{path}/**/*.csv.gz', header=true, all_varchar=true, "
-                "allow_quoted_nulls=false, parallel=false, delim=',', quote='\"', escape='\"')"
-            )
-            query = query.replace(f"${path.name} ", f"{rows} ")
-        return connection.sql(query).fetchall()
-
-    return run
 
 
 def raw(kind, value):
@@ -314,19 +265,14 @@ def digests(exported):
     }
 
 
-def test_what_is_read_again_differs_in_ingestedat_alone(exported, environment, tmp_path):
-    environment.setenv("EXPORT_URL", str(tmp_path))
-    environment.setenv("OBJECT_TYPES", "deals,companies,0-5")
-    try:
-        deliver(Settings(), DAY, [], Display())
-    finally:
-        environment.delenv("OBJECT_TYPES")
-        environment.setenv("EXPORT_URL", str(exported))
+def test_what_is_read_again_differs_in_ingestedat_alone(exported, portal, reach):
+    again = reach(portal, OBJECT_TYPES="deals,companies,0-5")
+    deliver(Settings(), DAY, [], Display())
     connection = duckdb.connect()
     compared = 0
-    for path in sorted((tmp_path / DAY).rglob("*.csv.gz")):
-        first = exported / path.relative_to(tmp_path)
-        if path.relative_to(tmp_path / DAY).parts[0] in {
+    for path in sorted((again / DAY).rglob("*.csv.gz")):
+        first = exported / path.relative_to(again)
+        if path.relative_to(again / DAY).parts[0] in {
             "PROPERTY_DEFINITIONS",
             "OBJECT_AND_EVENT_TYPE_DEFINITIONS",
             "PIPELINES",
