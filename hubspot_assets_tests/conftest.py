@@ -107,7 +107,8 @@ def sql(exported):
         for path in tables:
             rows = (
                 f"read_csv('{path}/**/*.csv.gz', header=true, all_varchar=true, "
-                "allow_quoted_nulls=false, parallel=false, delim=',', quote='\"', escape='\"')"
+                "allow_quoted_nulls=false, parallel=false, delim=',', quote='\"', escape='\"', "
+                "max_line_size=64000000)"
             )
             query = query.replace(f"${path.name} ", f"{rows} ")
         return connection.sql(query).fetchall()

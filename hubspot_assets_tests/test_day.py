@@ -36,6 +36,12 @@ def enabled(portal):
     return [each for each in portal.portal.object_types() if portal.portal.is_enabled(each)]
 
 
+def of_crm(portal, rows):
+    """The rows of the types that the CRM objects API serves; they begin with the type's id."""
+    served = {each.object_type_id for each in enabled(portal)}
+    return [row for row in rows if row[0] in served]
+
+
 def manifest(exported, table):
     return json.loads((exported / DAY / table / "_manifest.json").read_text())
 
@@ -50,15 +56,14 @@ def test_objects_are_the_records_that_were_live_at_the_end_of_the_day(portal, sq
         if portal.portal.record(kind.object_type_id, record_id, READ_AT) is not None
         and portal.portal.record(kind.object_type_id, record_id, READ_AT).archived_at is None
     ]
-    assert rows == sorted(planned)
+    assert of_crm(portal, rows) == sorted(planned)
     assert len(rows) > RECORDS
 
 
 def test_values_are_those_of_the_end_of_the_day(portal, exported, sql):
     delivered = {}
-    for type_id, record_id, name, value in sql(
-        "SELECT OBJECTTYPEID, CAST(OBJECTID AS BIGINT), NAME, VALUE FROM $OBJECT_PROPERTIES "
-    ):
+    rows = sql("SELECT OBJECTTYPEID, CAST(OBJECTID AS BIGINT), NAME, VALUE FROM $OBJECT_PROPERTIES ")
+    for type_id, record_id, name, value in of_crm(portal, rows):
         delivered.setdefault((type_id, record_id), {})[name] = value
     unknown = 0
     changed_since = 0
@@ -100,7 +105,7 @@ def test_history_is_what_was_stamped_before_the_end_of_the_day(portal, sql):
         "CAST(UPDATEDBYUSERID AS BIGINT) FROM $OBJECT_PROPERTIES_HISTORY "
     )
     delivered = {}
-    for type_id, record_id, name, *entry in rows:
+    for type_id, record_id, name, *entry in of_crm(portal, rows):
         delivered.setdefault((type_id, record_id, name), []).append(tuple(entry))
     planned = {}
     for kind in enabled(portal):
@@ -237,8 +242,9 @@ def test_property_definitions_are_all_properties_of_the_portal(portal, sql):
         for kind in enabled(portal)
         for each in portal.portal.properties(kind.object_type_id)
     }
-    assert set(rows) == planned
-    assert len(rows) == len(planned)
+    found = of_crm(portal, rows)
+    assert set(found) == planned
+    assert len(found) == len(planned)
 
 
 def test_a_type_that_is_not_enabled_has_a_table_without_rows_that_says_so(portal, exported, sql):

@@ -1,16 +1,14 @@
-"""What a day's tables should hold, from the plan of the sandbox portal and never from the export."""
+"""What a day's tables should hold: from the sandbox portal's plan, never from the export."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from typing import NamedTuple
 
 from hubspot_assets.sandbox import Portal
-from hubspot_assets_tests.conftest import DAY, END, READ_AT, START
-
-__all__ = ["DAY", "END", "READ_AT", "START", "Plan", "Row", "day_of", "naive", "number"]
+from hubspot_assets_tests.conftest import END, READ_AT, START
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class Row(NamedTuple):
@@ -55,8 +53,10 @@ class Plan:
             yield record_id, Row(then.updated_at, {k: v for k, v in values.items() if v != ""})
 
     def deleted(self, type_id):
-        """Ids of records that were archived before the end of the day."""
-        return set(self.portal.archived_ids(type_id, END))
+        """Ids of records that once were live, and no longer at the end of the day."""
+        months = (END - timedelta(days=30 * number) for number in range(1, 36))
+        once = {each for month in months for each in self.portal.live_ids(type_id, month)}
+        return once - set(self.portal.live_ids(type_id, END))
 
     def history(self, type_id, record_id, name):
         """(value, moment) of each value that a property had before the end of the day, newest
@@ -97,9 +97,12 @@ class Plan:
 
 
 def naive(moment):
-    """A moment (ISO text or datetime) as the export's TIMESTAMP: UTC, without a zone."""
+    """A moment (ISO text, epoch milliseconds or datetime) as the export's TIMESTAMP: UTC,
+    without a zone."""
     if moment is None:
         return None
+    if isinstance(moment, int):
+        moment = EPOCH + timedelta(milliseconds=moment)
     found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     return found.astimezone(UTC).replace(tzinfo=None)
 

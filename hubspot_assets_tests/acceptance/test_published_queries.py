@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from hubspot_assets_tests.acceptance.plan import READ_AT, naive
+from hubspot_assets_tests.acceptance.plan import naive
+from hubspot_assets_tests.conftest import READ_AT
 
 CONTACTS, COMPANIES, DEALS, TICKETS = "0-1", "0-2", "0-3", "0-5"
 
