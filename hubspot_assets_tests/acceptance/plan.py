@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from hubspot_assets.sandbox import Portal
+from hubspot_assets.sandbox import Portal, PortalRecord
 from hubspot_assets_tests.conftest import END, READ_AT, START
+
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -27,6 +28,7 @@ class Plan:
 
     portal: Portal
     _rows: dict[str, dict[int, Row]] = field(default_factory=dict)
+    _read: dict[tuple[str, int], PortalRecord | None] = field(default_factory=dict)
 
     def rows(self, type_id):
         """The records of the day by id, ascending.
@@ -42,7 +44,7 @@ class Plan:
         archived = {p.name for p in self.portal.properties(type_id) if p.archived}
         for record_id in self.portal.live_ids(type_id, END):
             then = self.portal.record(type_id, record_id, END)
-            now = self.portal.record(type_id, record_id, READ_AT)
+            now = self._now(type_id, record_id)
             if now is None or now.archived_at:
                 continue
             values = {
@@ -51,6 +53,13 @@ class Plan:
                 if name not in archived
             }
             yield record_id, Row(then.updated_at, {k: v for k, v in values.items() if v != ""})
+
+    def _now(self, type_id, record_id):
+        """A record as it was read; None if it was not there to be read."""
+        key = type_id, record_id
+        if key not in self._read:
+            self._read[key] = self.portal.record(*key, READ_AT)
+        return self._read[key]
 
     def deleted(self, type_id):
         """Ids of records that once were live, and no longer at the end of the day."""
@@ -61,7 +70,7 @@ class Plan:
     def history(self, type_id, record_id, name):
         """(value, moment) of each value that a property had before the end of the day, newest
         first, as far back as HubSpot keeps them."""
-        entries = self.portal.record(type_id, record_id, READ_AT).histories.get(name, [])
+        entries = self._now(type_id, record_id).histories.get(name, [])
         return [(each.value, naive(each.timestamp)) for each in entries if each.timestamp < END]
 
     def links(self, from_type_id, to_type_id):

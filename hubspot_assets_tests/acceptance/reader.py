@@ -25,12 +25,13 @@ def column_type(column):
     return TYPES[column["type"]]
 
 
-def open_day(folder, schema="main", connection=None):
-    """A DuckDB connection with a view in `schema` for each table of the day in `folder`."""
+def open_day(folder, schema="main", connection=None, only=None):
+    """A DuckDB connection with a view in `schema` for each table of the day in `folder`, or for
+    `only` some of them."""
     connection = connection or duckdb.connect()
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    for table in manifest(folder)["tables"]:
-        told = manifest(Path(folder) / table["table"])
+    for table in only or [each["table"] for each in manifest(folder)["tables"]]:
+        told = manifest(Path(folder) / table)
         columns = ", ".join(
             f"{_quoted(each['name'])}: {_quoted(column_type(each))}" for each in told["columns"]
         )
