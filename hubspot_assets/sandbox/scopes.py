@@ -41,7 +41,7 @@ def _every() -> frozenset[str]:
     found = {"oauth", *OWNERS, *USERS, *TEAMS}
     found |= {*LISTS, *LANDING_PAGES, *SITE_PAGES, *BLOG_POSTS, *FILES, *SEQUENCES}
     found |= {*CONVERSATIONS, *DEAL_SPLITS}
-    found = {"oauth", *OWNERS, *USERS, *TEAMS, *EVENT_DEFINITIONS}
+    found |= {*EVENT_DEFINITIONS}
     found |= {*FORMS, *MARKETING_EMAILS, *CAMPAIGNS, *EMAIL_EVENTS}
     for kind in object_types(0).values():
         found |= {kind.read_scope, kind.schema_scope}
