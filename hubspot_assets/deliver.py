@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 
 import dagster as dg
 
@@ -96,8 +97,10 @@ def _selected(defs: dg.Definitions, select: Sequence[str]) -> set[dg.AssetKey]:
     tables = {key.path[0]: key for key in every if len(key.path) == 1}
     unknown = sorted(name for name in select if name.upper() not in tables)
     if unknown:
+        alike = get_close_matches(unknown[0].upper(), tables, n=5, cutoff=0.5)
         raise SettingsError(
-            f"select: found {', '.join(unknown)}, expected any of {', '.join(sorted(tables))}"
+            f"select: found {', '.join(unknown)}, expected any of {len(tables)} tables, as "
+            + ", ".join(alike or ("OBJECTS", "ASSOCIATIONS"))
         )
     keys = [tables[name.upper()] for name in select]
     return set(dg.AssetSelection.assets(*keys).upstream().resolve(graph))
