@@ -4,12 +4,22 @@ import os
 import tempfile
 from datetime import UTC, datetime
 
+import duckdb
 import pytest
 
+from hubspot_assets.deliver import deliver
+from hubspot_assets.progress import Display
 from hubspot_assets.sandbox import PortalConfig, serve
+from hubspot_assets.settings import Settings
 
 DAY = "2026-11-22"
+START = datetime(2026, 11, 22, tzinfo=UTC)
+END = datetime(2026, 11, 23, tzinfo=UTC)
 READ_AT = datetime(2026, 11, 23, 6, tzinfo=UTC)
+#: Contacts of the portal whose whole day is delivered.
+RECORDS = 300
+#: Custom events of it that happen often enough for a contact to have several on one day.
+OFTEN = {"trial_started": {"lead_source": "string"}, "purchase_made": {"price": "number"}}
 OURS = (
     "HUBSPOT_",
     "EXPORT_",
@@ -42,24 +52,68 @@ def reach(monkeypatch, tmp_path):
     """Sets an environment that reaches a sandbox, and exports to a folder, which it gives."""
 
     def set_up(sandbox, **more):
-        for name in os.environ:
-            if name.startswith(OURS):
-                monkeypatch.delenv(name)
-        work = tmp_path / "work"
-        work.mkdir(exist_ok=True)
-        monkeypatch.chdir(work)
-        monkeypatch.setattr(tempfile, "tempdir", str(work))
-        settings = {
-            "HUBSPOT_BASE_URL": sandbox.url,
-            "HUBSPOT_ACCESS_TOKEN": sandbox.token,
-            "EXPORT_URL": str(tmp_path / "export"),
-            "OBJECT_TYPES": "deals,companies",
-        }
-        for name, value in (settings | more).items():
-            monkeypatch.setenv(name, value)
-        return tmp_path / "export"
+        return set_environment(
+            monkeypatch, sandbox, tmp_path, **{"OBJECT_TYPES": "deals,companies", **more}
+        )
 
     return set_up
+
+
+def set_environment(patch, sandbox, folder, **more):
+    """Sets an environment that reaches a sandbox and exports below `folder`; gives where to."""
+    for name in os.environ:
+        if name.startswith(OURS):
+            patch.delenv(name)
+    work = folder / "work"
+    work.mkdir(exist_ok=True)
+    patch.chdir(work)
+    patch.setattr(tempfile, "tempdir", str(work))
+    settings = {
+        "HUBSPOT_BASE_URL": sandbox.url,
+        "HUBSPOT_ACCESS_TOKEN": sandbox.token,
+        "EXPORT_URL": str(folder / "export"),
+    }
+    for name, value in (settings | more).items():
+        patch.setenv(name, value)
+    return folder / "export"
+
+
+@pytest.fixture(scope="session")
+def portal():
+    """The portal whose whole day is delivered; no test changes it."""
+    config = PortalConfig(records=RECORDS, now=READ_AT, burst=100_000)
+    with serve(config) as sandbox:
+        for name, properties in OFTEN.items():
+            sandbox.portal.define_event(name, per_day=1.5, properties=properties)
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def exported(portal, tmp_path_factory):
+    """The export folder of a whole day, delivered once for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = set_environment(patch, portal, tmp_path_factory.mktemp("day"))
+        deliver(Settings(), DAY, [], Display())
+    return folder
+
+
+@pytest.fixture
+def sql(exported):
+    """Runs SQL in which $TABLE stands for the text rows of a table of the day."""
+    connection = duckdb.connect()
+    tables = sorted((exported / DAY).iterdir(), key=lambda path: -len(path.name))
+
+    def run(query: str):
+        for path in tables:
+            rows = (
+                f"read_csv('{path}/**/*.csv.gz', header=true, all_varchar=true, "
+                "allow_quoted_nulls=false, parallel=false, delim=',', quote='\"', escape='\"', "
+                "max_line_size=64000000)"
+            )
+            query = query.replace(f"${path.name} ", f"{rows} ")
+        return connection.sql(query).fetchall()
+
+    return run
 
 
 @pytest.fixture
