@@ -62,7 +62,9 @@ def test_objects_are_the_records_that_were_live_at_the_end_of_the_day(portal, sq
 
 def test_values_are_those_of_the_end_of_the_day(portal, exported, sql):
     delivered = {}
-    rows = sql("SELECT OBJECTTYPEID, CAST(OBJECTID AS BIGINT), NAME, VALUE FROM $OBJECT_PROPERTIES ")
+    rows = sql(
+        "SELECT OBJECTTYPEID, CAST(OBJECTID AS BIGINT), NAME, VALUE FROM $OBJECT_PROPERTIES "
+    )
     for type_id, record_id, name, value in of_crm(portal, rows):
         delivered.setdefault((type_id, record_id), {})[name] = value
     unknown = 0

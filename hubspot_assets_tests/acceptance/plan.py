@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from hubspot_assets.sandbox import Portal
 from hubspot_assets_tests.conftest import END, READ_AT, START
+
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
