@@ -114,17 +114,21 @@ def sandbox(
 @main.command()
 @_told
 def discover() -> None:
-    """Ask the portal for its object types and keep the catalog for Dagster."""
-    from hubspot_assets.deliver import refresh_catalog
+    """Ask the portal for its types of objects and events, and keep the catalog for Dagster."""
+    from hubspot_assets.definitions import s3_resource
+    from hubspot_assets.discovery import refresh_catalog
     from hubspot_assets.settings import load_settings
 
     settings = load_settings()
-    catalog = refresh_catalog(settings)
+    catalog, changes = refresh_catalog(settings, s3_resource(settings).get_client)
     custom = [each for each in catalog.object_types if each.id.startswith("2-")]
     click.echo(
         f"portal {catalog.portal_id}: {len(catalog.object_types)} object types, "
-        f"{len(custom)} of them custom; kept in {settings.catalog_path}"
+        f"{len(custom)} of them custom, {len(catalog.event_types)} event types; "
+        f"kept in {settings.catalog_path}"
     )
+    for line in changes:
+        click.echo(line)
     for warning in catalog.warnings:
         click.echo(f"warning: {warning}", err=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import dagster as dg
 from dagster_aws.s3 import S3Resource
@@ -25,14 +24,16 @@ from hubspot_assets.assets.resources import HubSpotResource, StagingResource
 from hubspot_assets.assets.table import IO_MANAGER
 from hubspot_assets.assets.types import exported_types
 from hubspot_assets.check.job import check_job, check_schedule
+from hubspot_assets.discovery import discover_job, discover_schedule
 from hubspot_assets.export.io_manager import CsvExportIOManager
 from hubspot_assets.export.purge_job import purge_job, purge_schedule
 from hubspot_assets.export.s3_resource import ExportS3Resource
-from hubspot_assets.hubspot.catalog import Catalog, standard_catalog
+from hubspot_assets.hubspot.catalog import Catalog, load_catalog
 from hubspot_assets.settings import Settings, load_settings
 
 JOB = "export_day"
 SCHEDULE_HOUR, SCHEDULE_MINUTE = 1, 30
+DISCOVERY_HOUR = 22  # long enough before the export for somebody to see what has changed
 
 
 def build_defs(
@@ -72,8 +73,9 @@ def build_defs(
     )
     return dg.Definitions(
         assets=assets,
-        jobs=[job, check_job, purging],
+        jobs=[job, check_job, discover_job, purging],
         schedules=[
+            discover_schedule(DISCOVERY_HOUR, 0, settings.export_timezone),
             check_schedule(SCHEDULE_HOUR, SCHEDULE_MINUTE, settings.export_timezone),
             dg.build_schedule_from_partitioned_job(
                 job,
@@ -125,11 +127,6 @@ def _executor(settings: Settings) -> dg.ExecutorDefinition:
     return dg.multiprocess_executor.configured(
         {"start_method": {"forkserver": {"preload_modules": ["hubspot_assets.definitions"]}}}
     )
-
-
-def load_catalog(path: Path) -> Catalog:
-    """The discovered catalog, or the standard one where nothing has been discovered yet."""
-    return Catalog.load(path) if path.exists() else standard_catalog()
 
 
 @dg.definitions

@@ -6,14 +6,15 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 
 import dagster as dg
 
 from hubspot_assets.assets.day import newest_complete_day
-from hubspot_assets.assets.resources import HubSpotResource, connect
+from hubspot_assets.assets.resources import HubSpotResource
 from hubspot_assets.definitions import JOB, build_defs, s3_resource
+from hubspot_assets.discovery import refresh_catalog
 from hubspot_assets.export import TableManifest, open_store, read_manifest
-from hubspot_assets.hubspot.catalog import Catalog, discover
 from hubspot_assets.progress import Display
 from hubspot_assets.settings import Settings, SettingsError
 
@@ -51,27 +52,13 @@ def check_day(text: str | None, settings: Settings, now: datetime | None = None)
     return day.isoformat()
 
 
-def refresh_catalog(settings: Settings) -> Catalog:
-    """Discovers the portal and keeps its catalog: in the state root, and where definitions load it.
-
-    Raises SettingsError, HubSpotError, and StoreError where the state root can't be written.
-    """
-    with connect(settings) as client:
-        catalog = discover(client)
-    open_store(settings.state, s3_resource(settings).get_client).put(
-        "catalog.json", catalog.to_json()
-    )
-    catalog.save(settings.catalog_path)
-    return catalog
-
-
 def deliver(settings: Settings, day: str, select: Sequence[str], display: Display) -> Delivery:
     """Reads the portal and writes the day's tables, or those that `select` names.
 
     Raises DeliveryError when a table could not be written; the others are.
     """
-    catalog = refresh_catalog(settings)
-    for warning in catalog.warnings:
+    catalog, changes = refresh_catalog(settings, s3_resource(settings).get_client)
+    for warning in (*changes, *catalog.warnings):
         display.warn(warning)
     hubspot = HubSpotResource(portal_time_zone=catalog.time_zone).watched_by(display.records)
     defs = build_defs(
@@ -110,8 +97,10 @@ def _selected(defs: dg.Definitions, select: Sequence[str]) -> set[dg.AssetKey]:
     tables = {key.path[0]: key for key in every if len(key.path) == 1}
     unknown = sorted(name for name in select if name.upper() not in tables)
     if unknown:
+        alike = get_close_matches(unknown[0].upper(), tables, n=5, cutoff=0.5)
         raise SettingsError(
-            f"select: found {', '.join(unknown)}, expected any of {', '.join(sorted(tables))}"
+            f"select: found {', '.join(unknown)}, expected any of {len(tables)} tables, as "
+            + ", ".join(alike or ("OBJECTS", "ASSOCIATIONS"))
         )
     keys = [tables[name.upper()] for name in select]
     return set(dg.AssetSelection.assets(*keys).upstream().resolve(graph))

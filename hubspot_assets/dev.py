@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hubspot_assets.deliver import refresh_catalog
+from hubspot_assets.definitions import s3_resource
 from hubspot_assets.demo import DEMO_BURST, sandbox_process
+from hubspot_assets.discovery import refresh_catalog
 from hubspot_assets.settings import load_settings
 
 HOME = Path(".dagster")
@@ -23,7 +24,8 @@ def main() -> None:
     with sandbox_process("--records", "2000", "--burst", str(DEMO_BURST)) as environment:
         os.environ.update(environment, EXPORT_URL=str(Path("export").absolute()))
         os.environ["DAGSTER_HOME"] = str(HOME.absolute())
-        catalog = refresh_catalog(load_settings())
+        settings = load_settings()
+        catalog, _ = refresh_catalog(settings, s3_resource(settings).get_client)
         print(  # noqa: T201
             f"sandbox portal {catalog.portal_id} at {environment['HUBSPOT_BASE_URL']}\n"
             f"Dagster's UI at http://127.0.0.1:{PORT} in a moment; Ctrl+C ends both",

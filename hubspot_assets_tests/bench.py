@@ -33,6 +33,10 @@ TABLES = (
 )
 #: Properties of a contact so that all names fit 5 KB.
 LEAN = 120
+#: Records in a batch read of associations.
+BATCH = 1000
+#: Linked records that a batch read tells of each record at a time.
+PAGE_OF_LINKS = 500
 
 
 def cpu() -> float:
@@ -164,7 +168,52 @@ def measure_day(folder: str) -> dict[str, float]:
     return {"seconds": seconds, "extraction": reading, "steps": len(steps)}
 
 
-MEASURES = {"export": measure_export, "bare": measure_bare, "day": measure_day}
+def measure_links(folder: str) -> dict[str, float]:
+    """The links of contacts, companies and deals, and the batch reads that they need at least."""
+    os.environ.update(EXPORT_URL=folder, OBJECT_TYPES="contacts,companies,deals")
+    from hubspot_assets.deliver import deliver
+    from hubspot_assets.progress import Display
+    from hubspot_assets.settings import load_settings
+
+    deliver(load_settings(), DAY, ("ASSOCIATIONS", "OBJECTS"), Display())
+    day = Path(folder) / DAY
+    records = rows_by_folder(day / "OBJECTS")
+    needed, links = 0, rows_by_folder(day / "ASSOCIATIONS")
+    for pair in links:
+        one, other = pair.split("_to_")
+        if (records[one], one) <= (records[other], other):
+            needed += -(-records[one] // BATCH) + further_pages(day / "ASSOCIATIONS" / pair)
+    return {
+        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "records": sum(records.values()),
+        "links": sum(links.values()),
+        "pairs": len(links),
+        "needed": needed,
+    }
+
+
+def further_pages(folder: Path) -> int:
+    """Batch reads for what the record with the most links has beyond the first page."""
+    columns = ["FROMOBJECTID", "TOOBJECTID"]
+    links = pl.concat(pl.read_csv(part, columns=columns) for part in folder.glob("*.csv.gz"))
+    return (links.unique().group_by("FROMOBJECTID").len()["len"].max() - 1) // PAGE_OF_LINKS
+
+
+def rows_by_folder(table: Path) -> dict[str, int]:
+    """Rows of each sub-folder of a table, as its manifest tells."""
+    found: dict[str, int] = {}
+    for part in json.loads((table / "_manifest.json").read_text())["parts"]:
+        folder = part["path"].split("/")[1]
+        found[folder] = found.get(folder, 0) + part["rows"]
+    return found
+
+
+MEASURES = {
+    "export": measure_export,
+    "bare": measure_bare,
+    "day": measure_day,
+    "links": measure_links,
+}
 
 
 def run(measure: str, environment: dict[str, str]) -> dict[str, float]:
@@ -177,12 +226,12 @@ def run(measure: str, environment: dict[str, str]) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def requests(environment: dict[str, str]) -> int:
-    """Requests for records that the sandbox has answered."""
+def requests(environment: dict[str, str], path: str = "/crm/objects/") -> int:
+    """Requests of a path, for records unless told otherwise, that the sandbox has answered."""
     import httpx
 
     counted = httpx.get(f"{environment['HUBSPOT_BASE_URL']}/_sandbox/requests").json()
-    return sum(each["count"] for each in counted if "/crm/objects/" in each["request"])
+    return sum(each["count"] for each in counted if path in each["request"])
 
 
 def verdict(text: str, value: float, bound: float, unit: str = "") -> bool:
@@ -218,6 +267,16 @@ def bench(contacts: int) -> bool:
         pages = requests(dict(environment))
     per_thousand = pages / full["contacts"] * 1000
     good.append(verdict("requests per 1,000, names beyond 5 KB", per_thousand, 32))
+    few = ("--contact-properties", "5", *options)
+    with sandbox_process("--records", str(contacts), *few) as environment:
+        linked = run("links", dict(environment))
+        batches = requests(dict(environment), "/crm/associations/{objectType}/{toObjectType}/batch")
+    print(
+        f"      {linked['links']:,.0f} links of {linked['records']:,.0f} records in "
+        f"{linked['pairs']:.0f} ordered pairs, by {batches} batch reads"
+    )
+    good.append(verdict("memory of associations", linked["rss_mb"], 700, " MB"))
+    good.append(verdict("batch reads, times those needed", batches / linked["needed"], 1.1))
     with sandbox_process("--records", "300", *options) as environment:
         day = run("day", dict(environment))
     print(f"      a small day: {day['steps']:.0f} steps, {day['extraction']:.1f} s of extraction")

@@ -13,7 +13,8 @@ import duckdb
 import pytest
 from moto.server import ThreadedMotoServer
 
-from hubspot_assets.definitions import JOB, build_defs, load_catalog
+from hubspot_assets.definitions import JOB, build_defs
+from hubspot_assets.hubspot.catalog import load_catalog
 from hubspot_assets.settings import load_settings
 from hubspot_assets_tests.conftest import DAY, READ_AT
 from hubspot_assets_tests.test_commands import fails, run

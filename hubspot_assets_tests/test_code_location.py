@@ -51,7 +51,10 @@ def test_every_asset_says_what_it_is(standard):
         assert spec.description, spec.key
         assert spec.kinds, spec.key
         assert spec.owners, spec.key
-        assert spec.group_name in {"hubspot", "records", "events", "organisation", "definitions"}
+        assert spec.group_name in {
+            *("hubspot", "records", "events", "lists"),
+            *("associations", "organisation", "definitions"),
+        }
         assert spec.partitions_def is not None
 
 

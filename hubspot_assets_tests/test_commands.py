@@ -89,6 +89,9 @@ def test_a_selected_table_reads_what_it_needs_and_no_more(sandbox, reach):
     assert asked == {
         "GET /account-info/details",
         "GET /crm-object-schemas/schemas",
+        "GET /crm/object-library/enablement",
+        "GET /events/event-occurrences/event-types",
+        "GET /events/event-definitions",
         "GET /crm/properties/{objectType}",
         "GET /crm/objects/{objectType}",
         "POST /crm/objects/{objectType}/batch/read",
@@ -128,7 +131,9 @@ def test_a_wrong_day_is_one_line(shared_sandbox, reach, day, text):
 
 def test_an_unknown_table_is_one_line(shared_sandbox, reach):
     reach(shared_sandbox)
-    fails(2, "select: found DRAGONS, expected any of OBJECTS", "export", "--select", "DRAGONS")
+    fails(2, "tables, as OBJECTS", "export", "--select", "DRAGONS")
+    fails(2, "select: found OBJECT_DEAL, expected any of", "export", "--select", "OBJECT_DEAL")
+    fails(2, "OBJECTS_DEALS", "export", "--select", "OBJECT_DEAL")
 
 
 def test_a_wrong_token_is_one_line(shared_sandbox, reach):

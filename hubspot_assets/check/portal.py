@@ -13,12 +13,11 @@ from hubspot_assets.hubspot.catalog import Catalog, discover
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import AuthenticationError, Forbidden, HubSpotError, Refused
-from hubspot_assets.hubspot.metadata import NOT_SERVED
 from hubspot_assets.settings import Settings
 from hubspot_assets.staging.extract import unavailable
 
 HUBSPOT = "HubSpot"
-CONTACTS, DEALS = "0-1", "0-3"
+CONTACTS = "0-1"
 #: Below this part of the daily calls there is a warning.
 FEW_CALLS = 0.1
 
@@ -92,9 +91,7 @@ def _readable(client: HubSpot, source: Source) -> Finding:
 def _sources(types: Sequence[ExportedType]) -> Iterator[Source]:
     # What discovery may be refused without failing: types that nobody gets to know of.
     yield _source("custom object types", "OBJECTS_...", lambda client: client.get("schemas"))
-    for of in types:
-        if of.object_type.api != "engagements":  # which are made of the activities
-            yield _records(of)
+    yield from map(_records, types)
     for of in types:
         if of.object_type.pipelines:
             yield _pipelines(of)
@@ -116,25 +113,9 @@ def _records(of: ExportedType) -> Source:
             return "ok", "HubSpot serves this type to nobody: its table has no rows"
         return "warning", f"not enabled: {availability.detail}"
 
-    return Source(of.folder, of.table, lambda client: _read(client, of), refused)
-
-
-def _read(client: HubSpot, of: ExportedType) -> None:
-    """Reads a record, by the CRM objects API or, where that does not serve it, the type's own."""
-    try:
-        metadata.probe(client, of.object_type.id)
-    except (Forbidden, *NOT_SERVED):
-        if not of.has_own_api:
-            raise
-        match of.object_type.api:
-            case "lists":
-                _first(_lists(client))
-            case "deal_splits":
-                answer = client.get("objects", params={"limit": "1"}, object_type=DEALS)
-                deals = [each["id"] for each in answer.body["results"]]
-                _first(own_apis.deal_splits(client, deals))
-            case api:
-                _first(own_apis.READERS[api](client))
+    return Source(
+        of.folder, of.table, lambda client: own_apis.probe(client, of.object_type), refused
+    )
 
 
 def _pipelines(of: ExportedType) -> Source:

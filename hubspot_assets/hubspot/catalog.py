@@ -105,6 +105,11 @@ class Catalog:
             ) from error
 
 
+def load_catalog(path: Path) -> Catalog:
+    """The discovered catalog, or the standard one where nothing has been discovered yet."""
+    return Catalog.load(path) if path.exists() else standard_catalog()
+
+
 @cache
 def standard_catalog() -> Catalog:
     """HubSpot's standard object and event types, from the data files of facts."""

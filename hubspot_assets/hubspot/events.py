@@ -87,7 +87,7 @@ def discover_event_types(
     """The portal's event types, and warnings about what HubSpot refused to tell.
 
     They are all types that the events API reports, used or not, and the marketing e-mail events.
-    A portal without the events API (it takes an Enterprise subscription) has the latter alone.
+    Where the portal lacks the events API (it takes an Enterprise subscription): HubSpot's own.
     """
     known = {each.name: each for each in standard_event_types()}
     found = {name: each for name, each in known.items() if each.api == EMAIL_EVENTS}
@@ -95,7 +95,7 @@ def discover_event_types(
     try:
         names: list[str] = client.get("events", "types").body["eventTypes"]
     except (Forbidden, *NOT_SERVED) as error:
-        return tuple(found.values()), (f"only e-mail events are known: {error}",)
+        return standard_event_types(), (f"custom event types are unknown: {error}",)
     prefix = f"pe{portal_id}_"
     for name in names:
         new = EventType(name, custom=name.startswith(prefix))

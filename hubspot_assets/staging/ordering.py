@@ -15,6 +15,8 @@ from hubspot_assets.export import StoreError
 MOST_BYTES = 96_000_000
 #: So many keys of a sorted file are looked at to see how they are spread.
 _OF_A_RUN = 200
+#: Rows that are read together: a slice keeps in memory all that was read with it.
+_READ_AT_ONCE = 500
 
 Reader = Callable[[], pl.DataFrame]
 """Reads one chunk."""
@@ -73,7 +75,7 @@ class _Runs:
         path = self._folder / f"{len(self._files):06d}.arrow"
         run = frame.sort(self._key, maintain_order=True)
         try:
-            run.write_ipc(path)
+            run.write_ipc(path, record_batch_size=_READ_AT_ONCE)
         except (OSError, pl.exceptions.ComputeError) as error:
             raise StoreError(
                 f"cannot write to the temporary folder {self._folder.parent}: {error}; "

@@ -1,0 +1,82 @@
+"""Discovering the portal again: by command, and as a Dagster job with a schedule."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import dagster as dg
+from dagster_aws.s3 import S3Resource
+
+from hubspot_assets.assets.changes import changes
+from hubspot_assets.assets.resources import connect
+from hubspot_assets.export import StoreError, open_store
+from hubspot_assets.hubspot.catalog import Catalog, CatalogError, discover, load_catalog
+from hubspot_assets.hubspot.errors import HubSpotError
+from hubspot_assets.settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class Discovery(NamedTuple):
+    """A portal as it is now, and what that changes in the export, a line each."""
+
+    catalog: Catalog
+    changes: list[str]
+
+
+def refresh_catalog(settings: Settings, s3: "Callable[[], S3Client]") -> Discovery:
+    """Discovers the portal and keeps its catalog: in the state root, and where definitions load it.
+
+    Raises SettingsError, HubSpotError, CatalogError, and StoreError where the state root can't be
+    written.
+    """
+    with connect(settings) as client:
+        catalog = discover(client)
+    try:
+        told = list(changes(load_catalog(settings.catalog_path), catalog))
+    except CatalogError:
+        told = []  # what is there is of no use, and is replaced
+    open_store(settings.state, s3).put("catalog.json", catalog.to_json())
+    catalog.save(settings.catalog_path)
+    return Discovery(catalog, told)
+
+
+@dg.op(name="discover_portal", description="Asks the portal for its types of objects and events.")
+def _discover(context: dg.OpExecutionContext, s3: S3Resource) -> None:
+    try:
+        catalog, told = refresh_catalog(load_settings(), s3.get_client)
+    except (HubSpotError, SettingsError, StoreError, CatalogError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    for line in (*told, *catalog.warnings):
+        context.log.warning(line)
+    if told:
+        context.log.warning("reload the code location, so that its assets change accordingly")
+    context.add_output_metadata(
+        {
+            "object_types": len(catalog.object_types),
+            "event_types": len(catalog.event_types),
+            "pairs": len(catalog.associations),
+            "changes": len(told),
+        }
+    )
+
+
+@dg.job(
+    name="discover",
+    description="Renews the catalog of the portal: object types, events, pairs that can be linked. "
+    "Assets follow it once the code location is reloaded.",
+)
+def discover_job() -> None:
+    """The job."""
+    _discover()
+
+
+def discover_schedule(hour: int, minute: int, time_zone: str) -> dg.ScheduleDefinition:
+    """Runs the job every day at `hour`:`minute`, in the evening before the export."""
+    return dg.ScheduleDefinition(
+        name="daily_discovery",
+        job=discover_job,
+        cron_schedule=f"{minute} {hour} * * *",
+        execution_timezone=time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
