@@ -17,6 +17,7 @@ from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import BadRequest, Forbidden, IncompleteAnswer, NotFound
 from hubspot_assets.hubspot.lists import lists
 from hubspot_assets.hubspot.metadata import NOT_SERVED, Read, paged
+from hubspot_assets.hubspot.paths import Params
 
 PAGE = 100
 FORMS_PAGE = 500
@@ -37,7 +38,7 @@ Reader = Callable[[HubSpot], Iterator[Read]]
 
 def forms(client: HubSpot, *, archived: bool = False) -> Iterator[Read]:
     """Forms of every kind, live or archived; HubSpot's default is its own kind alone."""
-    params = {"limit": str(FORMS_PAGE), "formTypes": "all", "archived": archived}
+    params: Params = {"limit": FORMS_PAGE, "formTypes": "all", "archived": archived}
     return paged(client, "forms", params)
 
 
