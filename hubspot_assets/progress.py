@@ -102,7 +102,7 @@ class _Follow(logging.Handler):
 
 
 def table_of_tables(tables: Sequence[tuple[TableManifest, str]]) -> Table:
-    """Rows, parts, bytes and path of each table."""
+    """Rows, parts, bytes and path of each table; pairs of types without links in one line."""
     table = Table(title=None, show_footer=True, box=None, pad_edge=False)
     table.add_column("table", footer="all", no_wrap=True)
     for name, total in (
@@ -113,16 +113,27 @@ def table_of_tables(tables: Sequence[tuple[TableManifest, str]]) -> Table:
         table.add_column(name, footer=f"{total:,}", justify="right", no_wrap=True)
     table.add_column("path", no_wrap=True)
     table.add_column("notes", no_wrap=True)
+    unlinked = [each for each, _ in tables if _is_unlinked(each)]
     for each, path in tables:
-        table.add_row(
-            each.table,
-            f"{each.rows:,}",
-            f"{len(each.parts):,}",
-            f"{each.bytes:,}",
-            path,
-            ", ".join(_notes(each)),
-        )
+        if not _is_unlinked(each):
+            _add_row(table, each.table, [each], path, ", ".join(_notes(each)))
+    if unlinked:
+        name = f"{len(unlinked)} ASSOCIATIONS_<X>_TO_<Y>"
+        _add_row(table, name, unlinked, "", "pairs without links")
     return table
+
+
+def _add_row(
+    table: Table, name: str, tables: Sequence[TableManifest], path: str, notes: str
+) -> None:
+    rows, parts = sum(each.rows for each in tables), sum(len(each.parts) for each in tables)
+    size = sum(each.bytes for each in tables)
+    table.add_row(name, f"{rows:,}", f"{parts:,}", f"{size:,}", path, notes)
+
+
+def _is_unlinked(manifest: TableManifest) -> bool:
+    """Whether it is a table of a pair of types of which no records are linked."""
+    return manifest.table.startswith("ASSOCIATIONS_") and not manifest.rows
 
 
 def _notes(manifest: TableManifest) -> Iterator[str]:
