@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from hubspot_assets.hubspot import metadata
@@ -17,6 +17,7 @@ from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import BadRequest, Forbidden, IncompleteAnswer, NotFound
 from hubspot_assets.hubspot.lists import lists
 from hubspot_assets.hubspot.metadata import NOT_SERVED, Read, paged
+from hubspot_assets.hubspot.paths import Params
 
 PAGE = 100
 FORMS_PAGE = 500
@@ -35,18 +36,19 @@ CAMPAIGN_PROPERTIES = (
 Reader = Callable[[HubSpot], Iterator[Read]]
 
 
-def forms(client: HubSpot) -> Iterator[Read]:
-    """Forms of every kind; HubSpot's default is its own kind alone."""
-    return paged(client, "forms", {"limit": str(FORMS_PAGE), "formTypes": "all"})
+def forms(client: HubSpot, *, archived: bool = False) -> Iterator[Read]:
+    """Forms of every kind, live or archived; HubSpot's default is its own kind alone."""
+    params: Params = {"limit": FORMS_PAGE, "formTypes": "all", "archived": archived}
+    return paged(client, "forms", params)
 
 
 def form_submissions(client: HubSpot) -> Iterator[Read]:
-    """Every submission of every form, newest first within a form, with its `formId`.
+    """Every submission of every form, archived ones too, newest first, with its `formId`.
 
     Forms that HubSpot keeps no submissions of (those for blog comments), or that are gone since
     they were listed, have none.
     """
-    for form in forms(client):
+    for form in chain(forms(client), forms(client, archived=True)):
         form_id = form.content["id"]
         params = {"limit": str(SUBMISSIONS_PAGE)}
         try:
