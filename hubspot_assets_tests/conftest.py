@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import duckdb
@@ -10,6 +11,7 @@ import pytest
 from hubspot_assets.deliver import deliver
 from hubspot_assets.progress import Display
 from hubspot_assets.sandbox import PortalConfig, serve
+from hubspot_assets.sandbox.event_types import Rate
 from hubspot_assets.settings import Settings
 
 DAY = "2026-11-22"
@@ -20,6 +22,8 @@ READ_AT = datetime(2026, 11, 23, 6, tzinfo=UTC)
 RECORDS = 300
 #: Custom events of it that happen often enough for a contact to have several on one day.
 OFTEN = {"trial_started": {"lead_source": "string"}, "purchase_made": {"price": "number"}}
+#: HubSpot's own ones that do so there, too: elsewhere a small portal has hardly any.
+OFTEN_OF_ADS = ("e_ad_interaction", "e_ad_metrics_imported_v0")
 OURS = (
     "HUBSPOT_",
     "EXPORT_",
@@ -85,6 +89,10 @@ def portal():
     with serve(config) as sandbox:
         for name, properties in OFTEN.items():
             sandbox.portal.define_event(name, per_day=1.5, properties=properties)
+        happens = sandbox.portal.event_life
+        for name in OFTEN_OF_ADS:
+            kind = happens.kinds[name]
+            happens.add(replace(kind, rates=(Rate(kind.rates[0].object_type_id, per_day=0.8),)))
         yield sandbox
 
 

@@ -288,8 +288,8 @@ def test_an_event_type_that_is_refused_alone_has_a_header_and_a_reason(front, de
 def test_a_portal_without_enterprise_has_its_email_events(front, deliver_day):
     front.refusals = dict.fromkeys(["types", "definitions"], NO_ENTERPRISE)
     assert deliver_day(front, EMAIL_TABLES).manifests["EVENTS_OPENED_EMAIL_V2"].rows == 1
-    with pytest.raises(SettingsError, match="EVENTS_VISITED_PAGE"):
-        deliver_day(front, ["EVENTS_VISITED_PAGE"])
+    with pytest.raises(SettingsError, match="EVENTS_PAID"):
+        deliver_day(front, ["EVENTS_PAID"])
 
 
 def test_events_of_a_portal_that_lost_enterprise_are_headers_that_say_so(front, deliver_day):

@@ -96,11 +96,21 @@ def test_16_revenue_of_contacts_who_interacted_with_ads(ask, warehouse, plan):
         amounts = [each for each in deals[contact] if each is not None]
         planned[contact] = (len(deals[contact]), sum(amounts) if amounts else None)
     assert {row[0]: row[1:] for row in rows} == planned
+    assert any(revenue for _, _, revenue in rows)
     for table in ("AD_ACCOUNTS", "AD_CAMPAIGNS", "AD_GROUPS", "ADS"):
         empty = warehouse.execute(f"SELECT OBJECTTYPEID, OBJECTID, UPDATEDAT FROM OBJECTS_{table}")
         assert empty.fetchall() == []
-    metrics = warehouse.execute("SELECT count(*) FROM EVENTS_AD_METRICS_IMPORTED_V0").fetchall()
-    assert metrics == [(len(plan.events("e_ad_metrics_imported_v0")),)]
+    metrics = ask(
+        "SELECT PROPERTY_HS_AD_CAMPAIGN_ID, sum(PROPERTY_HS_AD_AMOUNT_SPENT) "
+        "FROM EVENTS_AD_METRICS_IMPORTED_V0 GROUP BY ALL"
+    )
+    spent = defaultdict(list)
+    for each in plan.events("e_ad_metrics_imported_v0"):
+        amounts = spent[each.properties.get("hs_ad_campaign_id")]
+        amounts += filter(None, [number(each.properties.get("hs_ad_amount_spent"))])
+    assert dict(metrics) == {
+        campaign: sum(amounts) if amounts else None for campaign, amounts in spent.items()
+    }
 
 
 def test_17_custom_events_per_month_and_contact_by_lead_source(ask, plan):
@@ -370,6 +380,7 @@ def test_29_lists_by_who_made_them(ask, plan):
         for each in plan.portal.lists(READ_AT)
         for user in users.get(each.facts.created_by, [(None, None)])
     }
+    assert any(email for _, email, *_ in rows)
 
 
 def test_30_share_of_closed_tickets_in_two_portals(day, plan):
