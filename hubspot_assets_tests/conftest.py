@@ -128,3 +128,10 @@ def sql(exported):
 def impatient(monkeypatch):
     """Retries follow each other at once."""
     monkeypatch.setattr("hubspot_assets.hubspot.client.BACKOFF", 0.0)
+
+
+def pytest_collection_modifyitems(items):
+    """Keeps what shares costly fixtures in one process: a module, and all that asks of the day."""
+    for item in items:
+        of_the_day = item.path.parent.name == "acceptance" or item.path.name == "test_day.py"
+        item.add_marker(pytest.mark.xdist_group("day" if of_the_day else str(item.path)))
