@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from hubspot_assets.assets.types import ExportedType, exported_types
@@ -18,7 +19,7 @@ from hubspot_assets.settings import Settings
 from hubspot_assets.staging.extract import unavailable
 
 HUBSPOT = "HubSpot"
-CONTACTS, DEALS = "0-1", "0-3"
+CONTACTS = "0-1"
 #: Below this part of the daily calls there is a warning.
 FEW_CALLS = 0.1
 
@@ -130,9 +131,7 @@ def _read(client: HubSpot, of: ExportedType) -> None:
             case "lists":
                 _first(_lists(client))
             case "deal_splits":
-                answer = client.get("objects", params={"limit": "1"}, object_type=DEALS)
-                deals = [each["id"] for each in answer.body["results"]]
-                _first(own_apis.deal_splits(client, deals))
+                _first(own_apis.deal_splits(client, islice(own_apis.deal_ids(client), 1)))
             case api:
                 _first(own_apis.READERS[api](client))
 
