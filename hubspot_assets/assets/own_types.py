@@ -92,10 +92,19 @@ class _OwnType:
                 ids = [each.id for each in self._catalog.object_types]
                 return lambda: list_records(client, ids)
             case "deal_splits":
-                deals = (id_ for each in self._sources for id_ in _staged_ids(staging, each))
-                return lambda: own_apis.deal_splits(client, deals)
+                return lambda: own_apis.deal_splits(client, self._deal_ids(client, staging))
             case api:
                 return lambda: own_apis.READERS[api](client)
+
+    def _deal_ids(self, client: HubSpot, staging: Staging) -> Iterator[str]:
+        """Ids of the deals that are staged; of all deals where none could be."""
+        for each in self._sources:
+            staged = staging.complete(object_source(each.object_type))
+            if staged.availability.status == "available":
+                for chunk in staged.chunks():
+                    yield from map(str, chunk.read("records", ["id"])["id"])
+                return
+        yield from own_apis.deal_ids(client)
 
 
 def _defined(client: HubSpot, of: ExportedType) -> list[Read]:
@@ -105,8 +114,3 @@ def _defined(client: HubSpot, of: ExportedType) -> list[Read]:
     except (Forbidden, *NOT_SERVED):
         return []
     return [each for each in found if not each.content.get("archived")]
-
-
-def _staged_ids(staging: Staging, of: ExportedType) -> Iterator[str]:
-    for chunk in staging.complete(object_source(of.object_type)).chunks():
-        yield from map(str, chunk.read("records", ["id"])["id"])

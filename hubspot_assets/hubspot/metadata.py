@@ -92,7 +92,8 @@ def paged(client: HubSpot, api: str, params: Params, **path: str) -> Iterator[Re
         answer = client.get(api, params={**params, **cursor}, **path)
         for content in answer.body["results"]:
             yield Read(content, answer.received_at)
-        after = (answer.body.get("paging") or {}).get("next", {}).get("after")
+        paging = answer.body.get("paging") or {}
+        after = (paging.get("next") or {}).get("after")
         if after is None:
             return
         if after in seen:

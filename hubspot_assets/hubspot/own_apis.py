@@ -14,7 +14,7 @@ from typing import Any
 from hubspot_assets.hubspot import metadata
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import BadRequest, Forbidden, IncompleteAnswer, NotFound
+from hubspot_assets.hubspot.errors import Forbidden, IncompleteAnswer, NotFound, Refused
 from hubspot_assets.hubspot.lists import lists
 from hubspot_assets.hubspot.metadata import NOT_SERVED, Read, paged
 from hubspot_assets.hubspot.paths import Params
@@ -24,7 +24,7 @@ FORMS_PAGE = 500
 SUBMISSIONS_PAGE = 50
 DEALS_AT_ONCE = 100
 FILES_IN_REACH = 9_000
-CONTACTS, CALLS = "0-1", "0-48"
+CONTACTS, DEALS, CALLS = "0-1", "0-3", "0-48"
 
 #: The properties of campaigns that HubSpot lets be asked for; any other name is refused.
 CAMPAIGN_PROPERTIES = (
@@ -37,25 +37,24 @@ Reader = Callable[[HubSpot], Iterator[Read]]
 
 
 def forms(client: HubSpot, *, archived: bool = False) -> Iterator[Read]:
-    """Forms of every kind, live or archived; HubSpot's default is its own kind alone."""
+    """Live forms of every kind, or archived ones; HubSpot's default is its own kind alone."""
     params: Params = {"limit": FORMS_PAGE, "formTypes": "all", "archived": archived}
     return paged(client, "forms", params)
 
 
 def form_submissions(client: HubSpot) -> Iterator[Read]:
-    """Every submission of every form, archived ones too, newest first, with its `formId`.
+    """Every submission of every form, archived forms too, newest first within a form.
 
-    Forms that HubSpot keeps no submissions of (those for blog comments), or that are gone since
-    they were listed, have none.
+    Each has its `formId`. Forms that HubSpot keeps no submissions of (those for blog comments),
+    or that are gone since they were listed, have none.
     """
-    for form in chain(forms(client), forms(client, archived=True)):
-        form_id = form.content["id"]
-        params = {"limit": str(SUBMISSIONS_PAGE)}
-        try:
-            for read in paged(client, "form_submissions", params, form_id=form_id):
-                yield Read(read.content | {"formId": form_id}, read.received_at)
-        except (BadRequest, NotFound):
-            continue
+
+    def of(form: Read) -> Iterator[Read]:
+        form_id, params = form.content["id"], {"limit": str(SUBMISSIONS_PAGE)}
+        for read in paged(client, "form_submissions", params, form_id=form_id):
+            yield Read(read.content | {"formId": form_id}, read.received_at)
+
+    return _unless_gone(map(of, chain(forms(client), forms(client, archived=True))))
 
 
 def campaigns(client: HubSpot) -> Iterator[Read]:
@@ -65,47 +64,58 @@ def campaigns(client: HubSpot) -> Iterator[Read]:
 
 
 def files(client: HubSpot) -> Iterator[Read]:
-    """Files by id. HubSpot's cursor reaches so many alone, so that each slice begins with an id.
+    """All files. HubSpot's cursor reaches so many alone, so that each slice begins with an id.
 
-    Raises IncompleteAnswer where more are not listed by id.
+    Raises IncompleteAnswer where there are more, and they are not listed by id.
     """
-    first = 0
+    last = -1
     while True:
-        last, number = first - 1, 0
-        params = {"limit": str(PAGE), "sort": "id", "idGte": str(first) if first else None}
+        number, by_id = 0, True
+        params = {"limit": str(PAGE), "sort": "id", "idGte": str(last + 1) if last >= 0 else None}
         for number, read in enumerate(paged(client, "files", params), 1):
-            if int(read.content["id"]) <= last:
-                raise IncompleteAnswer("files: HubSpot does not list them by id")
-            last = int(read.content["id"])
+            by_id = by_id and int(read.content["id"]) > last
+            last = max(last, int(read.content["id"]))
             yield read
             if number == FILES_IN_REACH:
                 break
         if number < FILES_IN_REACH:
             return
-        first = last + 1
+        if not by_id:
+            raise IncompleteAnswer("files: there are many, and HubSpot does not list them by id")
 
 
 def sequences(client: HubSpot) -> Iterator[Read]:
-    """Sequences of all users; one that several users can see comes once."""
-    seen: set[str] = set()
-    for user in paged(client, "users", {"limit": str(PAGE)}):
+    """Sequences of all users, of those that are still there; one that several users can see comes
+    once."""
+
+    def of(user: Read) -> Iterator[Read]:
         params = {"limit": str(PAGE), "userId": str(user.content["id"])}
-        for read in paged(client, "sequences", params):
-            if str(read.content["id"]) not in seen:
-                seen.add(str(read.content["id"]))
-                yield read
+        return paged(client, "sequences", params)
+
+    seen: set[str] = set()
+    for read in _unless_gone(map(of, paged(client, "users", {"limit": str(PAGE)}))):
+        if str(read.content["id"]) not in seen:
+            seen.add(str(read.content["id"]))
+            yield read
 
 
-def deal_splits(client: HubSpot, deal_ids: Iterable[str]) -> Iterator[Read]:
-    """The splits of the deals `deal_ids`, each with its `dealId`."""
-    remaining = iter(deal_ids)
+def deal_ids(client: HubSpot) -> Iterator[str]:
+    """Ids of all live deals, from the CRM objects API."""
+    params = {"limit": str(PAGE), "properties": "hs_object_id"}
+    for deal in paged(client, "objects", params, object_type=DEALS):
+        yield deal.content["id"]
+
+
+def deal_splits(client: HubSpot, ids: Iterable[str]) -> Iterator[Read]:
+    """The splits of the deals with these ids, each with its `dealId`."""
+    remaining = iter(ids)
     while batch := list(islice(remaining, DEALS_AT_ONCE)):
         body = {"inputs": [{"id": each} for each in batch]}
         answer = client.post("deal_splits", "batch_read", json=body)
         for deal in answer.body["results"]:
             for split in deal["splits"]:
-                told = _spread(Read(split, answer.received_at))
-                yield Read(told.content | {"dealId": str(deal["id"])}, told.received_at)
+                told = split | {"dealId": str(deal["id"])}
+                yield _spread(Read(told, answer.received_at))
 
 
 def probe(client: HubSpot, object_type: ObjectType) -> datetime:
@@ -136,6 +146,27 @@ def _probe_own(client: HubSpot, api: str) -> datetime:
 def _listed(api: str, **params: str) -> Reader:
     """The reader of an API that pages like most do."""
     return lambda client: paged(client, api, {"limit": str(PAGE), **params})
+
+
+def _unless_gone(readings: Iterable[Iterator[Read]]) -> Iterator[Read]:
+    """What all readings give. One that HubSpot refuses gives nothing, or no more than it had if
+    what it reads is gone meanwhile. Raises what HubSpot answered if it refused all."""
+    refusal: Refused | None = None
+    answered = False
+    for reading in readings:
+        given = False
+        try:
+            for read in reading:
+                given = True
+                yield read
+            answered = True
+        except NOT_SERVED as error:
+            if given and not isinstance(error, NotFound):
+                raise
+            answered = answered or given
+            refusal = error
+    if refusal and not answered:
+        raise refusal
 
 
 def _spread(read: Read) -> Read:

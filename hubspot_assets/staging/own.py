@@ -27,6 +27,7 @@ from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
 from hubspot_assets.staging.extract import (
     AVAILABLE,
     CHUNK_CHARACTERS,
+    CHUNK_VALUES,
     Report,
     object_source,
     properties_source,
@@ -36,7 +37,7 @@ from hubspot_assets.staging.extract import (
 )
 from hubspot_assets.staging.flatten import VALUES_SCHEMA, Record, records_frame, values_frame
 from hubspot_assets.staging.ordering import in_key_order
-from hubspot_assets.staging.stage import Staged, Staging
+from hubspot_assets.staging.stage import Staged, Staging, write_temporary
 
 #: Objects that are held at a time, unless they are large.
 SPOOLED_AT_ONCE = 20_000
@@ -61,7 +62,7 @@ COMMON = (
     Field(_CREATED, "Create date", "datetime"),
     Field(_UPDATED, "Last modified date", "datetime"),
 )
-SOURCE_ID = Field("source_id", "Id in its own API", "string")
+SOURCE_ID = "source_id"
 
 
 @cache
@@ -140,7 +141,10 @@ def _stage_properties(
 
 
 class _Spool:
-    """Objects in whatever order, kept in local files until they can be put in order of ids."""
+    """Objects in whatever order, kept in local files until they can be put in order of ids.
+
+    Raises StoreError where there is no room for the files.
+    """
 
     def __init__(self, folder: Path, object_type_id: str, moments: Collection[str]) -> None:
         self._folder = folder
@@ -166,9 +170,11 @@ class _Spool:
         """Frames of records and of values, by id; of objects with one id, the first."""
         if self._pending:
             self._spool()
-        for frame in in_key_order((partial(pl.read_parquet, each) for each in self._files), ["id"]):
-            values = frame.select("id", "values").explode("values").unnest("values")
-            yield frame.drop("values"), values.select(VALUES_SCHEMA.keys())
+        readers = (partial(pl.read_parquet, each) for each in self._files)
+        for frame in in_key_order(readers, ["id"]):
+            for part in _chunks(frame):
+                values = part.select("id", "values").explode("values").unnest("values")
+                yield part.drop("values"), values.select(VALUES_SCHEMA.keys())
 
     def _spool(self) -> None:
         """Writes what is pending, each record in a row with its values."""
@@ -178,8 +184,18 @@ class _Spool:
         nested = values.group_by("id", maintain_order=True).agg(values=pl.struct(pl.exclude("id")))
         frame = records_frame(records, read_at).join(nested, on="id", how="left")
         self._files.append(self._folder / f"{len(self._files):05d}.parquet")
-        frame.write_parquet(self._files[-1])
+        write_temporary(frame, self._files[-1])
         self._pending, self._characters = {}, 0
+
+
+def _chunks(frame: pl.DataFrame) -> list[pl.DataFrame]:
+    """Records with their values in parts of the size of a chunk, one object more at most."""
+    values = pl.col("values").list
+    characters = values.eval(pl.element().struct.field("value").str.len_bytes()).list.sum()
+    return frame.with_columns(
+        of_characters=characters.cum_sum() // CHUNK_CHARACTERS,
+        of_values=values.len().cum_sum() // CHUNK_VALUES,
+    ).partition_by("of_characters", "of_values", maintain_order=True, include_key=False)
 
 
 def record_of(object_type_id: str, content: Mapping[str, Any]) -> Record:
@@ -198,7 +214,7 @@ def record_of(object_type_id: str, content: Mapping[str, Any]) -> Record:
     own_id = _own_id(content)
     number = own_id if own_id.isdecimal() else _hashed(f"{object_type_id}:{own_id}")
     if number != own_id:
-        properties[SOURCE_ID.property] = own_id
+        properties[SOURCE_ID] = own_id
     properties["hs_object_id"] = number
     created = _moment(properties.get(_CREATED)) or _moment(properties.get(_UPDATED)) or _BEGINNING
     updated = _moment(properties.get(_UPDATED)) or created
