@@ -121,7 +121,7 @@ def discover() -> None:
 
     settings = load_settings()
     catalog, changes = refresh_catalog(settings, s3_resource(settings).get_client)
-    custom = [each for each in catalog.object_types if each.id.startswith("2-")]
+    custom = [each for each in catalog.object_types if each.custom]
     click.echo(
         f"portal {catalog.portal_id}: {len(catalog.object_types)} object types, "
         f"{len(custom)} of them custom, {len(catalog.event_types)} event types; "

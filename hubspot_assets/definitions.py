@@ -55,7 +55,7 @@ def build_defs(
     pairs = linked_pairs(catalog, types)
     events = exported_events(catalog)
     assets = [
-        *extraction_assets(types, partitions, portal, linked_types(pairs)),
+        *extraction_assets(types, partitions, portal, linked_types(pairs), catalog.object_types),
         *own_type_assets(catalog, types, partitions, portal),
         *event_extraction_assets(events, types, partitions, portal),
         *association_assets(pairs, types, partitions),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import dagster as dg
 import polars as pl
@@ -29,18 +30,26 @@ from hubspot_assets.staging.ordering import in_key_order
 from hubspot_assets.staging.stage import Staged, Staging
 from hubspot_assets.tables import associations, specs
 from hubspot_assets.tables.associations import AssociationType, PairTypes
-from hubspot_assets.tables.names import type_id_order
+from hubspot_assets.tables.names import type_id_order, unique_names
 from hubspot_assets.tables.spec import TableSpec
 
 TYPES = dg.AssetKey(["hubspot", "association_definitions"])
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class LinkedPair:
-    """Two exported types whose records can be linked, in the order of their ids."""
+    """Two exported types whose records can be linked, in the order of their ids.
+
+    `name` is the pair's among the assets, as contacts_and_deals; `directed` are its names in the
+    export, as CONTACTS_TO_DEALS: one for a type with itself, else two.
+    """
 
     first: ExportedType
     second: ExportedType
+    name: str
+    directed: tuple[str, ...]
 
     @property
     def types(self) -> Pair:
@@ -50,16 +59,18 @@ class LinkedPair:
     @property
     def key(self) -> dg.AssetKey:
         """The asset that reads the links."""
-        name = f"{self.first.folder}_and_{self.second.folder}"
-        return dg.AssetKey(["hubspot", "associations", name])
+        return dg.AssetKey(["hubspot", "associations", self.name])
 
     @property
     def directions(self) -> list[_Direction]:
-        """Each way of looking at the links: one for a type with itself, else two."""
-        forward = _Direction(self, self.first, self.second, "forward")
+        """Each way of looking at the links."""
+        forward = _Direction(self, self.first, self.second, "forward", self.directed[0])
         if self.first == self.second:
             return [forward]
-        return [forward, _Direction(self, self.second, self.first, "backward")]
+        return [
+            forward,
+            _Direction(self, self.second, self.first, "backward", self.directed[1]),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +81,7 @@ class _Direction:
     origin: ExportedType
     target: ExportedType
     frame: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.origin.suffix}_TO_{self.target.suffix}"
+    name: str
 
     @property
     def columns(self) -> tuple[str, str]:
@@ -102,13 +110,26 @@ def linked_pairs(catalog: Catalog, types: Sequence[ExportedType]) -> list[Linked
     """
     by_id = {of.object_type.id: of for of in types}
     ordered = {tuple(sorted(pair, key=type_id_order)) for pair in catalog.associations}
-    return [
-        LinkedPair(by_id[first], by_id[second])
+    pairs = [
+        (by_id[first], by_id[second])
         for first, second in sorted(ordered, key=lambda pair: [type_id_order(i) for i in pair])
         if first in by_id
         and second in by_id
         and "crm" in (by_id[first].object_type.api, by_id[second].object_type.api)
     ]
+    # Labels can be such that two pairs come out alike: A to B_TO_C, and A_TO_B to C.
+    names = unique_names((_ids(way), f"{way[0].folder}_and_{way[1].folder}") for way in pairs)
+    directed = unique_names(
+        (_ids(way), f"{way[0].suffix}_TO_{way[1].suffix}") for pair in pairs for way in _both(pair)
+    )
+    return [
+        LinkedPair(*pair, names[_ids(pair)], tuple(directed[_ids(way)] for way in _both(pair)))
+        for pair in pairs
+    ]
+
+
+def _ids(way: tuple[ExportedType, ExportedType]) -> str:
+    return "_".join(of.object_type.id for of in way)
 
 
 def linked_types(pairs: Sequence[LinkedPair]) -> dict[str, list[ObjectType]]:
@@ -120,8 +141,9 @@ def linked_types(pairs: Sequence[LinkedPair]) -> dict[str, list[ObjectType]]:
     return found
 
 
-def _both(pair: Pair) -> set[Pair]:
-    return {pair, (pair[1], pair[0])}
+def _both(pair: tuple[T, T]) -> list[tuple[T, T]]:
+    """Both directions of a pair: one for a type with itself."""
+    return list(dict.fromkeys([pair, (pair[1], pair[0])]))
 
 
 def association_assets(

@@ -46,8 +46,9 @@ def extraction_assets(
     partitions: dg.PartitionsDefinition[str],
     portal: str,
     linked_types: Mapping[str, Sequence[ObjectType]],
+    discovered: Sequence[ObjectType],
 ) -> list[dg.AssetsDefinition]:
-    """The assets that read everything the tables of `types` need.
+    """The assets that read everything the tables of `types`, of those `discovered`, need.
 
     Records are asked whether they have links to their type's `linked_types`, by type id.
     """
@@ -78,7 +79,9 @@ def extraction_assets(
         ),
         extraction(
             OBJECT_TYPES, "Object types, each tried once to see if it can be read.", partitions,
-            lambda client, staging, _: extract_object_types(client, staging, pairs),
+            lambda client, staging, _: extract_object_types(
+                client, staging, pairs, discovered
+            ),
         ),
     ]  # fmt: skip
 

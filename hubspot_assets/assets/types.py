@@ -11,20 +11,6 @@ from hubspot_assets.hubspot.catalog import Catalog, ObjectType
 from hubspot_assets.settings import Settings, SettingsError
 from hubspot_assets.tables.names import suffix, unique_suffixes
 
-#: Names of assets that read something else; a custom type may have such a label, too.
-NOT_OF_RECORDS = frozenset(
-    (
-        "association_definitions",
-        "email_events",
-        "event_definitions",
-        "event_types",
-        "object_types",
-        "owners",
-        "pipelines",
-        "teams",
-    )
-)
-
 
 @dataclass(frozen=True, slots=True)
 class ExportedType:
@@ -45,10 +31,13 @@ class ExportedType:
 
     @property
     def records_key(self) -> dg.AssetKey:
-        """The asset that reads the type's records."""
-        taken = self.folder in NOT_OF_RECORDS
-        name = f"{self.folder}_{self.object_type.id.replace('-', '_')}" if taken else self.folder
-        return dg.AssetKey(["hubspot", name])
+        """The asset that reads the type's records.
+
+        A portal may call its own types what it likes, as another asset or the beginning of one.
+        """
+        return dg.AssetKey(
+            ["hubspot", *(["custom"] if self.object_type.custom else []), self.folder]
+        )
 
     @property
     def has_own_api(self) -> bool:
@@ -65,7 +54,7 @@ class ExportedType:
     @property
     def label(self) -> str:
         """What people call the type."""
-        return self.object_type.plural_label or self.object_type.name
+        return self.object_type.label
 
 
 def named_types(catalog: Catalog) -> list[ExportedType]:

@@ -55,6 +55,16 @@ class ObjectType:
     created_at: str | None = None
     updated_at: str | None = None
 
+    @property
+    def custom(self) -> bool:
+        """Whether the portal's users made it."""
+        return self.id.startswith("2-")
+
+    @property
+    def label(self) -> str:
+        """What people call records of it: the plural label where it has one."""
+        return self.plural_label or self.singular_label or self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
@@ -176,8 +186,8 @@ def discover(client: HubSpot) -> Catalog:
     )
 
 
-def renamed_types(client: HubSpot, known: Iterable[ObjectType]) -> Iterator[str]:
-    """What is different now of the custom types that were discovered: a line for each change.
+def changed_types(client: HubSpot, known: Iterable[ObjectType]) -> Iterator[str]:
+    """What is different now of the custom types among all that were discovered, a line each.
 
     Nothing where the token may not read schemas.
     """
@@ -186,20 +196,18 @@ def renamed_types(client: HubSpot, known: Iterable[ObjectType]) -> Iterator[str]
     except Refused:
         return
     now = {each.id: each for each in map(_custom_type, schemas)}
-    custom = {each.id: each for each in known if each.id.startswith("2-")}
-    advice = "until it is discovered again"
-    for type_id, new in now.items():
-        old = custom.get(type_id)
-        if old is None:
-            yield f"the custom type {new.name} ({type_id}) is new and has no table {advice}"
-        elif (old.plural_label, old.singular_label) != (new.plural_label, new.singular_label):
+    old = {each.id: each for each in known if each.custom}
+    for type_id, each in now.items():
+        what = f"the custom type {each.name} ({type_id})"
+        if type_id not in old:
+            yield f"{what} is new, and not known here until it is discovered"
+        elif (former := old[type_id].label) != each.label:
             yield (
-                f"the custom type {new.name} ({type_id}) is called "
-                f"{new.plural_label or new.singular_label} now, and its tables are named after "
-                f"{old.plural_label or old.singular_label} {advice}"
+                f"{what} is called {each.label} now, and {former} here until it is discovered again"
             )
-    for type_id in custom.keys() - now.keys():
-        yield f"the custom type {custom[type_id].name} ({type_id}) is gone"
+    for type_id, each in old.items():
+        if type_id not in now:
+            yield f"the custom type {each.name} ({type_id}) is gone"
 
 
 def _disabled(client: HubSpot) -> set[str]:

@@ -46,6 +46,19 @@ def association_types(kinds: Mapping[str, ObjectType]) -> dict[Pair, tuple[Assoc
     return {pair: tuple(sorted(types, key=_order)) for pair, types in found.items()}
 
 
+def plain_types(
+    near: ObjectType, far: ObjectType, type_id: int
+) -> tuple[AssociationType, AssociationType]:
+    """The unlabelled type of links between a custom type and another one, in both directions;
+    the second has the id after `type_id`."""
+    names = f"{near.name}_to_{far.name}", f"{far.name}_to_{near.name}"
+    ids = type_id, type_id + 1
+    return (
+        AssociationType(ids[0], "USER_DEFINED", None, names[0], ids[1]),
+        AssociationType(ids[1], "USER_DEFINED", None, names[1], ids[0]),
+    )
+
+
 def _order(each: AssociationType) -> tuple[bool, bool, int]:
     return each.label is not None, not each.primary, each.type_id
 

@@ -89,6 +89,10 @@ class EventLife:
         self._by_id = {**self._by_id, kind.event_type_id: kind}
         self.kinds = {**self.kinds, kind.name: kind}
 
+    def remove(self, name: str) -> None:
+        """Takes an event type away, with all its occurrences."""
+        self.kinds = {key: kind for key, kind in self.kinds.items() if key != name}
+
     def kind_of(self, spark: Spark) -> EventType:
         """The event type of an occurrence."""
         return self._by_id[spark.event_type_id]

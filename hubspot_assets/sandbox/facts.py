@@ -99,6 +99,20 @@ def generic_types() -> dict[str, ObjectType]:
     return {each.object_type_id: each for each in found}
 
 
+def custom_type(
+    portal_id: int, number: int, name: str, singular: str, plural: str | None, records: int
+) -> ObjectType:
+    """A custom object type of the id `2-<number>` that has so many records by the end of 2026."""
+    sizes = {"per_contact": 0, "at_least": records, "id_step": 43, "edit_days": 90}
+    row = {
+        "object_type_id": f"2-{number}", "name": name, "singular_label": singular,
+        "plural_label": plural or "", "description": "", "primary_property": "label_text",
+        "pipelines": "false", "first_id": str(number * 1_000_000),
+        **{key: str(value) for key, value in sizes.items()},
+    }  # fmt: skip
+    return _custom(row, portal_id)
+
+
 def _standard(fact: dict[str, str], row: dict[str, str]) -> ObjectType:
     return ObjectType(
         object_type_id=fact["object_type_id"],

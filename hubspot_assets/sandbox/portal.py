@@ -2,22 +2,33 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
 
 from hubspot_assets.sandbox.assets import Asset
-from hubspot_assets.sandbox.association_types import AssociationType, Pair, association_types
+from hubspot_assets.sandbox.association_types import (
+    AssociationType,
+    Pair,
+    association_types,
+    plain_types,
+)
 from hubspot_assets.sandbox.config import Clock, PortalConfig
 from hubspot_assets.sandbox.content import Content
 from hubspot_assets.sandbox.event_life import EventLife, Occurrence
 from hubspot_assets.sandbox.event_types import EventType, Rate, custom_event, event_types
-from hubspot_assets.sandbox.facts import ObjectType, generic_types, object_types, rows
+from hubspot_assets.sandbox.facts import (
+    ObjectType,
+    custom_type,
+    generic_types,
+    object_types,
+    rows,
+)
 from hubspot_assets.sandbox.forms import Submission, forms_at
 from hubspot_assets.sandbox.life import Change, Life, Record
-from hubspot_assets.sandbox.links import LinkedPair, Links, Records, plan_of
+from hubspot_assets.sandbox.links import LinkedPair, Links, Plan, Records, plan_of
 from hubspot_assets.sandbox.lists import Lists, Memberships, PortalList, list_facts
 from hubspot_assets.sandbox.marketing import Marketing
 from hubspot_assets.sandbox.marketing_emails import marketing_emails_at
@@ -27,6 +38,10 @@ from hubspot_assets.sandbox.population import Fate
 from hubspot_assets.sandbox.properties import Property, properties_of
 from hubspot_assets.sandbox.scopes import EVERY_SCOPE, sensitive_scope
 from hubspot_assets.sandbox.stamps import milliseconds, moment
+
+#: Of the records of a type that is made at run time, so many percent are linked to a contact.
+_LINKED_SHARE = 60
+_CONTACTS = "0-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +95,7 @@ class Portal:
             for object_type_id, kind in self._kinds.items()
             if object_type_id in config.generic_types or object_type_id not in generic_types()
         }
-        self._aliases = {
-            alias.lower(): kind.object_type_id
-            for kind in self._types.values()
-            for alias in (kind.object_type_id, *kind.names)
-        }
+        self._aliases = _aliases(self._types)
         self._properties: dict[str, tuple[Property, ...]] = {}
         self._lives: dict[str, Life] = {}
         enabled = {key for key, kind in self._types.items() if self.is_enabled(kind)}
@@ -149,6 +160,39 @@ class Portal:
                 seed=self.config.seed,
             )
         return self._lives[object_type_id]
+
+    def define_type(
+        self, name: str, singular: str, plural: str | None = None, *, records: int = 8
+    ) -> str:
+        """Makes a custom object type, whose records have always been there: so many by the end
+        of 2026, most of them linked to a contact. Gives its id."""
+        known = [int(each.partition("-")[2]) for each in self._kinds if each.startswith("2-")]
+        kind = custom_type(self.config.portal_id, max(known) + 1, name, singular, plural, records)
+        self._kinds[kind.object_type_id] = kind
+        self._take_types({**self._types, kind.object_type_id: kind})
+        pair = kind.object_type_id, _CONTACTS
+        used = (each.type_id for types in self._association_types.values() for each in types)
+        there, back = plain_types(kind, self._kinds[_CONTACTS], max(used) + 1)
+        self._association_types |= {pair: (there,), pair[::-1]: (back,)}
+        self._plans[pair] = Plan((_LINKED_SHARE,), {}, hub_links=0, hub_share=0)
+        return kind.object_type_id
+
+    def relabel_type(self, object_type_id: str, singular: str, plural: str | None = None) -> None:
+        """Calls a custom object type otherwise; its name stays."""
+        kind = replace(self._types[object_type_id], singular_label=singular, plural_label=plural)
+        self._take_types({**self._types, object_type_id: kind})
+
+    def remove_type(self, object_type_id: str) -> None:
+        """Deletes a custom object type with its records, links and lists."""
+        for each in self._lists.at(self.clock.now()):
+            if each.facts.object_type_id == object_type_id:
+                self.delete_list(each.facts.list_id)
+        self._plans = {pair: p for pair, p in self._plans.items() if object_type_id not in pair}
+        self._take_types({k: v for k, v in self._types.items() if k != object_type_id})
+
+    def _take_types(self, types: dict[str, ObjectType]) -> None:
+        # New dictionaries, since a request may be walking through the old ones.
+        self._types, self._aliases = types, _aliases(types)
 
     # Records
 
@@ -387,6 +431,10 @@ class Portal:
         self.event_life.add(made)
         return made.name
 
+    def remove_event(self, name: str) -> None:
+        """Deletes an event type, by its fully qualified name, with its occurrences."""
+        self.event_life.remove(name)
+
     def events(self, event_type: str, start: datetime, end: datetime) -> Iterator[Occurrence]:
         """Occurrences of an event type from `start` up to but not including `end`, in order
         of time; none of e-mail events. KeyError if there is no such type."""
@@ -476,6 +524,15 @@ class Moment:
         source, target = self.records(from_type_id), self.records(to_type_id)
         near, far = (target, source) if backward else (source, target)
         return Links(pair, near, far, backward=backward)
+
+
+def _aliases(types: dict[str, ObjectType]) -> dict[str, str]:
+    """Object type id by what stands for it in a path, in lower case."""
+    return {
+        alias.lower(): kind.object_type_id
+        for kind in types.values()
+        for alias in (kind.object_type_id, *kind.names)
+    }
 
 
 def _told(record: Record, names: list[str], cap: int | None) -> PortalRecord:

@@ -16,7 +16,7 @@ import polars as pl
 
 from hubspot_assets.export import Availability
 from hubspot_assets.hubspot import metadata
-from hubspot_assets.hubspot.catalog import ObjectType, renamed_types
+from hubspot_assets.hubspot.catalog import ObjectType, changed_types
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import Forbidden, MissingScope, Refused
 from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
@@ -131,7 +131,7 @@ def extract_records(
 
 def _path_name(of: ObjectType) -> str:
     """What a type is called in a request: custom ones by the name that no other portal has."""
-    return of.fully_qualified_name if of.id.startswith("2-") else of.plural_name
+    return of.fully_qualified_name if of.custom else of.plural_name
 
 
 def _refusal(client: HubSpot, object_type: ObjectType, error: Refused) -> Availability:
@@ -249,11 +249,15 @@ def read_items(staged: Staged) -> Iterator[Read]:
 
 
 def extract_object_types(
-    client: HubSpot, staging: Staging, object_types: Sequence[tuple[ObjectType, str]]
+    client: HubSpot,
+    staging: Staging,
+    object_types: Sequence[tuple[ObjectType, str]],
+    discovered: Sequence[ObjectType],
 ) -> Staged:
     """Stages the (object type, table name) pairs, each with the availability found by asking.
 
-    An item with a `warning` tells what of the custom types has changed since they were discovered.
+    An item with a `warning` tells what has changed of the custom types since all types were
+    `discovered`.
     """
 
     def read() -> Iterator[Read]:
@@ -264,7 +268,7 @@ def extract_object_types(
                 asked, status = datetime.now(UTC), unavailable(object_type, error).status
             entry: dict[str, Any] = {"table": table, "availability": status}
             yield Read(asdict(object_type) | entry, asked)
-        for warning in renamed_types(client, [each for each, _ in object_types]):
+        for warning in changed_types(client, discovered):
             yield Read({"warning": warning}, datetime.now(UTC))
 
     return stage_items(staging.begin("object_types", "items", resume=False), read())

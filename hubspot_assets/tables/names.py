@@ -52,12 +52,13 @@ def unique_suffixes(suffixes: Iterable[tuple[str, str]]) -> dict[str, str]:
     >>> unique_suffixes([("2-9", "CARS"), ("2-10", "CARS")])
     {'2-9': 'CARS', '2-10': 'CARS_2_10'}
     """
+    return unique_names(sorted(suffixes, key=lambda pair: type_id_order(pair[0])))
+
+
+def unique_names(names: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Id to name, from (id, name) pairs; of two with one name the later gets its id appended."""
     taken: set[str] = set()
-    result: dict[str, str] = {}
-    for type_id, name in sorted(suffixes, key=lambda pair: type_id_order(pair[0])):
-        result[type_id] = f"{name}_{type_id.replace('-', '_')}" if name in taken else name
-        taken.add(name)
-    return result
+    return {key: _free(name, taken, key) for key, name in names}
 
 
 def unique_event_suffixes(events: Iterable[tuple[str, str | None]]) -> dict[str, str]:
@@ -70,18 +71,22 @@ def unique_event_suffixes(events: Iterable[tuple[str, str | None]]) -> dict[str,
     {'pe1_Paid': 'PAID', 'ae7_paid': 'PAID_6_10', 'pe1_paid': 'PAID_2'}
     """
     taken: set[str] = set()
-    result: dict[str, str] = {}
-    for name, type_id in sorted(events, key=_event_order):
-        suffix = candidate = event_suffix(name)
-        if candidate in taken and type_id:
-            suffix = candidate = f"{suffix}_{type_id.replace('-', '_')}"
-        number = 1
-        while candidate in taken:
-            number += 1
-            candidate = f"{suffix}_{number}"
-        result[name] = candidate
-        taken.add(candidate)
-    return result
+    return {
+        name: _free(event_suffix(name), taken, type_id)
+        for name, type_id in sorted(events, key=_event_order)
+    }
+
+
+def _free(name: str, taken: set[str], tail: str | None = None) -> str:
+    """`name`; if that is taken with `tail`, and at last with a number. It is taken then."""
+    if name in taken and tail:
+        name = f"{name}_{tail.replace('-', '_')}"
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}_{number}"
+    taken.add(candidate)
+    return candidate
 
 
 def _event_order(event: tuple[str, str | None]) -> tuple[bool, tuple[int, ...], str]:
@@ -102,19 +107,10 @@ def property_columns(names: Iterable[str], unparsed: Iterable[str]) -> dict[str,
     """
     with_unparsed = set(unparsed)
     taken: set[str] = set()
-
-    def free(column: str) -> str:
-        candidate, number = column, 1
-        while candidate in taken:
-            number += 1
-            candidate = f"{column}_{number}"
-        taken.add(candidate)
-        return candidate
-
     return {
         name: (
-            free(f"PROPERTY_{name.upper()}"),
-            free(f"PROPERTY_UNPARSED_{name.upper()}") if name in with_unparsed else "",
+            _free(f"PROPERTY_{name.upper()}", taken),
+            _free(f"PROPERTY_UNPARSED_{name.upper()}", taken) if name in with_unparsed else "",
         )
         for name in sorted(names)
     }
