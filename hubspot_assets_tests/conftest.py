@@ -130,6 +130,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr("hubspot_assets.hubspot.client.BACKOFF", 0.0)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the mark
 def pytest_collection_modifyitems(items):
     """Keeps what shares costly fixtures in one process: a module, and all that asks of the day."""
     for item in items:

@@ -80,10 +80,14 @@ def changes_told(folder, day=DAY):
 
 def select(folder, table, columns, day=DAY):
     path = f"{folder}/{day}/{table}/*.csv.gz"
-    return duckdb.sql(
-        f"SELECT {columns} FROM read_csv('{path}', header=true, all_varchar=true, "
-        "allow_quoted_nulls=false, parallel=false, delim=',', quote='\"', escape='\"')"
-    ).fetchall()
+    return (
+        duckdb.connect()
+        .sql(
+            f"SELECT {columns} FROM read_csv('{path}', header=true, all_varchar=true, "
+            "allow_quoted_nulls=false, parallel=false, delim=',', quote='\"', escape='\"')"
+        )
+        .fetchall()
+    )
 
 
 def execute_discovery():

@@ -146,10 +146,14 @@ class Delivered:
 
     def rows(self, table, columns):
         path = f"{self.folder}/{table}/*.csv.gz"
-        return duckdb.sql(
-            f"SELECT {columns} FROM read_csv('{path}', header=true, all_varchar=true, "
-            "allow_quoted_nulls=false, parallel=false, delim=',', quote='\"', escape='\"')"
-        ).fetchall()
+        return (
+            duckdb.connect()
+            .sql(
+                f"SELECT {columns} FROM read_csv('{path}', header=true, all_varchar=true, "
+                "allow_quoted_nulls=false, parallel=false, delim=',', quote='\"', escape='\"')"
+            )
+            .fetchall()
+        )
 
 
 @pytest.mark.parametrize("exclusive", [False, True])

@@ -40,7 +40,7 @@ def delivered(reach, sandbox):
 
 
 def rows_of(path):
-    table = duckdb.sql(
+    table = duckdb.connect().sql(
         f"SELECT * FROM read_csv('{path}', header=true, all_varchar=true, "
         "allow_quoted_nulls=false, parallel=false, delim=',', quote='\"', escape='\"')"
     )

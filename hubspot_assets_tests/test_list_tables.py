@@ -24,7 +24,7 @@ def delivered(reach):
         deliver(load_settings(), DAY, TABLES, Display())
 
         def table(name):
-            rows = duckdb.sql(
+            rows = duckdb.connect().sql(
                 f"FROM read_csv('{folder}/{name}/*.csv.gz', header=true, all_varchar=true, "
                 "allow_quoted_nulls=false, parallel=false, delim=',', quote='\"', escape='\"')"
             )

@@ -449,7 +449,7 @@ def test_33_unloading_interactions_as_csv(warehouse, plan, tmp_path):
         "JOIN OBJECTS_LINE_ITEMS l ON l.OBJECTID = i.LINE_ITEM_OBJECTID) "
         f"TO '{target}' (FORMAT csv, HEADER true)"
     )
-    rows = duckdb.sql(f"FROM read_csv('{target}', header=true)").fetchall()
+    rows = duckdb.connect().sql(f"FROM read_csv('{target}', header=true)").fetchall()
     items = defaultdict(list)
     for item, deal in plan.links_of_the_day(LINE_ITEMS, DEALS):
         items[deal].append(plan.rows(LINE_ITEMS)[item]["name"])

@@ -66,10 +66,14 @@ def by_csv(data: bytes) -> list[list[str]]:
 def by_duckdb(parts: Iterable[bytes], folder: Path) -> list[tuple[Any, ...]]:
     for number, part in enumerate(parts):
         (folder / f"duck-{number:05d}.csv.gz").write_bytes(part)
-    return duckdb.sql(
-        f"select * from read_csv('{folder}/duck-*.csv.gz', header=true, all_varchar=true,"
-        " delim=',', quote='\"', escape='\"', allow_quoted_nulls=false)"
-    ).fetchall()
+    return (
+        duckdb.connect()
+        .sql(
+            f"select * from read_csv('{folder}/duck-*.csv.gz', header=true, all_varchar=true,"
+            " delim=',', quote='\"', escape='\"', allow_quoted_nulls=false)"
+        )
+        .fetchall()
+    )
 
 
 def bodies(store: Store, manifest: Any) -> Iterator[bytes]:

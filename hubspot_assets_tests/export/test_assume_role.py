@@ -57,8 +57,8 @@ def store():
 
 def test_an_export_is_the_roles_and_outlives_its_credentials(aws):
     aws.external_id = "an-external-id"
-    aws.uses = 40
-    status, output = run("export", "--day", DAY)
+    aws.uses = 10
+    status, output = run("export", "--day", DAY, "--select", "OBJECTS_DEALS,OWNERS,PIPELINES")
     assert status == 0, output
     assert "a-user" not in aws.used
     assert aws.expired > 3
@@ -68,8 +68,8 @@ def test_an_export_is_the_roles_and_outlives_its_credentials(aws):
     of_runs = {name for name in names if re.fullmatch(r"hubspot-assets-[0-9a-f-]{36}", name)}
     assert len(of_runs) == 1
     assert names - of_runs == {"hubspot-assets"}
-    day = json.loads(store().get(f"{DAY}/_manifest.json"))
-    assert of_runs == {f"hubspot-assets-{day['run_id']}"}
+    table = json.loads(store().get(f"{DAY}/OBJECTS_DEALS/_manifest.json"))
+    assert of_runs == {f"hubspot-assets-{table['run_id']}"}
     for secret in (SECRET, *aws.used):
         assert secret not in output
 
