@@ -349,8 +349,7 @@ LABELS = [
     # Two of one name, and one that is called as the second of them would be.
     *("Boats", "Boats", "BOATS", "Boats 2 {second}", "Boats 2 {second}"),
     # What Dagster would make of a path.
-    *("Properties: contacts", "Associations: all", "Lists, all"),
-    *("Events & docked", "Custom: boats"),
+    *("Properties: contacts", "Associations: all", "Lists, all", "Events, all", "Custom: boats"),
     # Pairs that come out alike: A to B_TO_C and A_TO_B to C.
     *("Contacts to boats", "Boats to contacts", "Contacts and boats", "Contacts"),
     *("", "?", "Łódź", "船", "лодка", "ß", "2", "_"),
