@@ -92,7 +92,7 @@ class _Direction:
         return specs.associations_of_pair(f"ASSOCIATIONS_{self.name}", self.columns, labels)
 
     def association_types(self, staging: Staging) -> list[AssociationType]:
-        told = Definitions(staging.complete(DEFINITIONS))
+        told = Definitions.of_day(staging)
         return _with_roles(told, self.origin.object_type.id, self.target.object_type.id)
 
     def read(
@@ -204,7 +204,7 @@ def _extract(pair: LinkedPair) -> Extract:
         client,
         staging,
         pair.types,
-        Definitions(staging.complete(DEFINITIONS)),
+        Definitions.of_day(staging),
         workers=hubspot.workers,
         report=lambda _, links: hubspot.report(f"{pair.first.folder}, {pair.second.folder}", links),
     )
@@ -274,7 +274,7 @@ def _definitions(types: Sequence[ExportedType]) -> Make:
 
     def make(staging: Staging, day: Day) -> TableContent:
         staged = staging.complete(DEFINITIONS)
-        told = Definitions(staged)
+        told = Definitions.of_day(staging)
         pairs = [
             PairTypes(
                 from_type,

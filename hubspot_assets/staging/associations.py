@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 
@@ -90,6 +90,17 @@ def _directions(pair: Pair) -> list[Pair]:
 
 class Definitions:
     """The staged association types, by ordered pair of object type ids."""
+
+    _latest: ClassVar[tuple[str, Definitions] | None] = None
+
+    @classmethod
+    def of_day(cls, staging: Staging) -> Definitions:
+        """Those of a staged day, read once for the hundreds of tables that ask for them."""
+        staged = staging.complete(DEFINITIONS)
+        reading = staged.store.url_of(staged.folder)  # no other reading has this folder
+        if cls._latest is None or cls._latest[0] != reading:
+            cls._latest = reading, cls(staged)
+        return cls._latest[1]
 
     def __init__(self, staged: Staged) -> None:
         self._told = {
