@@ -1,0 +1,206 @@
+"""Types with an API of their own, delivered from a sandbox portal and read back by DuckDB."""
+
+import json
+from datetime import UTC, datetime
+
+import duckdb
+import pytest
+
+from hubspot_assets.deliver import deliver
+from hubspot_assets.progress import Display
+from hubspot_assets.sandbox import PortalConfig, serve
+from hubspot_assets.settings import load_settings
+from hubspot_assets_tests.conftest import DAY, END, READ_AT
+
+RECORDS = 60
+#: Read so long after the day that objects were made meanwhile.
+MUCH_LATER = datetime(2026, 12, 20, 6, tzinfo=UTC)
+TYPES = "0-28,0-15,0-39,0-72,0-3,0-45"
+
+
+def config(**more):
+    return PortalConfig(**{"records": RECORDS, "now": READ_AT, "burst": 100_000} | more)
+
+
+class Day:
+    """The folder of a delivered day."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def rows(self, table, order="OBJECTID"):
+        """The rows of a table by column, unset ones left out."""
+        found = duckdb.sql(
+            f"FROM read_csv('{self.folder}/{table}/**/*.csv.gz', header=true, all_varchar=true, "
+            "allow_quoted_nulls=false, parallel=false, delim=',', quote='\"', escape='\"', "
+            f"max_line_size=50000000) ORDER BY CAST({order} AS BIGINT)"
+        )
+        return [
+            {name: value for name, value in zip(found.columns, row, strict=True) if value}
+            for row in found.fetchall()
+        ]
+
+    def manifest(self, table):
+        return json.loads((self.folder / table / "_manifest.json").read_text())
+
+
+@pytest.fixture
+def delivered(reach):
+    """Delivers tables of a portal."""
+
+    def run(sandbox, types, *tables):
+        folder = reach(sandbox, OBJECT_TYPES=types) / DAY
+        deliver(load_settings(), DAY, list(tables), Display())
+        return Day(folder)
+
+    return run
+
+
+def moment(text):
+    """An API time stamp as the export has it."""
+    at = datetime.fromisoformat(text) if isinstance(text, str) else text
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "milliseconds")
+
+
+def made_by(end, contents):
+    return [each for each in contents if datetime.fromisoformat(each["createdAt"]) < end]
+
+
+@pytest.mark.parametrize("now", [READ_AT, MUCH_LATER], ids=["soon", "much later"])
+def test_a_day_has_the_objects_that_were_made_before_its_end(delivered, now):
+    with serve(config(now=now)) as sandbox:
+        portal = sandbox.portal
+        day = delivered(sandbox, TYPES)
+    forms = made_by(END, (each.told for each in portal.forms(now) if not each.archived))
+    found = day.rows("OBJECTS_FORMS")
+    assert {row["PROPERTY_SOURCE_ID"] for row in found} == {each["id"] for each in forms}
+    assert len(found) == len(forms)
+    posts = made_by(END, portal.posts(now))
+    assert (len(posts) < len(portal.posts(now))) == (now == MUCH_LATER)
+    found = day.rows("OBJECTS_BLOG_POSTS")
+    assert [row["OBJECTID"] for row in found] == [each["id"] for each in posts]
+    for row, post in zip(found, posts, strict=True):
+        assert row["OBJECTTYPEID"] == "0-39"
+        assert row["PROPERTY_HS_NAME"] == post["name"]
+        assert row.get("PROPERTY_POST_BODY", "") == post["postBody"]
+        assert json.loads(row["PROPERTY_TAG_IDS"]) == post["tagIds"]
+        assert row["PROPERTY_CURRENTLY_PUBLISHED"] == str(post["currentlyPublished"]).lower()
+        assert row["PROPERTY_HS_CREATEDATE"] == moment(post["createdAt"])
+        if datetime.fromisoformat(post["updatedAt"]) < END:
+            assert row["UPDATEDAT"] == moment(post["updatedAt"])
+        assert moment(post["createdAt"]) <= row["UPDATEDAT"] < moment(END)
+    lists = {
+        str(each.facts.list_id): each
+        for each in portal.lists(now)
+        if each.facts.created < END.timestamp() * 1000
+    }
+    found = day.rows("OBJECTS_LISTS")
+    assert {row["OBJECTID"] for row in found} == lists.keys()
+    for row in found:
+        assert row["PROPERTY_HS_LIST_NAME"] == lists[row["OBJECTID"]].facts.name
+        assert row["PROPERTY_HS_LIST_SIZE"] == str(lists[row["OBJECTID"]].size)
+
+
+def test_submissions_and_splits_are_those_of_the_portal(delivered):
+    with serve(config(records=200, now=MUCH_LATER)) as sandbox:
+        portal = sandbox.portal
+        day = delivered(sandbox, TYPES)
+    planned = {
+        (form.asset_id, moment(each.submitted_at), json.dumps(each.told()["values"]))
+        for form in portal.forms(MUCH_LATER)
+        if form.told["formType"] != "blog_comment"
+        for each in portal.submissions(form.asset_id, datetime(2020, 1, 1, tzinfo=UTC), END)
+    }
+    found = [
+        (
+            row["PROPERTY_FORM_ID"],
+            row["PROPERTY_HS_CREATEDATE"],
+            json.dumps(told(row["PROPERTY_VALUES"])),
+        )
+        for row in day.rows("OBJECTS_FORM_SUBMISSIONS")
+    ]
+    assert set(found) == planned
+    assert len(found) == len(planned)
+    splits = {
+        each["id"]: each["properties"] | {"deal": str(deal)}
+        for deal, told in portal.deal_splits(MUCH_LATER).items()
+        for each in made_by(END, told)
+    }
+    found = day.rows("OBJECTS_DEAL_SPLITS")
+    assert {row["OBJECTID"] for row in found} == splits.keys() != set()
+    for row in found:
+        split = splits[row["OBJECTID"]]
+        assert row["PROPERTY_DEAL_ID"] == split["deal"]
+        assert row["PROPERTY_HUBSPOT_OWNER_ID"] == split["hubspot_owner_id"]
+        share = float(row["PROPERTY_HS_DEAL_SPLIT_PERCENTAGE"])
+        assert share == float(split["hs_deal_split_percentage"])
+
+
+def told(values):
+    """Submitted values with their members in the portal's order: ours are sorted."""
+    return [
+        {name: each[name] for name in ("name", "value", "objectTypeId")}
+        for each in json.loads(values)
+    ]
+
+
+def test_the_combined_tables_and_the_definitions_hold_them_too(delivered, shared_sandbox):
+    tables = ("OBJECTS", "OBJECT_PROPERTIES", "OBJECTS_FORMS", "PROPERTY_DEFINITIONS")
+    day = delivered(shared_sandbox, TYPES, *tables)
+    ids = [row["OBJECTID"] for row in day.rows("OBJECTS_FORMS")]
+    assert [row["OBJECTID"] for row in day.rows("OBJECTS") if row["OBJECTTYPEID"] == "0-28"] == ids
+    values = {
+        (row["OBJECTTYPEID"], row["NAME"])
+        for row in day.rows("OBJECT_PROPERTIES")
+        if row["OBJECTTYPEID"] != "0-3"
+    }
+    definitions = {
+        (row["OBJECTTYPEID"], row["NAME"]): row
+        for row in day.rows("PROPERTY_DEFINITIONS", "DISPLAYORDER")
+    }
+    assert {type_id for type_id, _ in values} == {"0-15", "0-28", "0-39", "0-45", "0-72"}
+    assert values <= definitions.keys()
+    assert definitions["0-28", "source_id"]["TYPE"] == "string"
+    assert definitions["0-15", "values"]["TYPE"] == "json"
+    # What HubSpot defines is as it says, and not as the facts do.
+    assert definitions["0-45", "hs_list_name"]["GROUPNAME"]
+
+
+@pytest.mark.parametrize("generic", [frozenset(), frozenset({"0-35"})], ids=["own", "generic"])
+def test_campaigns_are_read_where_the_portal_serves_them(delivered, generic):
+    with serve(config(generic_types=generic)) as sandbox:
+        day = delivered(sandbox, "0-35", "OBJECTS_CAMPAIGNS", "OBJECT_PROPERTIES_HISTORY")
+        by_own_api = sandbox.requests["GET /marketing/campaigns", 200]
+        by_objects_api = sandbox.requests["GET /crm/objects/{objectType}", 200]
+        assert (by_own_api > 0, by_objects_api > 0) == (not generic, bool(generic))
+        planned = list(map(str, sandbox.portal.live_ids("0-35", END)))
+    found = day.rows("OBJECTS_CAMPAIGNS")
+    assert [row["OBJECTID"] for row in found] == planned
+    assert all(row["PROPERTY_HS_NAME"] for row in found)
+    # Only the CRM objects API tells histories.
+    assert bool(day.rows("OBJECT_PROPERTIES_HISTORY")) is bool(generic)
+
+
+def test_splits_do_not_need_the_deals_to_be_exported(delivered):
+    with serve(config(records=200)) as sandbox:
+        day = delivered(sandbox, "0-72", "OBJECTS_DEAL_SPLITS")
+        splits = [each for found in sandbox.portal.deal_splits(READ_AT).values() for each in found]
+    planned = {each["id"] for each in made_by(END, splits)}
+    assert {row["OBJECTID"] for row in day.rows("OBJECTS_DEAL_SPLITS")} == planned != set()
+
+
+@pytest.mark.parametrize(
+    ("types", "scope", "table"),
+    [
+        ("0-28", "forms", "OBJECTS_FORMS"),
+        ("0-72", "crm.dealsplits.read_write", "OBJECTS_DEAL_SPLITS"),
+        ("0-72,0-3", "crm.objects.deals.read", "OBJECTS_DEAL_SPLITS"),
+    ],
+)
+def test_a_missing_scope_stands_in_the_manifest(delivered, types, scope, table):
+    with serve(config(records=200, without_scopes=frozenset({scope}))) as sandbox:
+        day = delivered(sandbox, types, table)
+    availability = day.manifest(table)["availability"]
+    assert availability["status"] == "missing_scope"
+    assert scope in availability["detail"]
+    assert day.rows(table) == []
