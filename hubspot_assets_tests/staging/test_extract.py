@@ -320,9 +320,7 @@ def test_every_type_is_staged_with_its_table_and_whether_it_can_be_read(house):
     portal = built.sandbox.portal
     pairs = [(each, f"TABLE_{each.id}") for each in standard_catalog().object_types]
     with built.client() as client:
-        staged = extract_object_types(
-            client, built.staging, pairs, standard_catalog().object_types
-        )
+        staged = extract_object_types(client, built.staging, pairs, standard_catalog().object_types)
     served = {kind.object_type_id: kind for kind in portal.object_types()}
     expected = {}
     for each, table in pairs:
