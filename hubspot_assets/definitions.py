@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import dagster as dg
+from dagster._core.definitions.definitions_load_context import StateBackedDefinitionsLoader
 from dagster_aws.s3 import S3Resource
 
 from hubspot_assets.assets.association_tables import (
@@ -129,8 +130,27 @@ def _executor(settings: Settings) -> dg.ExecutorDefinition:
     )
 
 
+class _PortalDefinitions(StateBackedDefinitionsLoader[str]):
+    """The definitions by the catalog, which is read where the code location is loaded.
+
+    Processes of its runs get that same catalog from Dagster: one that has been discovered since
+    would not have the steps of a run that was made before.
+    """
+
+    @property
+    def defs_key(self) -> str:
+        return "hubspot_assets/catalog"
+
+    def fetch_state(self) -> str:
+        return load_catalog(load_settings().catalog_path).to_json().decode()
+
+    def defs_from_state(self, state: str) -> dg.Definitions:
+        return build_defs(Catalog.from_json(state), load_settings())
+
+
 @dg.definitions
 def defs() -> dg.Definitions:
     """The code location's definitions. Asks neither HubSpot nor S3."""
-    settings = load_settings()
-    return build_defs(load_catalog(settings.catalog_path), settings)
+    portal = _PortalDefinitions()
+    # Not build_defs: that warns of a preview, and adds what the state does by itself.
+    return portal.defs_from_state(portal.get_or_fetch_state())

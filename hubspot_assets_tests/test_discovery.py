@@ -5,6 +5,12 @@ import json
 import dagster as dg
 import duckdb
 import pytest
+from dagster._core.code_pointer import CodePointer
+from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext
+from dagster._core.definitions.reconstruct import (
+    initialize_repository_def_from_pointer,
+    reconstruct_repository_def_from_pointer,
+)
 
 from hubspot_assets.definitions import JOB, defs
 from hubspot_assets.hubspot.catalog import load_catalog
@@ -200,6 +206,20 @@ def test_a_label_that_changes_between_discovery_and_export(sandbox, discovered):
     assert manifest(discovered, "OBJECTS_VEHICLES")["rows"] > 0
     assert changes_told(discovered) == []
     assert before.items() <= digests(discovered).items()
+
+
+def test_a_run_keeps_the_catalog_that_its_code_location_was_loaded_with(sandbox, discovered):
+    """Its processes start later, and must find the steps that it was made of."""
+    pointer = CodePointer.from_module("hubspot_assets.definitions", "defs", working_directory=None)
+    with DefinitionsLoadContext.scoped(DefinitionsLoadContext.get()):
+        loaded = initialize_repository_def_from_pointer(pointer)
+        sandbox.portal.relabel_type(CARS, "Vehicle", "Vehicles")
+        assert len(discover()) == 1
+        process = reconstruct_repository_def_from_pointer(pointer, loaded.repository_load_data)
+    steps = [each.get_job(JOB).graph.node_dict.keys() for each in (loaded, process)]
+    assert "OBJECTS_CARS" in steps[0]
+    assert steps[0] == steps[1]
+    assert "OBJECTS_VEHICLES" in tables()
 
 
 def test_types_that_are_left_out_are_no_news(sandbox, reach):

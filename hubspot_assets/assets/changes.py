@@ -13,7 +13,7 @@ def changes(old: Catalog, new: Catalog) -> Iterator[str]:
     """A line per table of a type that is new, gone, or named otherwise since a label changed.
 
     Of a type that is named otherwise, its tables of associations are, too; the files that were
-    delivered under the old name stay.
+    delivered under the old name stay. It is told whether or not the settings include the type.
     """
     if old.portal_id is None or old.portal_id != new.portal_id:
         return  # the standard catalog, or another portal: nothing has changed in this one

@@ -35,9 +35,8 @@ class ExportedType:
 
         A portal may call its own types what it likes, as another asset or the beginning of one.
         """
-        return dg.AssetKey(
-            ["hubspot", *(["custom"] if self.object_type.custom else []), self.folder]
-        )
+        path = ["custom", self.folder] if self.object_type.custom else [self.folder]
+        return dg.AssetKey(["hubspot", *path])
 
     @property
     def has_own_api(self) -> bool:

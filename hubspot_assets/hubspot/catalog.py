@@ -98,21 +98,27 @@ class Catalog:
         return orjson.dumps({"format": FORMAT} | asdict(self), option=orjson.OPT_INDENT_2)
 
     @classmethod
-    def load(cls, path: Path) -> Catalog:
-        """The catalog saved at `path`. Raises CatalogError for what is no catalog."""
+    def from_json(cls, text: str | bytes) -> Catalog:
+        """The catalog that `to_json` made. Raises CatalogError."""
         try:
-            content: dict[str, Any] = orjson.loads(path.read_bytes())
+            content: dict[str, Any] = orjson.loads(text)
             if content.pop("format") != FORMAT:
-                raise CatalogError(f"{path} is of another format; run: hubspot-assets discover")
+                raise CatalogError("of another format")
             types = tuple(ObjectType(**each) for each in content.pop("object_types"))
             events = tuple(EventType(**each) for each in content.pop("event_types"))
             pairs = tuple((first, second) for first, second in content.pop("associations"))
             warnings = tuple(content.pop("warnings"))
             return cls(types, events, pairs, warnings=warnings, **content)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CatalogError(
-                f"{path} is no portal catalog ({error!r}); run: hubspot-assets discover"
-            ) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CatalogError(f"no portal catalog ({error!r})") from error
+
+    @classmethod
+    def load(cls, path: Path) -> Catalog:
+        """The catalog saved at `path`. Raises CatalogError for what is no catalog."""
+        try:
+            return cls.from_json(path.read_bytes())
+        except (OSError, CatalogError) as error:
+            raise CatalogError(f"{path}: {error}; run: hubspot-assets discover") from error
 
 
 def load_catalog(path: Path) -> Catalog:
