@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import duckdb
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from hubspot_assets.deliver import deliver
 from hubspot_assets.progress import Display
@@ -130,9 +131,15 @@ def impatient(monkeypatch):
     monkeypatch.setattr("hubspot_assets.hubspot.client.BACKOFF", 0.0)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the mark
-def pytest_collection_modifyitems(items):
-    """Keeps what shares costly fixtures in one process: a module, and all that asks of the day."""
-    for item in items:
-        of_the_day = item.path.parent.name == "acceptance" or item.path.name == "test_day.py"
-        item.add_marker(pytest.mark.xdist_group("day" if of_the_day else str(item.path)))
+class ByFixtures(LoadScopeScheduling):
+    """Keeps in one process what shares costly fixtures: a module, and all that asks of the day."""
+
+    def _split_scope(self, nodeid):
+        path = nodeid.split("::")[0]
+        of_the_day = "/acceptance/" in path or path.endswith("/test_day.py")
+        return "the day" if of_the_day else path
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Distributes the tests where several processes run them."""
+    return ByFixtures(config, log)

@@ -312,17 +312,21 @@ def test_the_catalog_holds_what_can_be_linked_and_what_happens(sandbox, discover
     }
 
 
-def test_a_portal_without_enterprise_is_told_so_and_has_e_mail_events(reach):
+def test_a_portal_without_enterprise_is_told_so_and_has_the_tables_of_known_events(reach):
     config = PortalConfig(records=20, now=READ_AT, burst=100_000, plan="pro")
     with serve(config) as sandbox:
         folder = reach(sandbox, OBJECT_TYPES="")
         (line,) = discover()
-        assert line.startswith("warning: only e-mail events are known: ")
+        assert line.startswith("warning: custom event types are unknown: ")
         assert "Enterprise" in line
-        assert {name for name in tables() if name.startswith("EVENTS_")} == E_MAIL_TABLES
+        assert tables() > E_MAIL_TABLES | {"EVENTS_VISITED_PAGE"}
         materialize(defs(), DAY, TYPES)
     rows = select(folder, TYPES, "TABLENAME, AVAILABILITY")
-    assert {("EVENTS_OPENED_EMAIL_V2", "available"), ("OBJECTS_CONTACTS", "available")} <= set(rows)
+    assert set(rows) >= {
+        ("EVENTS_OPENED_EMAIL_V2", "available"),
+        ("EVENTS_VISITED_PAGE", "needs_enterprise"),
+        ("OBJECTS_CONTACTS", "available"),
+    }
 
 
 @pytest.mark.parametrize(
