@@ -67,7 +67,8 @@ def write_table(
 
     The manifests of the table and of its day are gone before the first part is replaced,
     and the table's comes back after the last: who waits for it never sees half a table.
-    Until there is a part to put, nothing is touched.
+    Until there is a part to put, nothing is touched. What earlier attempts left in the table's
+    folder, and this one does not write, is removed.
 
     Raises `TableError` for content that is not as its spec says, `StoreError` where the
     store fails, and whatever making the rows raises. The table is then left as it was, or
@@ -76,12 +77,17 @@ def write_table(
     table = content.spec.name
     written_by = metadata_of(run_id, code_version)
     parts: list[Part] = []
+    before: set[str] = set()
     for path, data, rows, sha256 in _packed(content, part_bytes):
         if not parts:
-            store.delete([manifest_path(day), manifest_path(day, table)])
+            before = {entry.path for entry in store.list(f"{day}/{table}")}
+            if before:
+                store.delete([manifest_path(day), manifest_path(day, table)])
         store.put(f"{day}/{path}", data, sha256=sha256, metadata=written_by)
         parts.append(Part(path, rows, len(data), sha256))
-    _remove_others(store, day, table, parts)
+    written = {manifest_path(day, table), *(f"{day}/{part.path}" for part in parts)}
+    store.delete(sorted(before - written))
+    store.sweep(f"{day}/{table}")
     findings = content.findings
     manifest = TableManifest(
         table=table,
@@ -135,11 +141,3 @@ def _collected(frames: Frames) -> Iterator[pl.DataFrame]:
             yield from frame.collect_batches(maintain_order=True)
         else:
             yield frame
-
-
-def _remove_others(store: Store, day: str, table: str, parts: list[Part]) -> None:
-    """Remove what earlier attempts left in the table's folder and this one did not write."""
-    written = {f"{day}/{part.path}" for part in parts}
-    found = [entry.path for entry in store.list(f"{day}/{table}")]
-    store.delete([path for path in found if path not in written])
-    store.sweep(f"{day}/{table}")

@@ -63,7 +63,10 @@ class Staged:
 
 @dataclass
 class Reading:
-    """A reading under way. `after` is the cursor to go on from; None at the start."""
+    """A reading under way. `after` is the cursor to go on from; None at the start.
+
+    One that can't be gone on from anyway notes no checkpoints.
+    """
 
     store: Store
     source: str
@@ -73,6 +76,7 @@ class Reading:
     after: str | None = None
     chunks_staged: int = 0
     counts: Counter[str] = field(default_factory=Counter)
+    resumable: bool = True
 
     def add(self, frames: Mapping[str, pl.DataFrame], *, after: str | None) -> None:
         """Stages a batch, then notes `after`, the cursor of what follows it."""
@@ -83,6 +87,8 @@ class Reading:
                 self.store.put(path, Path(file.name))
         self.chunks_staged += 1
         self.after = after
+        if not self.resumable:
+            return
         note = {
             "folder": self.folder,
             "plan": self.plan,
@@ -137,7 +143,8 @@ class Staging:
                 note["chunks_staged"],
                 Counter(note["counts"]),
             )
-        return Reading(self._store, source, root, plan, f"{root}/{uuid.uuid4().hex[:12]}")
+        folder = f"{root}/{uuid.uuid4().hex[:12]}"
+        return Reading(self._store, source, root, plan, folder, resumable=resume)
 
     def complete(self, source: str) -> Staged:
         """The complete reading of `source`. Raises NotStagedError where there is none."""
