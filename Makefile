@@ -22,7 +22,7 @@ dev: setup
 	$(BIN)/python -m hubspot_assets.dev
 
 test: lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ import os
 import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -138,6 +139,12 @@ class ByFixtures(LoadScopeScheduling):
         path = nodeid.split("::")[0]
         of_the_day = "/acceptance/" in path or path.endswith("/test_day.py")
         return "the day" if of_the_day else path
+
+
+def pytest_collection_modifyitems(items):
+    """Whole days come first: a long one at the end would keep one process waiting."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path.parent not in (here, here / "acceptance"))
 
 
 def pytest_xdist_make_scheduler(config, log):
