@@ -54,7 +54,7 @@ def build_defs(
     partitions = daily_partitions(settings.export_start, settings.zone)
     portal = f"{settings.hubspot_base_url} {catalog.portal_id}"
     pairs = linked_pairs(catalog, types)
-    events = exported_events(catalog)
+    events = exported_events(catalog, settings)
     assets = [
         *extraction_assets(types, partitions, portal, linked_types(pairs), catalog.object_types),
         *own_type_assets(catalog, types, partitions, portal),

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     export_start: date = Field(date(2024, 1, 1), description="a day, as 2026-01-31")
     object_types: Names = Field((), description="names or ids, as contacts,deals,2-123")
     exclude_object_types: Names = Field((), description="names or ids, as notes,0-27")
+    event_types: Names = Field((), description="names or ids, as visited_page,4-666440")
+    exclude_event_types: Names = Field((), description="names or ids, as visited_page,4-666440")
     export_history: Literal["share", "all"] = Field("share", description="share or all")
     export_executor: Literal["in_process", "multiprocess"] = Field(
         "in_process", description="in_process or multiprocess"
@@ -79,7 +81,13 @@ class Settings(BaseSettings):
         0, ge=0, description="of how many months to keep the last day, as 12"
     )
 
-    @field_validator("object_types", "exclude_object_types", mode="before")
+    @field_validator(
+        "object_types",
+        "exclude_object_types",
+        "event_types",
+        "exclude_event_types",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(_words(value)) if isinstance(value, str) else value

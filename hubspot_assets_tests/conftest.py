@@ -26,6 +26,8 @@ RECORDS = 300
 OFTEN = {"trial_started": {"lead_source": "string"}, "purchase_made": {"price": "number"}}
 #: HubSpot's own ones that do so there, too: elsewhere a small portal has hardly any.
 OFTEN_OF_ADS = ("e_ad_interaction", "e_ad_metrics_imported_v0")
+#: Event types that are enough for most tests.
+FEW_EVENTS = "e_visited_page,e_opened_email_v2"
 OURS = (
     "HUBSPOT_",
     "EXPORT_",
@@ -33,6 +35,7 @@ OURS = (
     "S3_",
     "DAGSTER_HOME",
     "OBJECT_TYPES",
+    "EVENT_TYPES",
     "EXCLUDE_",
     "STATE_",
     "CATALOG_",
@@ -58,9 +61,10 @@ def reach(monkeypatch, tmp_path):
     """Sets an environment that reaches a sandbox, and exports to a folder, which it gives."""
 
     def set_up(sandbox, **more):
-        return set_environment(
-            monkeypatch, sandbox, tmp_path, **{"OBJECT_TYPES": "deals,companies", **more}
-        )
+        everything = more.get("OBJECT_TYPES") == ""
+        events = "" if everything else FEW_EVENTS
+        few = {"OBJECT_TYPES": "deals,companies", "EVENT_TYPES": events}
+        return set_environment(monkeypatch, sandbox, tmp_path, **(few | more))
 
     return set_up
 

@@ -130,9 +130,8 @@ def deliver_day(reach, sandbox):
     """Delivers the day's tables, and gives a way to ask them in SQL."""
 
     def run(front, select=(), **environment):
-        folder = reach(
-            sandbox, **{"HUBSPOT_BASE_URL": front.url, "OBJECT_TYPES": "contacts", **environment}
-        )
+        settings = {"OBJECT_TYPES": "contacts", "EVENT_TYPES": "", **environment}
+        folder = reach(sandbox, HUBSPOT_BASE_URL=front.url, **settings)
         tables = deliver(Settings(), DAY, select, Display()).tables
         return Delivered(folder / DAY, {manifest.table: manifest for manifest, _ in tables})
 

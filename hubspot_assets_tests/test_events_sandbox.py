@@ -29,7 +29,7 @@ def delivered(reach, sandbox):
     """Delivers tables of the day, and gives their manifests and rows by ID."""
 
     def run(names):
-        folder = reach(sandbox, OBJECT_TYPES="contacts")
+        folder = reach(sandbox, OBJECT_TYPES="contacts", EVENT_TYPES="")
         tables = deliver(Settings(), DAY, names, Display()).tables
         return {
             manifest.table: (manifest, rows_of(f"{folder}/{DAY}/{manifest.table}/*.csv.gz"))

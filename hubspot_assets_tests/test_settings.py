@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hubspot_assets.assets.events import exported_events
 from hubspot_assets.assets.types import exported_types
 from hubspot_assets.hubspot.catalog import standard_catalog
 from hubspot_assets.settings import Settings, SettingsError, load_settings
@@ -59,6 +60,8 @@ def test_every_setting_is_taken_from_the_environment(env):
         EXPORT_START="2026-01-31",
         OBJECT_TYPES="contacts, 2-123,,p1_cars",
         EXCLUDE_OBJECT_TYPES="0-27",
+        EVENT_TYPES="e_visited_page,4-666440",
+        EXCLUDE_EVENT_TYPES="oauth_login",
         EXPORT_HISTORY="all",
         EXPORT_EXECUTOR="multiprocess",
         S3_ENDPOINT_URL="https://minio.example/",
@@ -89,6 +92,8 @@ def test_every_setting_is_taken_from_the_environment(env):
         "export_start": date(2026, 1, 31),
         "object_types": ("contacts", "2-123", "p1_cars"),
         "exclude_object_types": ("0-27",),
+        "event_types": ("e_visited_page", "4-666440"),
+        "exclude_event_types": ("oauth_login",),
         "export_history": "all",
         "export_executor": "multiprocess",
         "s3_endpoint_url": "https://minio.example",
@@ -258,3 +263,12 @@ def test_types_are_known_by_id_name_label_and_qualified_name(env):
     env(OBJECT_TYPES="0-1,DEAL,companies,Goals", EXCLUDE_OBJECT_TYPES="company")
     found = exported_types(standard_catalog(), load_settings())
     assert [each.object_type.id for each in found] == ["0-1", "0-3", "0-74"]
+
+
+def test_event_types_are_known_by_name_table_and_id(env):
+    env(EVENT_TYPES="e_visited_page,OPENED_EMAIL_V2,4-553675", EXCLUDE_EVENT_TYPES="4-666440")
+    with pytest.raises(SettingsError, match="EVENT_TYPES: found '4-553675', expected any of ad_"):
+        exported_events(standard_catalog(), load_settings())
+    env(EVENT_TYPES="e_visited_page,OPENED_EMAIL_V2,4-1553675", EXCLUDE_EVENT_TYPES="4-666440")
+    found = exported_events(standard_catalog(), load_settings())
+    assert [each.table for each in found] == ["EVENTS_AD_INTERACTION", "EVENTS_VISITED_PAGE"]

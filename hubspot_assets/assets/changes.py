@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from hubspot_assets.assets.events import exported_events
+from hubspot_assets.assets.events import named_events
 from hubspot_assets.assets.types import named_types
 from hubspot_assets.hubspot.catalog import Catalog
 
@@ -23,7 +23,7 @@ def changes(old: Catalog, new: Catalog) -> Iterator[str]:
 def _tables(catalog: Catalog) -> dict[str, str]:
     """Table by the id of its object type or the name of its event type."""
     tables = {of.object_type.id: of.table for of in named_types(catalog)}
-    return tables | {of.event_type.name: of.table for of in exported_events(catalog)}
+    return tables | {of.event_type.name: of.table for of in named_events(catalog)}
 
 
 def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import dagster as dg
 from hubspot_assets.assets.day import Day
 from hubspot_assets.assets.extraction import Extract, extraction, extractions
 from hubspot_assets.assets.resources import HubSpotResource
-from hubspot_assets.assets.types import ExportedType
+from hubspot_assets.assets.types import ExportedType, chosen
 from hubspot_assets.hubspot import email_events as email
 from hubspot_assets.hubspot import events as api
 from hubspot_assets.hubspot.catalog import Catalog
@@ -20,6 +20,7 @@ from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import Forbidden
 from hubspot_assets.hubspot.events import EventType
 from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
+from hubspot_assets.settings import Settings
 from hubspot_assets.staging.events import (
     email_events_refused,
     events_refused,
@@ -75,11 +76,29 @@ class ExportedEvent:
         return self.event_type.id or self.event_type.name
 
 
-def exported_events(catalog: Catalog) -> tuple[ExportedEvent, ...]:
-    """The catalog's event types, by table name."""
+def named_events(catalog: Catalog) -> list[ExportedEvent]:
+    """All of the catalog's event types under their names in the export, by table name."""
     suffixes = unique_event_suffixes((each.name, each.id) for each in catalog.event_types)
     events = [ExportedEvent(each, suffixes[each.name]) for each in catalog.event_types]
-    return tuple(sorted(events, key=lambda each: each.suffix))
+    return sorted(events, key=lambda each: each.suffix)
+
+
+def exported_events(catalog: Catalog, settings: Settings) -> tuple[ExportedEvent, ...]:
+    """The event types that the settings include. Raises SettingsError for an unknown one."""
+    events = named_events(catalog)
+    names = {
+        of.event_type.name: {
+            each.lower() for each in (of.event_type.name, of.suffix, of.definition_id)
+        }
+        for of in events
+    }
+    wanted = chosen(
+        names,
+        ("EVENT_TYPES", settings.event_types),
+        ("EXCLUDE_EVENT_TYPES", settings.exclude_event_types),
+        [each.suffix.lower() for each in events],
+    )
+    return tuple(each for each in events if each.event_type.name in wanted)
 
 
 def event_extraction_assets(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -68,25 +68,47 @@ def named_types(catalog: Catalog) -> list[ExportedType]:
 def exported_types(catalog: Catalog, settings: Settings) -> tuple[ExportedType, ...]:
     """The catalog's types that the settings include. Raises SettingsError for an unknown one."""
     types = named_types(catalog)
-    every = {each.object_type.id for each in types}
-    wanted = _chosen(types, settings.object_types, "OBJECT_TYPES") or every
-    unwanted = _chosen(types, settings.exclude_object_types, "EXCLUDE_OBJECT_TYPES")
-    chosen = [each for each in types if each.object_type.id in wanted - unwanted]
-    if not chosen:
+    names = {each.object_type.id: _names(each) for each in types}
+    ids = chosen(
+        names,
+        ("OBJECT_TYPES", settings.object_types),
+        ("EXCLUDE_OBJECT_TYPES", settings.exclude_object_types),
+        [each.folder for each in types],
+    )
+    if not ids:
         raise SettingsError("EXCLUDE_OBJECT_TYPES: found every type, expected to leave some")
     # The combined tables hold the types in the order of their keys, which are text.
-    return tuple(sorted(chosen, key=lambda each: each.object_type.id))
+    return tuple(
+        sorted(
+            (each for each in types if each.object_type.id in ids),
+            key=lambda each: each.object_type.id,
+        )
+    )
 
 
-def _chosen(types: Sequence[ExportedType], words: Sequence[str], setting: str) -> set[str]:
-    ids: set[str] = set()
-    for word in words:
-        found = {each.object_type.id for each in types if word.lower() in _names(each)}
-        if not found:
-            known = ", ".join(each.folder for each in types)
-            raise SettingsError(f"{setting}: found {word!r}, expected any of {known}")
-        ids |= found
-    return ids
+def chosen(
+    names: Mapping[str, Collection[str]],
+    include: tuple[str, Sequence[str]],
+    exclude: tuple[str, Sequence[str]],
+    examples: Sequence[str],
+) -> set[str]:
+    """The ids that two settings leave of all in `names`, which has each one's names in lower case.
+
+    A setting is its name and its words; no words to include are all. Raises SettingsError for a
+    word that names nothing.
+    """
+
+    def found(setting: str, words: Sequence[str]) -> set[str]:
+        ids: set[str] = set()
+        for word in words:
+            named = {key for key, of in names.items() if word.lower() in of}
+            if not named:
+                known = ", ".join(examples)
+                raise SettingsError(f"{setting}: found {word!r}, expected any of {known}")
+            ids |= named
+        return ids
+
+    return (found(*include) or set(names)) - found(*exclude)
 
 
 def _names(of: ExportedType) -> set[str]:
