@@ -164,7 +164,7 @@ def measure_day(folder: str) -> dict[str, float]:
     with dg.DagsterInstance.get() as instance:
         (run,) = instance.get_runs()
         steps = instance.get_run_step_stats(run.run_id)
-    reading = sum(s.end_time - s.start_time for s in steps if s.step_key.startswith("hubspot__"))
+    reading = sum(s.end_time - s.start_time for s in steps if s.step_key.startswith("hubspot_"))
     return {"seconds": seconds, "extraction": reading, "steps": len(steps)}
 
 
