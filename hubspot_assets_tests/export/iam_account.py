@@ -76,32 +76,14 @@ class Account:
             },
         )
 
-    def role(self, name: str, trust: iam.Document, policy: iam.Document, bucket: str) -> str:
+    def role(self, name: str, trust: iam.Document, policy: iam.Document) -> str:
         """The ARN of a new role."""
         client = self.client("iam")
         arn = client.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
         client.put_role_policy(
             RoleName=name, PolicyName="export", PolicyDocument=json.dumps(policy)
         )
-        self.let_moto_delete(name, policy, bucket)
         return str(arn["Role"]["Arn"])
-
-    def let_moto_delete(self, role: str, policy: iam.Document, bucket: str) -> None:
-        """moto judges DeleteObjects by the bucket's ARN; AWS does by the ARN of each object.
-
-        So the role gets that on the bucket if its policy grants it for objects.
-        """
-        granted = [act for each in policy["Statement"] for act in each["Action"]]
-        if "s3:DeleteObject" in granted:
-            statement = {
-                "Effect": "Allow",
-                "Action": "s3:DeleteObject",
-                "Resource": f"arn:aws:s3:::{bucket}",
-            }
-            document = {"Version": iam.VERSION, "Statement": [statement]}
-            self.client("iam").put_role_policy(
-                RoleName=role, PolicyName="moto", PolicyDocument=json.dumps(document)
-            )
 
     def session(self, caller: Caller, role_arn: str, external_id: str) -> dict[str, str]:
         """The environment of who has assumed the role."""

@@ -55,7 +55,7 @@ def export_as(account, reach, shared_sandbox):
         change(policy)
         caller = account.caller(role)
         trust = iam.trust_policy(caller.arn, EXTERNAL_ID)
-        role_arn = account.role(role, trust, policy, bucket)
+        role_arn = account.role(role, trust, policy)
         account.enforce(on=True)
         reach(
             sandbox,
@@ -240,7 +240,7 @@ def assuming(account, export_as, monkeypatch):
         trust = iam.trust_policy(caller.arn, EXTERNAL_ID)
         change(trust)
         policy = iam.permission_policy(iam.Grant(bucket, PREFIX))
-        arn = account.role(role, trust, policy, bucket)
+        arn = account.role(role, trust, policy)
         monkeypatch.delenv("AWS_SESSION_TOKEN")
         for name, value in (caller.key | {"aws_endpoint_url_sts": account.endpoint}).items():
             monkeypatch.setenv(name.upper(), value)
