@@ -22,12 +22,11 @@ from hubspot_assets.hubspot.events import EventType
 from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
 from hubspot_assets.settings import Settings
 from hubspot_assets.staging.events import (
-    email_events_refused,
     events_refused,
     extract_email_events,
     extract_events,
 )
-from hubspot_assets.staging.extract import stage_items
+from hubspot_assets.staging.extract import refused, stage_items
 from hubspot_assets.staging.stage import Staged, Staging
 from hubspot_assets.tables.names import unique_event_suffixes
 
@@ -175,8 +174,8 @@ def _event_types(events: Sequence[ExportedEvent]) -> Extract:
             try:
                 asked = email.probe(client) if of.by_mail else api.probe(client, of.event_type.name)
             except (Forbidden, *NOT_SERVED) as error:
-                refused = email_events_refused if of.by_mail else events_refused
-                asked, status = datetime.now(UTC), refused(error).status
+                why = refused(error) if of.by_mail else events_refused(error)
+                asked, status = datetime.now(UTC), why.status
             entry = {"id": of.definition_id, "table": of.table, "availability": status}
             return Read(asdict(of.event_type) | entry, asked)
 

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from hubspot_assets.check.finding import Finding, Status
 from hubspot_assets.export import Store, StoreError, iam, open_store
+from hubspot_assets.export.s3_resource import sts_region
 from hubspot_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def check_role(settings: Settings) -> Iterator[Finding]:
         return
     tried = f"AssumeRole {role}"
     session = boto3.Session()  # boto3's default one would keep credentials that have changed
-    region = settings.s3_region or session.region_name or _home_region(role)
+    region = settings.s3_region or session.region_name or sts_region(role)
     sts = session.client("sts", region_name=region)
 
     def assume(shown: str | None) -> None:
@@ -79,12 +80,6 @@ _WHY_NOT_ASSUMED = (
     f"the trust policy's statement {iam.TRUST} does not let in who runs this, or not with this "
     f"EXPORT_EXTERNAL_ID; or their own policy lacks {iam.CALLER}"
 )
-
-
-def _home_region(arn: str) -> str:
-    """A region of the partition, where none is set: any of them knows a role."""
-    homes = {"aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
-    return homes.get(arn.split(":")[1] if ":" in arn else "", "us-east-1")
 
 
 def check_bucket(

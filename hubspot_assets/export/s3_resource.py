@@ -41,6 +41,11 @@ _REFUSED = {
 } | dict.fromkeys(_EXPIRED, "the AWS credentials that assume it have expired; renew them")
 
 
+def sts_region(role_arn: str) -> str:
+    """Where STS is asked for a role when no region is set."""
+    return _STS_REGIONS.get(role_arn.split(":")[1], _STS_REGIONS["aws"])
+
+
 class ExportS3Resource(S3Resource):
     """dagster-aws' S3, with a role to assume, an addressing style and encryption.
 
@@ -97,10 +102,9 @@ class ExportS3Resource(S3Resource):
 
     def _as_role(self, session: boto3.session.Session, role_arn: str) -> boto3.session.Session:
         """A session whose only credentials are the role's."""
-        partition = role_arn.split(":")[1]
         sts = session.client(
             "sts",
-            region_name=self.region_name or session.region_name or _STS_REGIONS.get(partition),
+            region_name=self.region_name or session.region_name or sts_region(role_arn),
             verify=self.verify,
         )
         name = f"hubspot-assets-{self._run_id}" if self._run_id else "hubspot-assets"

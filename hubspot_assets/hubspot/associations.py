@@ -7,16 +7,15 @@ record has no link is reported as an error of its own in an answer of status 207
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from importlib import resources
 from typing import Any
 
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import BadRequest, IncompleteAnswer, UnknownObjectType
+from hubspot_assets.hubspot.facts import facts
 from hubspot_assets.hubspot.metadata import Read
 
 BATCH = 1_000
@@ -71,7 +70,6 @@ class LinkPage:
 @cache
 def standard_types() -> tuple[StandardType, ...]:
     """HubSpot's association types between object types that have an id, from the facts."""
-    file = resources.files("hubspot_assets.facts") / "association_types.csv"
     return tuple(
         StandardType(
             int(row["type_id"]),
@@ -80,7 +78,7 @@ def standard_types() -> tuple[StandardType, ...]:
             row["role"],
             int(row["inverse_type_id"]) if row["inverse_type_id"] else None,
         )
-        for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+        for row in facts("association_types.csv")
         if row["from_object_type_id"] and row["to_object_type_id"]
     )
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from hubspot_assets.hubspot.events import (
     discover_event_types,
     standard_event_types,
 )
+from hubspot_assets.hubspot.facts import facts
 
 FORMAT = 2
 
@@ -129,9 +128,7 @@ def load_catalog(path: Path) -> Catalog:
 @cache
 def standard_catalog() -> Catalog:
     """HubSpot's standard object and event types, from the data files of facts."""
-    file = resources.files("hubspot_assets.facts") / "object_types.csv"
-    rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
-    types = tuple(map(_standard_type, rows))
+    types = tuple(map(_standard_type, facts("object_types.csv")))
     known = {each.id for each in types}
     pairs = {
         (each.from_type, each.to_type)

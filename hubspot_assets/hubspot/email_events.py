@@ -9,7 +9,8 @@ from functools import cache
 
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import IncompleteAnswer
-from hubspot_assets.hubspot.events import EventPage, facts
+from hubspot_assets.hubspot.events import EventPage
+from hubspot_assets.hubspot.facts import facts
 
 PAGE = 1000
 

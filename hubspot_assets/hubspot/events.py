@@ -5,17 +5,16 @@ The events API serves all types but the marketing e-mail events (see `email_even
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from importlib import resources
 from typing import Any
 
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import Forbidden, IncompleteAnswer
-from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
+from hubspot_assets.hubspot.errors import Forbidden
+from hubspot_assets.hubspot.facts import facts
+from hubspot_assets.hubspot.metadata import NOT_SERVED, Read, pages
 
 #: HubSpot documents no maximum for the pages of occurrences; this many it is known to give.
 PAGE = 100
@@ -114,7 +113,7 @@ def discover_event_types(
 def event_definitions(client: HubSpot, *, properties: bool) -> Iterator[Read]:
     """The definitions of custom event types, with or without those of their `properties`."""
     params = {"limit": str(PAGE_OF_DEFINITIONS), "includeProperties": str(properties).lower()}
-    for body, received_at, _ in _pages(client, "event_definitions", params, None):
+    for body, received_at, _ in pages(client, "event_definitions", params, None):
         for content in body["results"]:
             yield Read(content, received_at)
 
@@ -134,7 +133,7 @@ def occurrences(
         "occurredBefore": _iso(end + _MILLISECOND),
         "limit": str(PAGE),
     }
-    for body, received_at, following in _pages(client, "events", params, after):
+    for body, received_at, following in pages(client, "events", params, after):
         inside = [
             event
             for event in body["results"]
@@ -146,28 +145,6 @@ def occurrences(
 def probe(client: HubSpot, name: str) -> datetime:
     """Reads one event of a type. Raises what HubSpot answers where that can't be done."""
     return client.get("events", params={"eventType": name, "limit": "1"}).received_at
-
-
-def facts(name: str) -> Iterator[dict[str, str]]:
-    """The rows of a data file of facts."""
-    file = resources.files("hubspot_assets.facts") / name
-    return csv.DictReader(file.read_text(encoding="utf-8").splitlines())
-
-
-def _pages(
-    client: HubSpot, api: str, params: dict[str, str], after: str | None
-) -> Iterator[tuple[Any, datetime, str | None]]:
-    """The pages of a list: body, moment of reading and cursor of the next one."""
-    seen = {after}
-    while True:
-        answer = client.get(api, params=params | ({"after": after} if after else {}))
-        after = ((answer.body.get("paging") or {}).get("next") or {}).get("after")
-        if after is not None and after in seen:
-            raise IncompleteAnswer(f"list of {api}: a page names itself as the next")
-        seen.add(after)
-        yield answer.body, answer.received_at, after
-        if after is None:
-            return
 
 
 def _defined(definition: dict[str, Any]) -> EventType:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from importlib import resources
 from typing import Any, NamedTuple
 
 from hubspot_assets.hubspot import metadata
@@ -20,6 +18,7 @@ from hubspot_assets.hubspot.errors import (
     Refused,
     UnknownObjectType,
 )
+from hubspot_assets.hubspot.facts import facts
 from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
 
 PAGE = 500
@@ -230,9 +229,7 @@ def _property_names(client: HubSpot) -> Iterator[str]:
 @cache
 def _fields() -> dict[str, str]:
     """By property of lists, the field of the lists API that holds it; empty for none."""
-    file = resources.files("hubspot_assets.facts") / "list_properties.csv"
-    rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
-    return {row["name"]: row["field"] for row in rows}
+    return {row["name"]: row["field"] for row in facts("list_properties.csv")}
 
 
 def _set(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -86,17 +86,26 @@ def _whole(
 
 def paged(client: HubSpot, api: str, params: Params, **path: str) -> Iterator[Read]:
     """The results of a list that HubSpot pages by a cursor. Raises IncompleteAnswer for a loop."""
-    seen: set[str] = set()
-    cursor: dict[str, str] = {}
+    for body, received_at, _ in pages(client, api, params, **path):
+        for content in body["results"]:
+            yield Read(content, received_at)
+
+
+def pages(
+    client: HubSpot, api: str, params: Params, after: str | None = None, **path: str
+) -> Iterator[tuple[Any, datetime, str | None]]:
+    """The pages of a list, from the cursor `after` on: body, moment of reading, next cursor.
+
+    Raises IncompleteAnswer for a page that names one that has been read.
+    """
+    seen = {after}
     while True:
+        cursor = {"after": after} if after else {}
         answer = client.get(api, params={**params, **cursor}, **path)
-        for content in answer.body["results"]:
-            yield Read(content, answer.received_at)
-        paging = answer.body.get("paging") or {}
-        after = (paging.get("next") or {}).get("after")
-        if after is None:
-            return
-        if after in seen:
+        after = ((answer.body.get("paging") or {}).get("next") or {}).get("after")
+        if after is not None and after in seen:
             raise IncompleteAnswer(f"list of {api}: a page names itself as the next")
         seen.add(after)
-        cursor = {"after": after}
+        yield answer.body, answer.received_at, after
+        if after is None:
+            return

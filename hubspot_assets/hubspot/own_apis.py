@@ -143,9 +143,9 @@ def _probe_own(client: HubSpot, api: str) -> datetime:
     return first.received_at if first else asked
 
 
-def _listed(api: str, **params: str) -> Reader:
+def _listed(api: str) -> Reader:
     """The reader of an API that pages like most do."""
-    return lambda client: paged(client, api, {"limit": str(PAGE), **params})
+    return lambda client: paged(client, api, {"limit": str(PAGE)})
 
 
 def _unless_gone(readings: Iterable[Iterator[Read]]) -> Iterator[Read]:

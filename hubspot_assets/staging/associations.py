@@ -9,7 +9,7 @@ directions. A frame `refused` (id, message) names records whose links HubSpot wo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Any, ClassVar
@@ -33,6 +33,7 @@ from hubspot_assets.staging.extract import (
     object_source,
     quiet,
     read_items,
+    refused,
     stage_items,
 )
 from hubspot_assets.staging.flatten import MOMENT
@@ -73,8 +74,7 @@ def extract_definitions(
         try:
             found = list(associations.definitions(client, first.id, second.id))
         except (Forbidden, *NOT_SERVED) as error:
-            status = "missing_scope" if isinstance(error, Forbidden) else "not_enabled"
-            return Read(told | {"status": status, "detail": str(error)}, datetime.now(UTC))
+            return Read(told | asdict(refused(error)), datetime.now(UTC))
         read_at = max((each.received_at for each in found), default=datetime.now(UTC))
         return Read(told | {"definitions": [each.content for each in found]}, read_at)
 
@@ -150,9 +150,7 @@ def extract_links(
     except (Forbidden, *NOT_SERVED) as error:
         if reading.counts["links"]:
             raise
-        forbidden = isinstance(error, Forbidden)
-        refused = Availability("missing_scope" if forbidden else "not_enabled", str(error))
-        return reading.finish(refused, datetime.now(UTC))
+        return reading.finish(refused(error), datetime.now(UTC))
     return reading.finish(AVAILABLE, read_at or observed_at)
 
 
@@ -177,14 +175,14 @@ def _stage_links(
         if not any(links.height for links, _ in sample):
             return None
         ids = chain(first, ids)
-    for links, refused in _read(client, side.direction, ids, workers):
-        chunk.add(links, inverse.of(links), refused)
+    for links, untold in _read(client, side.direction, ids, workers):
+        chunk.add(links, inverse.of(links), untold)
         doubtful.append(inverse.doubtful(links))
         report(links_source(pair), reading.counts["links"])
     if len(readable) > 1 and (others := _distinct(doubtful)):
         back = side.direction[1], side.direction[0]
-        for links, refused in _read(client, back, others, workers):
-            chunk.add(links.clear(), inverse.left_open(links), refused)
+        for links, untold in _read(client, back, others, workers):
+            chunk.add(links.clear(), inverse.left_open(links), untold)
     chunk.stage()
     return chunk.read_at
 
@@ -300,15 +298,15 @@ class _LinkChunk:
         self._refused: list[tuple[str, str]] = []
         self._rows = 0
 
-    def add(self, read: pl.DataFrame, derived: pl.DataFrame, refused: Mapping[str, str]) -> None:
+    def add(self, read: pl.DataFrame, derived: pl.DataFrame, untold: Mapping[str, str]) -> None:
         """Takes links in: as read, and of the other direction."""
         self._read.append(read)
         self._derived.append(derived)
-        self._refused += refused.items()
+        self._refused += untold.items()
         self._rows += read.height + derived.height
         self._reading.counts["links"] += read.height
         self._reading.counts["links_back"] += derived.height
-        self._reading.counts["records_refused"] += len(refused)
+        self._reading.counts["records_refused"] += len(untold)
         if self._rows >= CHUNK_VALUES:
             self.stage()
 
@@ -318,9 +316,9 @@ class _LinkChunk:
             pl.concat(frames) if frames else pl.DataFrame(schema=LINKS_SCHEMA)
             for frames in (self._read, self._derived)
         ]
-        refused = pl.DataFrame(self._refused, schema=REFUSED_SCHEMA, orient="row")
-        if self._rows or refused.height:
-            content = dict(zip(self._names, frames, strict=True)) | {"refused": refused}
+        untold = pl.DataFrame(self._refused, schema=REFUSED_SCHEMA, orient="row")
+        if self._rows or untold.height:
+            content = dict(zip(self._names, frames, strict=True)) | {"refused": untold}
             self._reading.add(content, after=None)
         last = pl.concat(frames)["readAt"].max()
         if isinstance(last, datetime):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from importlib import resources
-from typing import Any
 
 import polars as pl
 
 from hubspot_assets.export import Availability
 from hubspot_assets.hubspot.catalog import ObjectType
+from hubspot_assets.hubspot.facts import facts
 from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.staging.extract import (
     CHUNK_CHARACTERS,
@@ -223,8 +221,7 @@ class _Chunk:
 @cache
 def _kinds() -> dict[str, tuple[str, str]]:
     """By object type id, its engagement type and the property that tells a record's own."""
-    file = resources.files("hubspot_assets.facts") / "engagement_types.csv"
-    rows: Iterable[Mapping[str, Any]] = csv.DictReader(
-        file.read_text(encoding="utf-8").splitlines()
-    )
-    return {row["object_type_id"]: (row["engagement_type"], row["told_by"]) for row in rows}
+    return {
+        row["object_type_id"]: (row["engagement_type"], row["told_by"])
+        for row in facts("engagement_types.csv")
+    }

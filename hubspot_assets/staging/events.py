@@ -11,7 +11,6 @@ A chunk of events has three frames:
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -28,8 +27,15 @@ from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import Forbidden, MissingScope, Refused
 from hubspot_assets.hubspot.events import Event, EventPage
 from hubspot_assets.hubspot.metadata import NOT_SERVED
-from hubspot_assets.staging.extract import AVAILABLE, CHUNK_CHARACTERS, CHUNK_VALUES, Report, quiet
-from hubspot_assets.staging.flatten import MOMENT, epoch_milliseconds
+from hubspot_assets.staging.extract import (
+    AVAILABLE,
+    CHUNK_CHARACTERS,
+    CHUNK_VALUES,
+    Report,
+    quiet,
+    refused,
+)
+from hubspot_assets.staging.flatten import MOMENT, epoch_milliseconds, snake_case, text_of
 from hubspot_assets.staging.stage import NotStagedError, Reading, Staged, Staging
 
 EVENTS_SCHEMA = {
@@ -49,7 +55,6 @@ RECIPIENT = "hs_recipient"
 
 _STRUCTURE = frozenset({"id", "type", "created"})
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - frames have naive UTC
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 Window = tuple[datetime, datetime]
 
@@ -78,12 +83,6 @@ def events_refused(error: Refused) -> Availability:
     if isinstance(error, Forbidden):
         return Availability("needs_enterprise", str(error))
     return Availability("not_enabled", str(error))
-
-
-def email_events_refused(error: Refused) -> Availability:
-    """Why the e-mail events API does not serve its events, from what it answered."""
-    forbidden = isinstance(error, Forbidden)
-    return Availability("missing_scope" if forbidden else "not_enabled", str(error))
 
 
 def extract_events(
@@ -134,7 +133,7 @@ def extract_email_events(
         reading,
         lambda after: email.email_events(client, *window, after=after),
         flat,
-        email_events_refused,
+        refused,
         lambda events: report(EMAIL_EVENTS, events),
     )
     _stage_contacts(staging, staged)
@@ -162,7 +161,7 @@ def _extract(
     reading: Reading,
     pages: Callable[[str | None], Iterator[EventPage]],
     flat: Callable[[Event, datetime], _Flat],
-    refused: Callable[[Refused], Availability],
+    why: Callable[[Refused], Availability],
     report: Callable[[int], None],
 ) -> Staged:
     last = datetime.now(UTC)
@@ -180,7 +179,7 @@ def _extract(
     except (Forbidden, *NOT_SERVED) as error:
         if reading.counts["events"]:
             raise
-        return reading.finish(refused(error), last)
+        return reading.finish(why(error), last)
     return reading.finish(AVAILABLE, last)
 
 
@@ -253,7 +252,9 @@ def _email_event(event: Event, read_at: datetime) -> _Flat:
         object_id=None,
         occurred_at=_EPOCH + timedelta(milliseconds=event["created"]),
         read_at=_naive(read_at),
-        values=_texts({known.get(path) or _snake(path): fields[path] for path in fields}),
+        values=_texts(
+            {known.get(path) or snake_case(path.replace(".", "_")): fields[path] for path in fields}
+        ),
     )
 
 
@@ -271,20 +272,10 @@ def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{name}", value
 
 
-def _snake(path: str) -> str:
-    return _HUMP.sub("_", path.replace(".", "_")).lower()
-
-
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
     """The values as text; those that are not set are left out."""
-    texts = ((name, _text(value)) for name, value in values.items())
+    texts = ((name, text_of(value)) for name, value in values.items())
     return {name: text for name, text in texts if text}
-
-
-def _text(value: object) -> str:
-    if value is None or isinstance(value, str):
-        return value or ""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _naive(moment: datetime) -> datetime:

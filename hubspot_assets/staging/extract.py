@@ -66,6 +66,12 @@ def unavailable(object_type: ObjectType, error: Refused) -> Availability:
     return Availability("not_enabled", str(error))
 
 
+def refused(error: Refused) -> Availability:
+    """Why something that is no type's own can't be had, from what HubSpot answered."""
+    forbidden = isinstance(error, Forbidden)
+    return Availability("missing_scope" if forbidden else "not_enabled", str(error))
+
+
 def extract_records(
     client: HubSpot,
     staging: Staging,
@@ -219,9 +225,7 @@ def extract_items(
     except (Forbidden, *NOT_SERVED) as error:
         if object_type:
             return reading.finish(unavailable(object_type, error), datetime.now(UTC))
-        forbidden = isinstance(error, Forbidden)
-        refused = Availability("missing_scope" if forbidden else "not_enabled", str(error))
-        return reading.finish(refused, datetime.now(UTC))
+        return reading.finish(refused(error), datetime.now(UTC))
     return stage_items(reading, items)
 
 

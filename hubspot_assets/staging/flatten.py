@@ -14,13 +14,17 @@ does not read as one stays as HubSpot gave it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import polars as pl
 
 Record = Mapping[str, Any]
+
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 MOMENT = pl.Datetime("ms")
 _ISO = "%Y-%m-%dT%H:%M:%S%.fZ"
@@ -131,6 +135,22 @@ def epoch_milliseconds(value: str | None) -> str | None:
     except ValueError:
         return value
     return str(((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND)
+
+
+def text_of(value: object) -> str:
+    """A field of an API as a property's value: text as it is, what is no text as JSON."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def snake_case(name: str) -> str:
+    """A field's name as properties are named.
+
+    >>> snake_case("latestMessageTimestamp")
+    'latest_message_timestamp'
+    """
+    return _WORD_START.sub("_", name).lower()
 
 
 def _record_id(record: Record) -> int:

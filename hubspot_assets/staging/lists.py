@@ -30,7 +30,14 @@ from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import BadRequest, Forbidden, NotFound, Refused
 from hubspot_assets.hubspot.lists import MembersPage
 from hubspot_assets.hubspot.metadata import Read
-from hubspot_assets.staging.extract import AVAILABLE, Report, extract_items, quiet, read_items
+from hubspot_assets.staging.extract import (
+    AVAILABLE,
+    Report,
+    extract_items,
+    quiet,
+    read_items,
+    refused,
+)
 from hubspot_assets.staging.flatten import MOMENT, moment
 from hubspot_assets.staging.ordering import in_key_order
 from hubspot_assets.staging.stage import Reading, Staged, Staging, write_temporary
@@ -41,8 +48,6 @@ EXTRA = ("hs_list_size", "hs_classic_list_id")
 
 #: A chunk is staged once it holds so many members.
 CHUNK_MEMBERS = 200_000
-#: What a member takes in memory, about.
-MEMBER_BYTES = 48
 #: What a member takes in memory, on disk and in order.
 MEMBER_BYTES = 24
 #: So many members of a list are held in memory; those of a longer one are on disk until staged.
@@ -63,12 +68,12 @@ def extract_lists(client: HubSpot, staging: Staging, object_type_ids: Iterable[s
     """Stages all lists of records of these types. Raises HubSpotError and StoreError."""
     refusals: list[Read] = []
 
-    def refused(object_type_id: str, error: Refused) -> None:
+    def note(object_type_id: str, error: Refused) -> None:
         told = {"objectTypeId": object_type_id, "refused": str(error)}
         refusals.append(Read(told, datetime.now(UTC)))
 
     def read() -> Iterator[Read]:
-        yield from lists.lists(client, object_type_ids, EXTRA, refused)
+        yield from lists.lists(client, object_type_ids, EXTRA, note)
         yield from refusals
 
     return extract_items(staging, LISTS, read)
@@ -250,10 +255,7 @@ class _MembersChunk:
             counts[ANOTHER_SIZE] += of.size is not None and of.size != members
         elif refusal:
             counts["lists_refused"] += 1
-            forbidden = isinstance(refusal, Forbidden)
-            self.refusal = Availability(
-                "missing_scope" if forbidden else "not_enabled", str(refusal)
-            )
+            self.refusal = refused(refusal)
         else:
             counts[GONE] += 1
         why = str(refusal) if refusal else None

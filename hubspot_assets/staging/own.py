@@ -7,14 +7,12 @@ kept as text under its own name, and defined by having been seen.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +21,7 @@ import polars as pl
 
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.errors import Forbidden
+from hubspot_assets.hubspot.facts import facts
 from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
 from hubspot_assets.staging.extract import (
     AVAILABLE,
@@ -35,7 +34,14 @@ from hubspot_assets.staging.extract import (
     stage_items,
     unavailable,
 )
-from hubspot_assets.staging.flatten import VALUES_SCHEMA, Record, records_frame, values_frame
+from hubspot_assets.staging.flatten import (
+    VALUES_SCHEMA,
+    Record,
+    records_frame,
+    snake_case,
+    text_of,
+    values_frame,
+)
 from hubspot_assets.staging.ordering import in_key_order
 from hubspot_assets.staging.stage import Staged, Staging, write_temporary
 
@@ -44,7 +50,6 @@ SPOOLED_AT_ONCE = 20_000
 
 _CREATED, _UPDATED = "hs_createdate", "hs_lastmodifieddate"
 _BEGINNING = "1970-01-01T00:00:00.000Z"
-_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9_]")
 
 
@@ -68,11 +73,9 @@ SOURCE_ID = "source_id"
 @cache
 def known_fields(object_type_id: str) -> Mapping[str, Field]:
     """The fields of a type's API that the facts tell of."""
-    file = resources.files("hubspot_assets.facts") / "own_api_properties.csv"
-    rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
     return {
         row["field"]: Field(row["property"], row["label"], row["type"])
-        for row in rows
+        for row in facts("own_api_properties.csv")
         if row["object_type_id"] in ("", object_type_id)
     }
 
@@ -208,9 +211,9 @@ def record_of(object_type_id: str, content: Mapping[str, Any]) -> Record:
     properties: dict[str, str] = {}
     for name, value in content.items():
         field = known.get(name)
-        text = _text(value)
+        text = text_of(value)
         if text and (field or name != "id"):
-            properties[field.property if field else _snake(name)] = text
+            properties[field.property if field else _NOT_IN_NAMES.sub("_", snake_case(name))] = text
     own_id = _own_id(content)
     number = own_id if own_id.isdecimal() else _hashed(f"{object_type_id}:{own_id}")
     if number != own_id:
@@ -234,19 +237,6 @@ def _own_id(content: Mapping[str, Any]) -> str:
 
 def _hashed(text: str) -> str:
     return str(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 2)
-
-
-def _text(value: object) -> str:
-    """A field as a property's value: text as it is, what is no text as JSON."""
-    if value is None or value == "":
-        return ""
-    if isinstance(value, str):
-        return value
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-
-
-def _snake(name: str) -> str:
-    return _NOT_IN_NAMES.sub("_", _WORD_START.sub("_", name).lower())
 
 
 def _moment(value: str | None) -> str | None:
