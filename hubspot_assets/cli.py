@@ -27,10 +27,10 @@ def _told(command: Callable[P, None]) -> Callable[P, None]:
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         from hubspot_assets.deliver import DeliveryError
         from hubspot_assets.demo import SandboxError
-        from hubspot_assets.export import StoreError
         from hubspot_assets.hubspot.catalog import CatalogError
         from hubspot_assets.hubspot.errors import HubSpotError
         from hubspot_assets.settings import SettingsError
+        from hubspot_assets.storage import StoreError
 
         try:
             command(*args, **kwargs)
@@ -165,8 +165,9 @@ def export(day: str | None, select: tuple[str, ...]) -> None:
 def purge(keep_days: int | None, keep_monthly: int | None, versions: bool, dry_run: bool) -> None:  # noqa: FBT001  (click's)
     """Remove old days of the export, and what is staged of them."""
     from hubspot_assets.definitions import s3_resource
-    from hubspot_assets.export import StoreError, open_store, retention
+    from hubspot_assets.export import retention
     from hubspot_assets.settings import SettingsError, load_settings
+    from hubspot_assets.storage import StoreError, open_store
 
     settings = load_settings()
     days = keep_days or settings.export_keep_days
@@ -263,8 +264,8 @@ def iam() -> None:
 @_told
 def policy(url: str, partition: str | None, kms_key_arn: str | None, versions: bool) -> None:  # noqa: FBT001
     """The permission policy of the role."""
-    from hubspot_assets.connect import as_json, grant
-    from hubspot_assets.export.iam import permission_policy
+    from hubspot_assets.aws.connect import as_json, grant
+    from hubspot_assets.aws.iam import permission_policy
 
     granted = grant(url, partition=partition, kms_key_arn=kms_key_arn, versions=versions)
     click.echo(as_json(permission_policy(granted)))
@@ -277,8 +278,8 @@ def policy(url: str, partition: str | None, kms_key_arn: str | None, versions: b
 @_told
 def trust(principal: str, external_id: str, partition: str | None) -> None:
     """The trust policy of the role."""
-    from hubspot_assets.connect import as_json
-    from hubspot_assets.connect import trust as trust_of
+    from hubspot_assets.aws.connect import as_json
+    from hubspot_assets.aws.connect import trust as trust_of
 
     click.echo(as_json(trust_of(principal, external_id, partition)))
 
@@ -288,8 +289,8 @@ def trust(principal: str, external_id: str, partition: str | None) -> None:
 @_told
 def cloudformation(**options: Any) -> None:  # noqa: ANN401
     """A CloudFormation template of bucket, role and policies, as JSON."""
-    from hubspot_assets.connect import as_json, setup
-    from hubspot_assets.export import templates
+    from hubspot_assets.aws import templates
+    from hubspot_assets.aws.connect import as_json, setup
 
     click.echo(as_json(templates.cloudformation(setup(**options))))
 
@@ -299,8 +300,8 @@ def cloudformation(**options: Any) -> None:  # noqa: ANN401
 @_told
 def terraform(**options: Any) -> None:  # noqa: ANN401
     """The same for Terraform."""
-    from hubspot_assets.connect import setup
-    from hubspot_assets.export import templates
+    from hubspot_assets.aws import templates
+    from hubspot_assets.aws.connect import setup
 
     click.echo(templates.terraform(setup(**options)), nl=False)
 
@@ -318,7 +319,7 @@ def terraform(**options: Any) -> None:  # noqa: ANN401
 @_told
 def connect(account: str | None, external_id: str | None, **options: Any) -> None:  # noqa: ANN401
     """Ask for a bucket and who runs the exporter; say what to create in AWS. Changes nothing."""
-    from hubspot_assets.connect import steps
+    from hubspot_assets.aws.connect import steps
 
     click.echo(steps(account=account, external_id=external_id, **options))
 

@@ -28,9 +28,9 @@ from hubspot_assets.check.job import check_job, check_schedule
 from hubspot_assets.discovery import discover_job, discover_schedule
 from hubspot_assets.export.io_manager import CsvExportIOManager
 from hubspot_assets.export.purge_job import purge_job, purge_schedule
-from hubspot_assets.export.s3_resource import ExportS3Resource
 from hubspot_assets.hubspot.catalog import Catalog, load_catalog
 from hubspot_assets.settings import Settings, load_settings
+from hubspot_assets.storage.s3_resource import ExportS3Resource
 
 JOB = "export_day"
 SCHEDULE_HOUR, SCHEDULE_MINUTE = 1, 30

@@ -14,9 +14,10 @@ from hubspot_assets.assets.day import newest_complete_day
 from hubspot_assets.assets.resources import HubSpotResource
 from hubspot_assets.definitions import JOB, build_defs, s3_resource
 from hubspot_assets.discovery import refresh_catalog
-from hubspot_assets.export import TableManifest, open_store, read_manifest
+from hubspot_assets.export import TableManifest, read_manifest
 from hubspot_assets.progress import Display
 from hubspot_assets.settings import Settings, SettingsError
+from hubspot_assets.storage import open_store
 
 
 class DeliveryError(Exception):

@@ -8,10 +8,10 @@ from dagster_aws.s3 import S3Resource
 
 from hubspot_assets.assets.changes import changes
 from hubspot_assets.assets.resources import connect
-from hubspot_assets.export import StoreError, open_store
 from hubspot_assets.hubspot.catalog import Catalog, CatalogError, discover, load_catalog
 from hubspot_assets.hubspot.errors import HubSpotError
 from hubspot_assets.settings import Settings, SettingsError, load_settings
+from hubspot_assets.storage import StoreError, open_store
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -15,6 +15,7 @@ from hubspot_assets.progress import Display
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.sandbox.event_types import Rate
 from hubspot_assets.settings import Settings
+from hubspot_assets_tests.stores import bucket, endpoint, folder, s3, store  # noqa: F401
 
 DAY = "2026-11-22"
 START = datetime(2026, 11, 22, tzinfo=UTC)
@@ -69,23 +70,23 @@ def reach(monkeypatch, tmp_path):
     return set_up
 
 
-def set_environment(patch, sandbox, folder, **more):
-    """Sets an environment that reaches a sandbox and exports below `folder`; gives where to."""
+def set_environment(patch, sandbox, root, **more):
+    """Sets an environment that reaches a sandbox and exports below `root`; gives where to."""
     for name in os.environ:
         if name.startswith(OURS):
             patch.delenv(name)
-    work = folder / "work"
+    work = root / "work"
     work.mkdir(exist_ok=True)
     patch.chdir(work)
     patch.setattr(tempfile, "tempdir", str(work))
     settings = {
         "HUBSPOT_BASE_URL": sandbox.url,
         "HUBSPOT_ACCESS_TOKEN": sandbox.token,
-        "EXPORT_URL": str(folder / "export"),
+        "EXPORT_URL": str(root / "export"),
     }
     for name, value in (settings | more).items():
         patch.setenv(name, value)
-    return folder / "export"
+    return root / "export"
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,14 @@
 import pytest
 
 from hubspot_assets.assets.resources import connect
-from hubspot_assets.export import open_store
 from hubspot_assets.hubspot import metadata
 from hubspot_assets.hubspot.catalog import standard_catalog
+from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.settings import load_settings
-from hubspot_assets.staging import extract
-from hubspot_assets.staging.stage import Staging
+from hubspot_assets.sources.items import extract_items
+from hubspot_assets.sources.records import extract_records
+from hubspot_assets.storage import open_store
 from hubspot_assets_tests.conftest import DAY, READ_AT
 
 LIST = ("GET /crm/objects/{objectType}", 200)
@@ -20,8 +21,8 @@ CONTACTS = next(each for each in standard_catalog().object_types if each.id == "
 def read(staging):
     """Stages contacts of the sandbox that the environment reaches."""
     with connect(load_settings()) as client:
-        extract.extract_items(staging, "properties/0-1", lambda: metadata.properties(client, "0-1"))
-        return extract.extract_records(client, staging, CONTACTS, portal="test", workers=2)
+        extract_items(staging, "properties/0-1", lambda: metadata.properties(client, "0-1"))
+        return extract_records(client, staging, CONTACTS, portal="test", workers=2)
 
 
 @pytest.mark.parametrize(("properties", "most"), [(120, 22), (None, 32)])

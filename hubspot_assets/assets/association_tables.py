@@ -14,10 +14,13 @@ from hubspot_assets.assets.extraction import Extract, extractions
 from hubspot_assets.assets.observed import observed_content
 from hubspot_assets.assets.table import Make, table_asset, table_assets
 from hubspot_assets.assets.types import ExportedType
+from hubspot_assets.availability import AVAILABLE
 from hubspot_assets.export import TableContent
 from hubspot_assets.hubspot.associations import standard_types
 from hubspot_assets.hubspot.catalog import Catalog, ObjectType
-from hubspot_assets.staging.associations import (
+from hubspot_assets.readings.ordering import in_key_order
+from hubspot_assets.readings.staging import Staged, Staging
+from hubspot_assets.sources.associations import (
     DEFINITIONS,
     Definitions,
     Pair,
@@ -25,9 +28,7 @@ from hubspot_assets.staging.associations import (
     extract_links,
     links_source,
 )
-from hubspot_assets.staging.extract import AVAILABLE, read_items
-from hubspot_assets.staging.ordering import in_key_order
-from hubspot_assets.staging.stage import Staged, Staging
+from hubspot_assets.sources.items import read_items
 from hubspot_assets.tables import associations, specs
 from hubspot_assets.tables.associations import AssociationType, PairTypes
 from hubspot_assets.tables.names import type_id_order, unique_names

@@ -23,8 +23,9 @@ from hubspot_assets.assets.observed import observed_content
 from hubspot_assets.assets.table import table_asset
 from hubspot_assets.assets.types import ExportedType
 from hubspot_assets.export import TableContent
-from hubspot_assets.staging.extract import properties_source, read_items
-from hubspot_assets.staging.stage import Staged, Staging
+from hubspot_assets.readings.staging import Staged, Staging
+from hubspot_assets.sources.items import read_items
+from hubspot_assets.sources.source import properties_source
 from hubspot_assets.tables import definitions, specs
 from hubspot_assets.tables.definitions import Item
 from hubspot_assets.tables.spec import TableSpec

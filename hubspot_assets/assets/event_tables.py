@@ -13,11 +13,14 @@ import polars as pl
 from hubspot_assets.assets.day import Day
 from hubspot_assets.assets.events import DEFINITIONS, DEFINITIONS_KEY, ExportedEvent
 from hubspot_assets.assets.table import Make, table_assets
+from hubspot_assets.availability import AVAILABLE
 from hubspot_assets.export import Findings, TableContent
 from hubspot_assets.hubspot.catalog import Catalog
 from hubspot_assets.hubspot.email_events import email_event_types, email_fields
 from hubspot_assets.hubspot.events import standard_event_properties
-from hubspot_assets.staging.events import (
+from hubspot_assets.readings.ordering import in_key_order
+from hubspot_assets.readings.staging import Chunk, Staged, Staging
+from hubspot_assets.sources.events import (
     CONTACTS_SCHEMA,
     EMAIL_CONTACTS,
     EMAIL_EVENTS,
@@ -26,9 +29,7 @@ from hubspot_assets.staging.events import (
     event_source,
     with_epoch_moments,
 )
-from hubspot_assets.staging.extract import AVAILABLE, read_items
-from hubspot_assets.staging.ordering import in_key_order
-from hubspot_assets.staging.stage import Chunk, Staged, Staging
+from hubspot_assets.sources.items import read_items
 from hubspot_assets.tables import events as tables
 from hubspot_assets.tables import specs, typed
 from hubspot_assets.tables.definitions import Item

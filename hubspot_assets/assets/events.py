@@ -20,14 +20,15 @@ from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import Forbidden
 from hubspot_assets.hubspot.events import EventType
 from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
+from hubspot_assets.readings.staging import Staged, Staging
 from hubspot_assets.settings import Settings
-from hubspot_assets.staging.events import (
+from hubspot_assets.sources.events import (
     events_refused,
     extract_email_events,
     extract_events,
 )
-from hubspot_assets.staging.extract import refused, stage_items
-from hubspot_assets.staging.stage import Staged, Staging
+from hubspot_assets.sources.items import stage_items
+from hubspot_assets.sources.source import refused
 from hubspot_assets.tables.names import unique_event_suffixes
 
 EMAIL_EVENTS_KEY = dg.AssetKey(["hubspot", "email_events"])

@@ -8,21 +8,19 @@ import dagster as dg
 
 from hubspot_assets.assets.resources import HubSpotResource, StagingResource
 from hubspot_assets.assets.types import ExportedType
-from hubspot_assets.export import StoreError
 from hubspot_assets.hubspot import metadata
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import HubSpot, Stats
 from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import Forbidden, HubSpotError
 from hubspot_assets.hubspot.metadata import Read
+from hubspot_assets.readings.staging import Staged, Staging
 from hubspot_assets.settings import SettingsError
-from hubspot_assets.staging.extract import (
-    extract_items,
-    extract_object_types,
-    extract_records,
-    properties_source,
-)
-from hubspot_assets.staging.stage import Staged, Staging
+from hubspot_assets.sources.items import extract_items
+from hubspot_assets.sources.object_types import extract_object_types
+from hubspot_assets.sources.records import extract_records
+from hubspot_assets.sources.source import properties_source
+from hubspot_assets.storage import StoreError
 
 OWNERS = dg.AssetKey(["hubspot", "owners"])
 TEAMS = dg.AssetKey(["hubspot", "teams"])

@@ -13,8 +13,9 @@ from hubspot_assets.assets.observed import observed_content
 from hubspot_assets.assets.table import table_asset
 from hubspot_assets.export import TableContent
 from hubspot_assets.hubspot.catalog import ObjectType
-from hubspot_assets.staging.extract import read_items
-from hubspot_assets.staging.lists import (
+from hubspot_assets.readings.staging import Staged, Staging
+from hubspot_assets.sources.items import read_items
+from hubspot_assets.sources.lists import (
     ANOTHER_SIZE,
     GONE,
     LISTS,
@@ -23,7 +24,6 @@ from hubspot_assets.staging.lists import (
     extract_lists,
     extract_memberships,
 )
-from hubspot_assets.staging.stage import Staged, Staging
 from hubspot_assets.tables import lists, specs
 from hubspot_assets.tables.definitions import Item
 

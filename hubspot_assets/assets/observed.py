@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from hubspot_assets.assets.day import Day
-from hubspot_assets.export import Availability, Findings, TableContent
+from hubspot_assets.availability import AVAILABLE, Availability
+from hubspot_assets.export import Findings, TableContent
 from hubspot_assets.export.writer import Frames
-from hubspot_assets.staging.extract import AVAILABLE
-from hubspot_assets.staging.stage import Staged
+from hubspot_assets.readings.staging import Staged
 from hubspot_assets.tables.spec import TableSpec
 
 NOT_HISTORY = (

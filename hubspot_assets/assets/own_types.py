@@ -16,10 +16,10 @@ from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import Forbidden
 from hubspot_assets.hubspot.lists import list_records
 from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
-from hubspot_assets.staging.engagements import engagement_types, stage_engagements
-from hubspot_assets.staging.extract import object_source
-from hubspot_assets.staging.own import extract_own
-from hubspot_assets.staging.stage import Staged, Staging
+from hubspot_assets.readings.staging import Staged, Staging
+from hubspot_assets.sources.engagements import engagement_types, stage_engagements
+from hubspot_assets.sources.own_types import extract_own
+from hubspot_assets.sources.source import object_source
 
 DEALS = "0-3"
 

@@ -12,10 +12,12 @@ import polars as pl
 from hubspot_assets.assets.day import Day
 from hubspot_assets.assets.table import Make, table_asset
 from hubspot_assets.assets.types import ExportedType
-from hubspot_assets.export import Availability, Findings, TableContent
-from hubspot_assets.staging.extract import AVAILABLE, object_source, properties_source, read_items
-from hubspot_assets.staging.flatten import VALUES_SCHEMA
-from hubspot_assets.staging.stage import Chunk, Staged, Staging
+from hubspot_assets.availability import AVAILABLE, Availability
+from hubspot_assets.export import Findings, TableContent
+from hubspot_assets.readings.staging import Chunk, Staged, Staging
+from hubspot_assets.sources.flatten import VALUES_SCHEMA
+from hubspot_assets.sources.items import read_items
+from hubspot_assets.sources.source import object_source, properties_source
 from hubspot_assets.tables import records, specs, typed
 from hubspot_assets.tables.records import AsOf
 from hubspot_assets.tables.spec import TableSpec

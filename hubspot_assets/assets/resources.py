@@ -11,13 +11,13 @@ import dagster as dg
 from dagster_aws.s3 import S3Resource
 from pydantic import PrivateAttr
 
-from hubspot_assets.export import Store, open_store
 from hubspot_assets.hubspot.auth import Auth, BearerToken, RefreshToken
 from hubspot_assets.hubspot.budgets import Budgets
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.paths import Paths
+from hubspot_assets.readings.staging import Staging
 from hubspot_assets.settings import Settings, SettingsError, load_settings
-from hubspot_assets.staging.stage import Staging
+from hubspot_assets.storage import Store, open_store
 
 Progress = Callable[[str, int], None]
 

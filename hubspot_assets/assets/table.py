@@ -8,7 +8,7 @@ import dagster as dg
 from hubspot_assets.assets.day import Day
 from hubspot_assets.assets.resources import StagingResource
 from hubspot_assets.export import TableContent
-from hubspot_assets.staging.stage import NotStagedError, Staging
+from hubspot_assets.readings.staging import NotStagedError, Staging
 from hubspot_assets.tables.spec import TableSpec
 
 IO_MANAGER = "csv_export"

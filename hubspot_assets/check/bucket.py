@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from hubspot_assets.aws import iam
 from hubspot_assets.check.finding import Finding, Status
-from hubspot_assets.export import Store, StoreError, iam, open_store
-from hubspot_assets.export.s3_resource import sts_region
 from hubspot_assets.settings import Settings
+from hubspot_assets.storage import Store, StoreError, open_store
+from hubspot_assets.storage.s3_resource import sts_region
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -14,7 +14,7 @@ from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import AuthenticationError, Forbidden, HubSpotError, Refused
 from hubspot_assets.settings import Settings
-from hubspot_assets.staging.extract import unavailable
+from hubspot_assets.sources.source import unavailable
 
 HUBSPOT = "HubSpot"
 CONTACTS = "0-1"

@@ -6,11 +6,11 @@ from collections.abc import Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
-from hubspot_assets.export.errors import NotFoundError
 from hubspot_assets.export.manifest import DayManifest, DayTable, manifest_path
 from hubspot_assets.export.reader import read_manifest
-from hubspot_assets.export.store import Entry, Store
 from hubspot_assets.export.writer import metadata_of
+from hubspot_assets.storage.errors import NotFoundError
+from hubspot_assets.storage.store import Entry, Store
 
 _READERS = 16
 

@@ -1,21 +1,6 @@
-"""What can go wrong in the export, in words for the person who has to mend it."""
+"""What can be wrong with a table."""
 
 from __future__ import annotations
-
-
-class StoreError(Exception):
-    """The object store could not do what was asked: one line on what, where and what to do.
-
-    `passing` is true where the same call may well succeed later (network, overload).
-    """
-
-    def __init__(self, message: str, *, passing: bool = False) -> None:
-        super().__init__(message)
-        self.passing = passing
-
-
-class NotFoundError(StoreError, FileNotFoundError):
-    """There is no such object."""
 
 
 class TableError(Exception):

@@ -6,25 +6,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
+from hubspot_assets.availability import Availability
 from hubspot_assets.tables.spec import Column
 
 _NAME = "_manifest.json"
 
 Json = bytes  # by a name of its own, as the manifests have fields called `bytes`
-
-
-@dataclass(frozen=True, slots=True)
-class Availability:
-    """Whether HubSpot serves a table's source, and if not, why not."""
-
-    status: Literal[
-        "available", "not_enabled", "missing_scope", "no_public_api", "needs_enterprise"
-    ] = "available"
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

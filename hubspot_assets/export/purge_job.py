@@ -4,10 +4,10 @@ import dagster as dg
 from dagster_aws.s3 import S3Resource
 from pydantic import Field
 
-from hubspot_assets.export import open_store
-from hubspot_assets.export.errors import StoreError
 from hubspot_assets.export.retention import Report, left_lines, purge
 from hubspot_assets.settings import Settings
+from hubspot_assets.storage import open_store
+from hubspot_assets.storage.errors import StoreError
 
 PURGE_JOB = "purge_export"
 _SCHEDULE_HOUR, _SCHEDULE_MINUTE = 12, 30  # long after the day's export has begun

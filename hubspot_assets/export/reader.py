@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from hubspot_assets.export.errors import NotFoundError, StoreError
 from hubspot_assets.export.manifest import TableManifest, manifest_path
-from hubspot_assets.export.store import Store
+from hubspot_assets.storage.errors import NotFoundError, StoreError
+from hubspot_assets.storage.store import Store
 from hubspot_assets.tables.spec import DTYPES, Column
 
 

@@ -16,9 +16,9 @@ from typing import TypeVar
 
 import orjson
 
-from hubspot_assets.export.errors import NotFoundError
 from hubspot_assets.export.manifest import DayManifest, TableManifest, manifest_path
-from hubspot_assets.export.store import Store
+from hubspot_assets.storage.errors import NotFoundError
+from hubspot_assets.storage.store import Store
 
 M = TypeVar("M", DayManifest, TableManifest)
 

@@ -8,15 +8,15 @@ from datetime import datetime
 
 import polars as pl
 
+from hubspot_assets.availability import Availability
 from hubspot_assets.export.errors import TableError
 from hubspot_assets.export.manifest import (
-    Availability,
     Part,
     TableManifest,
     manifest_path,
 )
 from hubspot_assets.export.parts import PART_BYTES, pack_parts
-from hubspot_assets.export.store import Store
+from hubspot_assets.storage.store import Store
 from hubspot_assets.tables.spec import TableSpec
 
 Frames = Iterable[pl.DataFrame | pl.LazyFrame]

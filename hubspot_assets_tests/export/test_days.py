@@ -5,12 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from hubspot_assets.export import (
-    Availability,
-    DayManifest,
-    complete_day,
-    manifest_path,
-)
+from hubspot_assets.availability import Availability
+from hubspot_assets.export import DayManifest, complete_day, manifest_path
 from hubspot_assets.export.writer import write_table
 from hubspot_assets_tests.export.tables import AS_OF, DAY, NOTES, content, notes, write
 

@@ -10,10 +10,11 @@ import pytest
 from dagster_aws.s3 import S3Resource
 
 from hubspot_assets import __version__
-from hubspot_assets.export import Findings, manifest_path, open_store, read_manifest
+from hubspot_assets.export import Findings, manifest_path, read_manifest
 from hubspot_assets.export.io_manager import CsvExportIOManager
-from hubspot_assets_tests.export.conftest import REGION
+from hubspot_assets.storage import open_store
 from hubspot_assets_tests.export.tables import DAY, NOTES, content, notes
+from hubspot_assets_tests.stores import REGION
 
 WIDE = replace(NOTES, name="WIDE", wide=True)
 DAYS = dg.DailyPartitionsDefinition("2026-11-01", end_offset=10_000)

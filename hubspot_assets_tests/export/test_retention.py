@@ -9,10 +9,11 @@ import dagster as dg
 import pytest
 
 from hubspot_assets.definitions import build_defs
-from hubspot_assets.export import StoreError, complete_day, manifest_path, open_store
+from hubspot_assets.export import complete_day, manifest_path
 from hubspot_assets.export.retention import Purged, plan, purge
 from hubspot_assets.hubspot.catalog import standard_catalog
 from hubspot_assets.settings import load_settings
+from hubspot_assets.storage import StoreError, open_store
 from hubspot_assets_tests.export.tables import AS_OF, notes, write
 from hubspot_assets_tests.test_commands import fails, run
 

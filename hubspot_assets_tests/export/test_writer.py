@@ -12,21 +12,19 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from hubspot_assets.availability import Availability
 from hubspot_assets.export import (
-    Availability,
     Findings,
-    NotFoundError,
-    StoreError,
     TableContent,
     TableError,
     TableManifest,
     complete_day,
     manifest_path,
-    open_store,
     read_manifest,
     read_table,
     write_table,
 )
+from hubspot_assets.storage import NotFoundError, StoreError, open_store
 from hubspot_assets_tests.export.tables import (
     AS_OF,
     DAY,

@@ -6,7 +6,7 @@ from datetime import datetime
 import polars as pl
 import pytest
 
-from hubspot_assets.staging.events import EVENTS_SCHEMA, VALUES_SCHEMA
+from hubspot_assets.sources.events import EVENTS_SCHEMA, VALUES_SCHEMA
 from hubspot_assets.tables import events as tables
 from hubspot_assets.tables import specs, typed
 from hubspot_assets.tables.names import unique_event_suffixes

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from hubspot_assets.staging.flatten import records_frame, values_frame
+from hubspot_assets.sources.flatten import records_frame, values_frame
 from hubspot_assets.tables import records, typed
 from hubspot_assets.tables.typed import PropertyType
 

@@ -1,0 +1,359 @@
+"""Links of records, and the types that links can have, staged.
+
+A pair of object types is one source, whichever side its links were read from. Its chunks have the
+frames `forward` (from the first type to the second) and `backward` of the columns LINKS_SCHEMA, in
+no particular order; of a type with itself `backward` is empty, since `forward` holds both
+directions. A frame `refused` (id, message) names records whose links HubSpot would not tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import chain, islice
+from typing import Any, ClassVar
+
+import polars as pl
+
+from hubspot_assets.availability import AVAILABLE, Availability
+from hubspot_assets.hubspot import associations
+from hubspot_assets.hubspot.associations import BATCH, Definition, LinkPage
+from hubspot_assets.hubspot.catalog import ObjectType
+from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.concurrent import in_order
+from hubspot_assets.hubspot.errors import Forbidden
+from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
+from hubspot_assets.readings.staging import Reading, Staged, Staging
+from hubspot_assets.sources.flatten import MOMENT
+from hubspot_assets.sources.items import read_items, stage_items
+from hubspot_assets.sources.records import LINKED, LINKED_UNKNOWN
+from hubspot_assets.sources.source import CHUNK_VALUES, Report, object_source, quiet, refused
+
+DEFINITIONS = "association_definitions"
+
+LINKS_SCHEMA = {
+    "fromId": pl.Int64(),
+    "toId": pl.Int64(),
+    "category": pl.String(),
+    "typeId": pl.Int64(),
+    "label": pl.String(),
+    "readAt": MOMENT,
+}
+REFUSED_SCHEMA = {"id": pl.String(), "message": pl.String()}
+
+Pair = tuple[ObjectType, ObjectType]
+
+
+def links_source(pair: Pair) -> str:
+    """The source that holds the links of a pair."""
+    return f"associations/{pair[0].id}_{pair[1].id}"
+
+
+def extract_definitions(
+    client: HubSpot, staging: Staging, pairs: Iterable[Pair], workers: int
+) -> Staged:
+    """Stages the association types of every pair, both directions: one request each.
+
+    An item tells `fromObjectTypeId`, `toObjectTypeId` and either `definitions` or, for a pair
+    that HubSpot refuses, why: `status` and `detail` as in Availability.
+    """
+
+    def ask(types: Pair) -> Read:
+        first, second = types
+        told: dict[str, Any] = {"fromObjectTypeId": first.id, "toObjectTypeId": second.id}
+        try:
+            found = list(associations.definitions(client, first.id, second.id))
+        except (Forbidden, *NOT_SERVED) as error:
+            return Read(told | asdict(refused(error)), datetime.now(UTC))
+        read_at = max((each.received_at for each in found), default=datetime.now(UTC))
+        return Read(told | {"definitions": [each.content for each in found]}, read_at)
+
+    directed = [direction for pair in pairs for direction in _directions(pair)]
+    reading = staging.begin(DEFINITIONS, "items", resume=False)
+    return stage_items(reading, in_order(ask, directed, workers))
+
+
+def _directions(pair: Pair) -> list[Pair]:
+    first, second = pair
+    return [pair] if first.id == second.id else [pair, (second, first)]
+
+
+class Definitions:
+    """The staged association types, by ordered pair of object type ids."""
+
+    _latest: ClassVar[tuple[str, Definitions] | None] = None
+
+    @classmethod
+    def of_day(cls, staging: Staging) -> Definitions:
+        """Those of a staged day, read once for the hundreds of tables that ask for them."""
+        staged = staging.complete(DEFINITIONS)
+        reading = staged.store.url_of(staged.folder)  # no other reading has this folder
+        if cls._latest is None or cls._latest[0] != reading:
+            cls._latest = reading, cls(staged)
+        return cls._latest[1]
+
+    def __init__(self, staged: Staged) -> None:
+        self._told = {
+            (told["fromObjectTypeId"], told["toObjectTypeId"]): told
+            for told, _ in read_items(staged)
+        }
+
+    def of(self, from_type: str, to_type: str) -> tuple[Definition, ...]:
+        """The association types of a direction; none where it was refused."""
+        told = self._told.get((from_type, to_type), {})
+        return tuple(
+            Definition(str(each["category"]), int(each["typeId"]), each.get("label"))
+            for each in told.get("definitions", ())
+        )
+
+    def refusal(self, from_type: str, to_type: str) -> Availability | None:
+        """Why a direction can't be read, if it was refused."""
+        told = self._told.get((from_type, to_type), {})
+        return Availability(told["status"], told["detail"]) if "status" in told else None
+
+
+def extract_links(
+    client: HubSpot,
+    staging: Staging,
+    pair: Pair,
+    types: Definitions,
+    *,
+    workers: int,
+    report: Report = quiet,
+) -> Staged:
+    """Stages all links of a pair, each read once, from the side that has fewer records.
+
+    The records of the sides that the CRM objects API serves must be staged. Where none of them
+    told of a link when they were listed, one batch is read to make sure, and no more. The other
+    direction follows from the association types; links whose type leaves it open are read from the
+    other side, too, by the records they lead to alone. Raises HubSpotError and StoreError.
+    """
+    reading = staging.begin(links_source(pair), "links", resume=False)
+    sides = [_Side.of(staging, direction, types) for direction in _directions(pair)]
+    readable = [each for each in sides if each.availability == AVAILABLE]
+    observed_at = max(each.observed_at for each in sides)
+    if not readable:
+        asked = next((each for each in sides if each.staged), sides[0])
+        return reading.finish(asked.availability, observed_at)
+    try:
+        read_at = _stage_links(client, reading, pair, types, readable, workers, report)
+    except (Forbidden, *NOT_SERVED) as error:
+        if reading.counts["links"]:
+            raise
+        return reading.finish(refused(error), datetime.now(UTC))
+    return reading.finish(AVAILABLE, read_at or observed_at)
+
+
+def _stage_links(
+    client: HubSpot,
+    reading: Reading,
+    pair: Pair,
+    types: Definitions,
+    readable: Sequence[_Side],
+    workers: int,
+    report: Report,
+) -> datetime | None:
+    """Reads and stages; gives the moment of the last reading, None if there was no link."""
+    side = min(readable, key=lambda each: each.records)
+    chunk = _LinkChunk(reading, turned=side.direction != pair)
+    inverse = _Inverse(types, side.direction)
+    doubtful: list[pl.Series] = []
+    ids = side.ids()
+    if _none_linked(readable):
+        first = list(islice(ids, BATCH))
+        sample = list(_read(client, side.direction, first, workers))
+        if not any(links.height for links, _ in sample):
+            return None
+        ids = chain(first, ids)
+    for links, untold in _read(client, side.direction, ids, workers):
+        chunk.add(links, inverse.of(links), untold)
+        doubtful.append(inverse.doubtful(links))
+        report(links_source(pair), reading.counts["links"])
+    if len(readable) > 1 and (others := _distinct(doubtful)):
+        back = side.direction[1], side.direction[0]
+        for links, untold in _read(client, back, others, workers):
+            chunk.add(links.clear(), inverse.left_open(links), untold)
+    chunk.stage()
+    return chunk.read_at
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One side from which the links of a pair could be read."""
+
+    direction: Pair
+    staged: Staged | None
+    availability: Availability
+    observed_at: datetime
+
+    @classmethod
+    def of(cls, staging: Staging, direction: Pair, types: Definitions) -> _Side:
+        mine, other = direction
+        if mine.api != "crm":
+            why = Availability("no_public_api", f"links can't be read from {mine.plural_name}")
+            return cls(direction, None, why, datetime.min.replace(tzinfo=UTC))
+        staged = staging.complete(object_source(mine))
+        why = types.refusal(mine.id, other.id) or staged.availability
+        if why == AVAILABLE and not types.of(mine.id, other.id):
+            why = Availability("not_enabled", f"{mine.name} and {other.name} can't be linked")
+        return cls(direction, staged, why, staged.observed_at)
+
+    @property
+    def records(self) -> int:
+        """How many records there are to ask for."""
+        return self._counts.get("records", 0)
+
+    @property
+    def linked(self) -> int | None:
+        """Records that told of a link when they were listed; None if they were not asked."""
+        if LINKED_UNKNOWN in self._counts:
+            return None
+        return self._counts.get(f"{LINKED}{self.direction[1].id}")
+
+    @property
+    def _counts(self) -> Mapping[str, int]:
+        return self.staged.counts if self.staged else {}
+
+    def ids(self) -> Iterator[str]:
+        """The ids of the side's records, ascending."""
+        for chunk in self.staged.chunks() if self.staged else ():
+            yield from map(str, chunk.read("records", ["id"])["id"])
+
+
+def _none_linked(sides: Sequence[_Side]) -> bool:
+    """Whether the records told, and none of them of a link."""
+    told = [each.linked for each in sides if each.linked is not None]
+    return bool(told) and not any(told)
+
+
+class _Inverse:
+    """The links of a direction, seen from the other side."""
+
+    def __init__(self, types: Definitions, direction: Pair) -> None:
+        mine, other = direction
+        self._to_itself = mine.id == other.id
+        forward, backward = types.of(mine.id, other.id), types.of(other.id, mine.id)
+        found = associations.inverses(forward, backward)
+        self._table = pl.DataFrame(
+            [(*of.key, to.category, to.type_id, to.label) for of, to in found.items()],
+            schema={
+                "category": pl.String,
+                "typeId": pl.Int64,
+                "category_back": pl.String,
+                "typeId_back": pl.Int64,
+                "label_back": pl.String,
+            },
+            orient="row",
+        )
+        self._open = len(set(found.values())) < len(backward)
+
+    def of(self, links: pl.DataFrame) -> pl.DataFrame:
+        """The links whose inverse follows from their type, turned round."""
+        if self._to_itself:
+            return links.clear()
+        return links.join(self._table, on=["category", "typeId"], maintain_order="left").select(
+            fromId="toId",
+            toId="fromId",
+            category="category_back",
+            typeId="typeId_back",
+            label="label_back",
+            readAt="readAt",
+        )
+
+    def doubtful(self, links: pl.DataFrame) -> pl.Series:
+        """The records on the other side that must be asked for what the links are there."""
+        if self._to_itself or not self._open:
+            return pl.Series("toId", dtype=pl.Int64)
+        open_ones = links.join(self._table, on=["category", "typeId"], how="anti")
+        return open_ones["toId"].unique()
+
+    def left_open(self, links: pl.DataFrame) -> pl.DataFrame:
+        """Of links read from the other side, those that `of` can't have told."""
+        told = self._table.select(category="category_back", typeId="typeId_back")
+        return links.join(told, on=["category", "typeId"], how="anti", maintain_order="left")
+
+
+class _LinkChunk:
+    """Links on their way into chunks; `turned` if they were read from the pair's second type."""
+
+    def __init__(self, reading: Reading, *, turned: bool) -> None:
+        self._reading = reading
+        self._names = ("backward", "forward") if turned else ("forward", "backward")
+        self.read_at: datetime | None = None
+        self._clear()
+
+    def _clear(self) -> None:
+        self._read: list[pl.DataFrame] = []
+        self._derived: list[pl.DataFrame] = []
+        self._refused: list[tuple[str, str]] = []
+        self._rows = 0
+
+    def add(self, read: pl.DataFrame, derived: pl.DataFrame, untold: Mapping[str, str]) -> None:
+        """Takes links in: as read, and of the other direction."""
+        self._read.append(read)
+        self._derived.append(derived)
+        self._refused += untold.items()
+        self._rows += read.height + derived.height
+        self._reading.counts["links"] += read.height
+        self._reading.counts["links_back"] += derived.height
+        self._reading.counts["records_refused"] += len(untold)
+        if self._rows >= CHUNK_VALUES:
+            self.stage()
+
+    def stage(self) -> None:
+        """Stages what was taken in."""
+        frames = [
+            pl.concat(frames) if frames else pl.DataFrame(schema=LINKS_SCHEMA)
+            for frames in (self._read, self._derived)
+        ]
+        untold = pl.DataFrame(self._refused, schema=REFUSED_SCHEMA, orient="row")
+        if self._rows or untold.height:
+            content = dict(zip(self._names, frames, strict=True)) | {"refused": untold}
+            self._reading.add(content, after=None)
+        last = pl.concat(frames)["readAt"].max()
+        if isinstance(last, datetime):
+            self.read_at = last.replace(tzinfo=UTC)
+        self._clear()
+
+
+def _read(
+    client: HubSpot, direction: Pair, ids: Iterable[str], workers: int
+) -> Iterator[tuple[pl.DataFrame, Mapping[str, str]]]:
+    """The links of records, and whose were refused; parsed where they are received."""
+    mine, other = direction
+
+    def read(batch: list[str]) -> list[tuple[pl.DataFrame, Mapping[str, str]]]:
+        pages = associations.read_batch(client, mine.id, other.id, batch)
+        return [(_flat(page), page.refused) for page in pages]
+
+    return chain.from_iterable(in_order(read, _batches(ids), workers))
+
+
+def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
+    remaining = iter(ids)
+    while batch := list(islice(remaining, BATCH)):
+        yield batch
+
+
+def _flat(page: LinkPage) -> pl.DataFrame:
+    """A row per link and label."""
+    read_at = page.received_at.replace(tzinfo=None)
+    rows = [
+        (
+            int(result["from"]["id"]),
+            int(to["toObjectId"]),
+            of["category"],
+            int(of["typeId"]),
+            of.get("label"),
+            read_at,
+        )
+        for result in page.results
+        for to in result["to"]
+        for of in to["associationTypes"]
+    ]
+    return pl.DataFrame(rows, schema=LINKS_SCHEMA, orient="row")
+
+
+def _distinct(ids: list[pl.Series]) -> list[str]:
+    return list(map(str, pl.concat(ids).unique().sort())) if ids else []

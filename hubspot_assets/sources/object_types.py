@@ -1,0 +1,43 @@
+"""Which object types the portal serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from hubspot_assets.hubspot.catalog import ObjectType, changed_types
+from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.errors import Forbidden
+from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
+from hubspot_assets.hubspot.own_apis import probe
+from hubspot_assets.readings.staging import Staged, Staging
+from hubspot_assets.sources.items import stage_items
+from hubspot_assets.sources.source import unavailable
+
+
+def extract_object_types(
+    client: HubSpot,
+    staging: Staging,
+    object_types: Sequence[tuple[ObjectType, str]],
+    discovered: Sequence[ObjectType],
+) -> Staged:
+    """Stages the (object type, table name) pairs, each with the availability found by asking.
+
+    An item with a `warning` tells what has changed of the custom types since all types were
+    `discovered`.
+    """
+
+    def read() -> Iterator[Read]:
+        for object_type, table in object_types:
+            try:
+                asked, status = probe(client, object_type), "available"
+            except (Forbidden, *NOT_SERVED) as error:
+                asked, status = datetime.now(UTC), unavailable(object_type, error).status
+            entry: dict[str, Any] = {"table": table, "availability": status}
+            yield Read(asdict(object_type) | entry, asked)
+        for warning in changed_types(client, discovered):
+            yield Read({"warning": warning}, datetime.now(UTC))
+
+    return stage_items(staging.begin("object_types", "items", resume=False), read())

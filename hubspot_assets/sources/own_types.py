@@ -1,0 +1,254 @@
+"""Objects of the types that have an API of their own, staged as records with properties.
+
+They lie under `objects/<type id>` in the same frames as any record, in order of ids. Objects keep
+no history. Which API field is which property is told by the facts; a field they do not list is
+kept as text under its own name, and defined by having been seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+import polars as pl
+
+from hubspot_assets.availability import AVAILABLE
+from hubspot_assets.hubspot.catalog import ObjectType
+from hubspot_assets.hubspot.errors import Forbidden
+from hubspot_assets.hubspot.facts import facts
+from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
+from hubspot_assets.readings.ordering import in_key_order
+from hubspot_assets.readings.staging import Staged, Staging, write_temporary
+from hubspot_assets.sources.flatten import (
+    VALUES_SCHEMA,
+    Record,
+    records_frame,
+    snake_case,
+    text_of,
+    values_frame,
+)
+from hubspot_assets.sources.items import stage_items
+from hubspot_assets.sources.source import (
+    CHUNK_CHARACTERS,
+    CHUNK_VALUES,
+    Report,
+    object_source,
+    properties_source,
+    quiet,
+    unavailable,
+)
+
+#: Objects that are held at a time, unless they are large.
+SPOOLED_AT_ONCE = 20_000
+
+_CREATED, _UPDATED = "hs_createdate", "hs_lastmodifieddate"
+_BEGINNING = "1970-01-01T00:00:00.000Z"
+_NOT_IN_NAMES = re.compile(r"[^a-z0-9_]")
+
+
+class Field(NamedTuple):
+    """What a field of an API is called in the export, and its property type."""
+
+    property: str
+    label: str
+    type: str
+
+
+#: Properties that every such object has.
+COMMON = (
+    Field("hs_object_id", "Record ID", "number"),
+    Field(_CREATED, "Create date", "datetime"),
+    Field(_UPDATED, "Last modified date", "datetime"),
+)
+SOURCE_ID = "source_id"
+
+
+@cache
+def known_fields(object_type_id: str) -> Mapping[str, Field]:
+    """The fields of a type's API that the facts tell of."""
+    return {
+        row["field"]: Field(row["property"], row["label"], row["type"])
+        for row in facts("own_api_properties.csv")
+        if row["object_type_id"] in ("", object_type_id)
+    }
+
+
+def extract_own(
+    staging: Staging,
+    object_type: ObjectType,
+    read: Callable[[], Iterator[Read]],
+    *,
+    defined: Sequence[Read] = (),
+    report: Report = quiet,
+) -> Staged:
+    """Stages what `read` gives, and the definitions of its properties.
+
+    Those are the ones `defined` by HubSpot, if any, those of the facts, and all that were seen.
+    What the portal or the token does not give is staged empty with its availability. Raises
+    HubSpotError and StoreError.
+    """
+    reading = staging.begin(object_source(object_type), "own", resume=False)
+    last = datetime.now(UTC)
+    definitions = _definitions(object_type, defined)
+    moments = {
+        name for name, each in definitions.items() if each.content["type"] in {"date", "datetime"}
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        spool = _Spool(Path(folder), object_type.id, moments)
+        try:
+            for each in read():
+                spool.add(each)
+                last = each.received_at
+                report(reading.source, spool.added)
+        except (Forbidden, *NOT_SERVED) as error:
+            if spool.added:
+                raise
+            _stage_properties(staging, object_type, definitions, ())
+            return reading.finish(unavailable(object_type, error), last)
+        for records, values in spool.in_order():
+            reading.counts["records"] += records.height
+            reading.add({"records": records, "values": values}, after=None)
+        reading.counts["objects_alike"] = spool.added - reading.counts["records"]
+        _stage_properties(staging, object_type, definitions, spool.seen)
+    return reading.finish(AVAILABLE, last)
+
+
+def _definitions(object_type: ObjectType, defined: Sequence[Read]) -> dict[str, Read]:
+    """Property definitions by name, in the shape of HubSpot's: its own first, then the facts'."""
+    now = datetime.now(UTC)
+    facts = {
+        each.property: Read({"name": each.property, "label": each.label, "type": each.type}, now)
+        for each in (*known_fields(object_type.id).values(), *COMMON)
+    }
+    return facts | {each.content["name"]: each for each in defined}
+
+
+def _stage_properties(
+    staging: Staging, object_type: ObjectType, definitions: Mapping[str, Read], seen: Iterable[str]
+) -> None:
+    now = datetime.now(UTC)
+    others = [
+        Read({"name": name, "label": name, "type": "string"}, now)
+        for name in sorted(seen)
+        if name not in definitions
+    ]
+    reading = staging.begin(properties_source(object_type), "items", resume=False)
+    stage_items(reading, [*definitions.values(), *others])
+
+
+class _Spool:
+    """Objects in whatever order, kept in local files until they can be put in order of ids.
+
+    Raises StoreError where there is no room for the files.
+    """
+
+    def __init__(self, folder: Path, object_type_id: str, moments: Collection[str]) -> None:
+        self._folder = folder
+        self._type_id = object_type_id
+        self._moments = moments
+        self._pending: dict[str, tuple[Record, datetime]] = {}
+        self._characters = 0
+        self._files: list[Path] = []
+        self.added = 0
+        self.seen: set[str] = set()
+
+    def add(self, read: Read) -> None:
+        """Takes an object in."""
+        record = record_of(self._type_id, read.content)
+        self.seen.update(record["properties"])
+        self._pending.setdefault(record["id"], (record, read.received_at))
+        self._characters += sum(map(len, record["properties"].values()))
+        self.added += 1
+        if self._characters >= CHUNK_CHARACTERS or len(self._pending) >= SPOOLED_AT_ONCE:
+            self._spool()
+
+    def in_order(self) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+        """Frames of records and of values, by id; of objects with one id, the first."""
+        if self._pending:
+            self._spool()
+        readers = (partial(pl.read_parquet, each) for each in self._files)
+        for frame in in_key_order(readers, ["id"]):
+            for part in _chunks(frame):
+                values = part.select("id", "values").explode("values").unnest("values")
+                yield part.drop("values"), values.select(VALUES_SCHEMA.keys())
+
+    def _spool(self) -> None:
+        """Writes what is pending, each record in a row with its values."""
+        records = [record for record, _ in self._pending.values()]
+        read_at = [when for _, when in self._pending.values()]
+        values, _ = values_frame(records, self._moments)
+        nested = values.group_by("id", maintain_order=True).agg(values=pl.struct(pl.exclude("id")))
+        frame = records_frame(records, read_at).join(nested, on="id", how="left")
+        self._files.append(self._folder / f"{len(self._files):05d}.parquet")
+        write_temporary(frame, self._files[-1])
+        self._pending, self._characters = {}, 0
+
+
+def _chunks(frame: pl.DataFrame) -> list[pl.DataFrame]:
+    """Records with their values in parts of the size of a chunk, one object more at most."""
+    values = pl.col("values").list
+    characters = values.eval(pl.element().struct.field("value").str.len_bytes()).list.sum()
+    return frame.with_columns(
+        of_characters=characters.cum_sum() // CHUNK_CHARACTERS,
+        of_values=values.len().cum_sum() // CHUNK_VALUES,
+    ).partition_by("of_characters", "of_values", maintain_order=True, include_key=False)
+
+
+def record_of(object_type_id: str, content: Mapping[str, Any]) -> Record:
+    """An object of an API of its own in the shape of a CRM record: id, dates, properties.
+
+    Where the API gives no number, the id is the first 62 bits of SHA-256 of the type's id and the
+    object's own, which is its property `source_id`.
+    """
+    known = known_fields(object_type_id)
+    properties: dict[str, str] = {}
+    for name, value in content.items():
+        field = known.get(name)
+        text = text_of(value)
+        if text and (field or name != "id"):
+            properties[field.property if field else _NOT_IN_NAMES.sub("_", snake_case(name))] = text
+    own_id = _own_id(content)
+    number = own_id if own_id.isdecimal() else _hashed(f"{object_type_id}:{own_id}")
+    if number != own_id:
+        properties[SOURCE_ID] = own_id
+    properties["hs_object_id"] = number
+    created = _moment(properties.get(_CREATED)) or _moment(properties.get(_UPDATED)) or _BEGINNING
+    updated = _moment(properties.get(_UPDATED)) or created
+    return {"id": number, "createdAt": created, "updatedAt": updated, "properties": properties}
+
+
+def _own_id(content: Mapping[str, Any]) -> str:
+    if content.get("hs_object_id"):
+        return str(content["hs_object_id"])
+    if "id" in content:
+        return str(content["id"])
+    # A form submission has none: what it says, when and to which form, stands for it.
+    said = orjson.dumps(content.get("values"), option=orjson.OPT_SORT_KEYS)
+    digest = hashlib.sha256(said).hexdigest()
+    return f"{content.get('formId')}:{content.get('submittedAt')}:{digest}"
+
+
+def _hashed(text: str) -> str:
+    return str(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 2)
+
+
+def _moment(value: str | None) -> str | None:
+    """An API time stamp in the one form that records have; epoch milliseconds, too."""
+    if not value:
+        return None
+    try:
+        if value.lstrip("-").isdecimal():
+            moment = datetime.fromtimestamp(int(value) / 1000, UTC)
+        else:
+            moment = datetime.fromisoformat(value)
+    except (ValueError, OverflowError, OSError):
+        return None
+    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

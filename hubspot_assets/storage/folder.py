@@ -1,0 +1,165 @@
+"""A store in a local folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from hubspot_assets.storage.errors import NotFoundError, StoreError
+from hubspot_assets.storage.store import Entry, checked
+
+_UNFINISHED = ".unfinished-"
+
+
+class FolderStore:
+    """Objects are files below `root`. A file appears whole, by renaming."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(
+        self,
+        path: str,
+        source: Path | bytes,
+        *,
+        sha256: str | None = None,  # noqa: ARG002  (files keep neither)
+        metadata: Mapping[str, str] | None = None,  # noqa: ARG002
+    ) -> None:
+        target = self._file(path)
+        unfinished = target.with_name(f"{_UNFINISHED}{uuid4().hex}")
+        try:
+            with _told("write", target):
+                _make_folder(target.parent)
+                if isinstance(source, Path):
+                    shutil.copyfile(source, unfinished)
+                else:
+                    unfinished.write_bytes(source)
+                unfinished.replace(target)
+        except BaseException:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise
+
+    def get(self, path: str) -> bytes:
+        file = self._file(path)
+        with _told("read", file):
+            return file.read_bytes()
+
+    def exists(self, path: str) -> bool:
+        return self._file(path).is_file()
+
+    @contextmanager
+    def local_copy(self, path: str) -> Iterator[Path]:
+        file = self._file(path)
+        if not file.is_file():
+            raise NotFoundError(f"there is no file {file}")
+        yield file
+
+    def list(
+        self,
+        prefix: str = "",
+        *,
+        versions: bool = False,  # noqa: ARG002  (a file has one)
+    ) -> Iterator[Entry]:
+        entries = (
+            self._entry(file)
+            for file in self._files(prefix)
+            if not file.name.startswith(_UNFINISHED)
+        )
+        yield from sorted((entry for entry in entries if entry), key=lambda entry: entry.path)
+
+    def folders(self) -> Iterator[str]:
+        with _told("list", self._root), suppress(FileNotFoundError):
+            yield from sorted(path.name for path in self._root.iterdir() if path.is_dir())
+
+    def delete(
+        self,
+        paths: Iterable[str],
+        *,
+        versions: bool = False,  # noqa: ARG002  (a file has one)
+    ) -> None:
+        for path in paths:
+            file = self._file(path)
+            with _told("delete", file), suppress(FileNotFoundError, NotADirectoryError):
+                file.unlink()
+            self._remove_empty_folders(file.parent)
+
+    def sweep(self, prefix: str) -> None:
+        for file in self._files(prefix):
+            if file.name.startswith(_UNFINISHED):
+                with _told("delete", Path(file)):
+                    Path(file).unlink(missing_ok=True)
+
+    def url_of(self, path: str) -> str:
+        return str(self._file(path))
+
+    def _file(self, path: str) -> Path:
+        return self._root / checked(path)
+
+    def _files(self, prefix: str) -> Iterator[os.DirEntry[str]]:
+        top = self._file(prefix.rstrip("/")) if prefix else self._root
+        with _told("list", top):
+            yield from _walk(str(top))
+
+    def _entry(self, file: os.DirEntry[str]) -> Entry | None:
+        """None where the file has gone since it was seen."""
+        with suppress(FileNotFoundError):
+            status = file.stat()
+            path = os.path.relpath(file.path, self._root).replace(os.sep, "/")
+            return Entry(path, status.st_size, f"{status.st_ino}-{status.st_mtime_ns}")
+        return None
+
+    def _remove_empty_folders(self, folder: Path) -> None:
+        """A bucket knows no empty folders, so none are left here. The root stays."""
+        with suppress(OSError):
+            while folder != self._root:
+                folder.rmdir()
+                folder = folder.parent
+
+
+def _walk(folder: str) -> Iterator[os.DirEntry[str]]:
+    """Every file below a folder; nothing below one that is gone."""
+    with suppress(FileNotFoundError), os.scandir(folder) as found:
+        for each in found:
+            if each.is_dir(follow_symlinks=False):
+                yield from _walk(each.path)
+            else:
+                yield each
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder, while another thread may be removing it as an empty one."""
+    with suppress(FileNotFoundError):
+        folder.mkdir(parents=True, exist_ok=True)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _told(doing: str, file: Path) -> Iterator[None]:
+    """Turn an operating system's error into one that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if doing == "read" and isinstance(error, FileNotFoundError):
+            raise NotFoundError(f"there is no file {file}") from error
+        raise StoreError(f"cannot {doing} {file}: {_reason(error)}") from error
+
+
+def _reason(error: OSError) -> str:
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return "no space left on the disk; free some, or export elsewhere"
+        case errno.EACCES | errno.EPERM:
+            return "permission denied; let this user write there, or export elsewhere"
+        case errno.EROFS:
+            return "the file system is read-only; export elsewhere"
+        case errno.ENOTDIR | errno.EEXIST:
+            return "a file stands where a folder is needed; move it, or export elsewhere"
+        case _:
+            return error.strerror or type(error).__name__

@@ -1,0 +1,175 @@
+"""S3 as the settings describe it: whose credentials, which store, how it encrypts."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import boto3
+import botocore.session
+import dagster as dg
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.credentials import (
+    CredentialProvider,
+    CredentialResolver,
+    RefreshableCredentials,
+    create_assume_role_refresher,
+)
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as UnreachableError
+from dagster_aws.s3 import S3Resource
+from pydantic import Field, PrivateAttr
+
+from hubspot_assets.storage.errors import StoreError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_CONNECTIONS = 32  # more than the threads that share a client
+_WRITES = ("PutObject", "CreateMultipartUpload")
+
+#: Where STS is asked when no region is set: a region of the role's partition.
+_STS_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
+
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException"}
+_REFUSED = {
+    "AccessDenied": "let its trust policy allow sts:AssumeRole to these credentials, which need it"
+    " allowed too, and set EXPORT_EXTERNAL_ID to the external id that it asks for",
+    "ValidationError": "correct EXPORT_ROLE_ARN, or set EXPORT_ROLE_DURATION to no more than the"
+    " role's maximum session duration",
+    "RegionDisabledException": "STS is off in that region; set S3_REGION to one where it is on",
+    "InvalidClientTokenId": "the access key is unknown; correct the AWS credentials",
+    "SignatureDoesNotMatch": "the secret key is wrong; correct the AWS credentials",
+} | dict.fromkeys(_EXPIRED, "the AWS credentials that assume it have expired; renew them")
+
+
+def sts_region(role_arn: str) -> str:
+    """Where STS is asked for a role when no region is set."""
+    return _STS_REGIONS.get(role_arn.split(":")[1], _STS_REGIONS["aws"])
+
+
+class ExportS3Resource(S3Resource):
+    """dagster-aws' S3, with a role to assume, an addressing style and encryption.
+
+    Without a role, credentials are found as boto3 finds them. With one, they assume it, and
+    the role's temporary credentials are renewed before they expire.
+    """
+
+    role_arn: str | None = Field(default=None, description="The role to assume.")
+    external_id: str | None = Field(
+        default=None, description="What the role's trust policy asks for. It is no secret."
+    )
+    role_duration: int = Field(default=3600, description="Seconds of a session of the role.")
+    addressing_style: Literal["auto", "path", "virtual"] = Field(
+        default="auto",
+        description="Where the bucket's name goes: into the path, or the host (virtual)."
+        " auto is path where an endpoint is set, else as AWS wants it.",
+    )
+    sse: str | None = Field(
+        default=None, description="Server-side encryption: AES256, aws:kms or aws:kms:dsse."
+    )
+    sse_kms_key_id: str | None = Field(default=None, description="The KMS key to encrypt with.")
+
+    _run_id: str | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Keep the run's id, which names the role's session."""
+        self._run_id = context.run.run_id if context.run else None
+
+    def get_client(self) -> "S3Client":
+        """A client of its own session. Raises `StoreError` where the role can't be assumed."""
+        session = boto3.session.Session(
+            profile_name=self.profile_name,
+            aws_access_key_id=self.aws_access_key_id,
+            aws_secret_access_key=self.aws_secret_access_key,
+            aws_session_token=self.aws_session_token,
+        )
+        if self.role_arn:
+            session = self._as_role(session, self.role_arn)
+        client = session.client(
+            "s3",
+            region_name=self.region_name,
+            endpoint_url=self.endpoint_url,
+            use_ssl=self.use_ssl,
+            verify=self.verify,
+            config=Config(
+                retries={"mode": "standard", "max_attempts": self.max_attempts},
+                max_pool_connections=_CONNECTIONS,
+                s3={"addressing_style": self.addressing_style},
+                signature_version=UNSIGNED if self.use_unsigned_session else None,
+            ),
+        )
+        self._encrypt(client)
+        return client
+
+    def _as_role(self, session: boto3.session.Session, role_arn: str) -> boto3.session.Session:
+        """A session whose only credentials are the role's."""
+        sts = session.client(
+            "sts",
+            region_name=self.region_name or session.region_name or sts_region(role_arn),
+            verify=self.verify,
+        )
+        name = f"hubspot-assets-{self._run_id}" if self._run_id else "hubspot-assets"
+        asked = {
+            "RoleArn": role_arn,
+            "RoleSessionName": name[:64],
+            "DurationSeconds": self.role_duration,
+        }
+        if self.external_id:
+            asked["ExternalId"] = self.external_id
+        ask = create_assume_role_refresher(sts, asked)
+
+        def assume() -> dict[str, Any]:
+            try:
+                credentials: dict[str, Any] = ask()
+            except (ClientError, BotoCoreError) as error:
+                raise _not_assumed(role_arn, error) from error
+            return credentials
+
+        of_role = botocore.session.Session(profile=self.profile_name)
+        provider = _RoleProvider(
+            RefreshableCredentials.create_from_metadata(
+                assume(),
+                assume,
+                _RoleProvider.METHOD,
+                advisory_timeout=self.role_duration // 4,
+                mandatory_timeout=self.role_duration // 6,
+            )
+        )
+        of_role.register_component("credential_provider", CredentialResolver([provider]))
+        return boto3.session.Session(botocore_session=of_role)
+
+    def _encrypt(self, client: "S3Client") -> None:
+        """Let every write of the client ask for encryption."""
+        if self.sse is None:
+            return
+        more = {"ServerSideEncryption": self.sse}
+        if self.sse_kms_key_id:
+            more["SSEKMSKeyId"] = self.sse_kms_key_id
+
+        def add(params: dict[str, Any], **_: object) -> None:
+            params.update(more)
+
+        for operation in _WRITES:
+            client.meta.events.register(f"provide-client-params.s3.{operation}", add)
+
+
+class _RoleProvider(CredentialProvider):
+    METHOD = "assume-role"
+
+    def __init__(self, credentials: RefreshableCredentials) -> None:
+        super().__init__()
+        self._credentials = credentials
+
+    def load(self) -> RefreshableCredentials:
+        return self._credentials
+
+
+def _not_assumed(role_arn: str, error: ClientError | BotoCoreError) -> StoreError:
+    role = f"cannot assume EXPORT_ROLE_ARN {role_arn}"
+    if isinstance(error, ClientError):
+        code = error.response.get("Error", {}).get("Code", "")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        passing = status >= 500 or code == "Throttling"
+        return StoreError(f"{role}: {_REFUSED.get(code, 'STS refused')} ({code})", passing=passing)
+    if isinstance(error, UnreachableError | HTTPClientError):
+        return StoreError(f"{role}: cannot reach STS; check the network ({error})", passing=True)
+    return StoreError(f"{role}: {error}; credentials that may assume it are needed")

@@ -1,0 +1,106 @@
+"""An object store rooted at a URL: a bucket's prefix or a local folder, through one face.
+
+Paths are relative POSIX paths below the root, as `2026-11-22/OBJECTS/_manifest.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from hubspot_assets.storage.errors import StoreError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object: its path, its size in bytes, and a text that changes with each rewrite."""
+
+    path: str
+    bytes: int
+    version: str
+
+
+class Store(Protocol):
+    """Objects under one root. Safe to share between threads.
+
+    Every method raises `StoreError` when the store cannot be reached, read or written.
+    """
+
+    def put(
+        self,
+        path: str,
+        source: Path | bytes,
+        *,
+        sha256: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write a whole object; whoever reads `path` sees the old content or the new.
+
+        `sha256` is the content's, in hexadecimal: a bucket refuses content that came otherwise.
+        `metadata` is kept with an object in a bucket. A folder has use for neither.
+        """
+
+    def get(self, path: str) -> bytes:
+        """An object's content. Raises `NotFoundError`."""
+
+    def exists(self, path: str) -> bool:
+        """Whether there is an object at `path`."""
+
+    def local_copy(self, path: str) -> AbstractContextManager[Path]:
+        """The object as a file to read within the `with` block. Raises `NotFoundError`."""
+
+    def list(self, prefix: str = "", *, versions: bool = False) -> Iterator[Entry]:
+        """Every object below the folder `prefix`, ordered by path; "" is the whole store.
+
+        With `versions` all that the store keeps: an entry for each version of an object, also
+        of deleted ones, whose deletion is an entry of no bytes.
+        """
+
+    def folders(self) -> Iterator[str]:
+        """The names of the folders that are directly below the root."""
+
+    def delete(self, paths: Iterable[str], *, versions: bool = False) -> None:
+        """Delete objects; one that is not there is none to worry about.
+
+        A bucket that keeps versions keeps what is deleted, unless all `versions` are to go.
+        """
+
+    def sweep(self, prefix: str) -> None:
+        """Remove what writers that died in the middle of a `put` left below `prefix`."""
+
+    def url_of(self, path: str) -> str:
+        """Where the object is: `s3://bucket/prefix/path`, or an absolute file path."""
+
+
+def open_store(url: str | Path, s3: Callable[[], S3Client] | None = None) -> Store:
+    """The store at `url`: `s3://bucket/prefix`, or a folder, made when first written to.
+
+    `s3` makes the boto3 client; it is called once, when a bucket is first used. Without
+    it, boto3's own chain of credentials and settings serves. Opening touches nothing.
+    Raises `StoreError` for a URL that is neither.
+    """
+    from hubspot_assets.storage.folder import FolderStore
+    from hubspot_assets.storage.s3 import S3Store
+
+    text = str(url)
+    if text.startswith("s3://"):
+        bucket, _, prefix = text.removeprefix("s3://").partition("/")
+        if not bucket:
+            raise StoreError(f"{text!r} names no bucket; expected s3://bucket/prefix")
+        return S3Store(bucket, prefix.strip("/"), s3)
+    if not text or "://" in text:
+        raise StoreError(f"cannot export to {text!r}; expected s3://bucket/prefix or a folder")
+    return FolderStore(Path(text).expanduser().absolute())
+
+
+def checked(path: str) -> str:
+    """`path` itself. Raises `ValueError` unless it is a plain relative path."""
+    if not {"", ".", ".."}.isdisjoint(path.split("/")):
+        raise ValueError(f"not a relative path inside the store: {path!r}")
+    return path

@@ -1,0 +1,157 @@
+"""What is staged: whole or not at all, and gone on from where it was."""
+
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from hubspot_assets.availability import Availability
+from hubspot_assets.readings.staging import NotStagedError, Staging
+from hubspot_assets.storage import StoreError, open_store
+
+READ_AT = datetime(2026, 11, 23, 6, tzinfo=UTC)
+AVAILABLE = Availability("available", "")
+SOURCE = "objects/0-1"
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def staging(root):
+    return Staging(open_store(root), "2026-11-22")
+
+
+def frame(*numbers):
+    return pl.DataFrame({"number": numbers})
+
+
+def staged(staging, source=SOURCE):
+    return [chunk.read("rows")["number"].to_list() for chunk in staging.complete(source).chunks()]
+
+
+def files(root):
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+
+
+def read(staging, *chunks, source=SOURCE):
+    """A reading from its beginning to its end."""
+    reading = staging.begin(source, "a plan")
+    for number, chunk in enumerate(chunks):
+        reading.add({"rows": frame(*chunk)}, after=str(number))
+    return reading.finish(AVAILABLE, READ_AT)
+
+
+def test_what_is_complete_is_read_back_in_order(staging):
+    reading = staging.begin(SOURCE, "a plan")
+    reading.counts["rows"] += 3
+    reading.add({"rows": frame(1, 2), "others": frame(7)}, after="2")
+    reading.add({"rows": frame(3), "others": frame()}, after=None)
+    reading.finish(Availability("missing_scope", "why"), READ_AT)
+    found = staging.complete(SOURCE)
+    assert staged(staging) == [[1, 2], [3]]
+    assert [chunk.read("others").height for chunk in found.chunks()] == [1, 0]
+    assert found.availability == Availability("missing_scope", "why")
+    assert found.observed_at == READ_AT
+    assert found.counts == {"rows": 3}
+
+
+def test_nothing_is_there_until_all_is(staging):
+    with pytest.raises(NotStagedError, match="objects/0-1 is not staged for 2026-11-22"):
+        staging.complete(SOURCE)
+    reading = staging.begin(SOURCE, "a plan")
+    reading.add({"rows": frame(1)}, after=None)
+    with pytest.raises(NotStagedError):
+        staging.complete(SOURCE)
+    reading.finish(AVAILABLE, READ_AT)
+    assert staged(staging) == [[1]]
+
+
+def test_a_reading_goes_on_from_its_checkpoint(staging):
+    first = staging.begin(SOURCE, "a plan")
+    first.counts["rows"] += 2
+    first.add({"rows": frame(1, 2)}, after="2")
+    again = staging.begin(SOURCE, "a plan")
+    assert (again.after, again.chunks_staged, again.counts) == ("2", 1, {"rows": 2})
+    again.add({"rows": frame(3)}, after=None)
+    again.finish(AVAILABLE, READ_AT)
+    assert staged(staging) == [[1, 2], [3]]
+
+
+@pytest.mark.parametrize("options", [{"plan": "another"}, {"plan": "a plan", "resume": False}])
+def test_another_plan_starts_over_and_nothing_of_the_former_stays(staging, root, options):
+    staging.begin(SOURCE, "a plan").add({"rows": frame(1, 2)}, after="2")
+    again = staging.begin(SOURCE, **options)
+    assert (again.after, again.chunks_staged, again.counts) == (None, 0, {})
+    again.add({"rows": frame(5)}, after=None)
+    again.finish(AVAILABLE, READ_AT)
+    assert staged(staging) == [[5]]
+    assert len(files(root)) == 2
+
+
+def test_the_former_reading_serves_until_the_new_one_is_complete(staging, root):
+    read(staging, [1], [2])
+    reading = staging.begin(SOURCE, "a plan")
+    assert reading.after is None
+    reading.add({"rows": frame(9)}, after=None)
+    assert staged(staging) == [[1], [2]]
+    reading.finish(AVAILABLE, READ_AT)
+    assert staged(staging) == [[9]]
+    assert len(files(root)) == 2
+
+
+def test_a_reading_without_chunks_is_complete(staging):
+    staging.begin(SOURCE, "a plan").finish(Availability("not_enabled", "why"), READ_AT)
+    assert staged(staging) == []
+    assert staging.complete(SOURCE).availability.status == "not_enabled"
+
+
+def test_sources_and_days_do_not_touch_each_other(staging, root):
+    read(staging, [1])
+    read(staging, [2], source="objects/0-11")
+    read(Staging(open_store(root), "2026-11-23"), [3])
+    read(staging, [4])
+    assert staged(staging) == [[4]]
+    assert staged(staging, "objects/0-11") == [[2]]
+    assert staged(Staging(open_store(root), "2026-11-23")) == [[3]]
+
+
+@pytest.mark.parametrize("left", [b"", b'{"folder": "staged/20'])
+def test_a_half_written_checkpoint_is_none(staging, root, left):
+    staging.begin(SOURCE, "a plan").add({"rows": frame(1)}, after="1")
+    (root / "staged/2026-11-22/objects/0-1/_checkpoint.json").write_bytes(left)
+    assert staging.begin(SOURCE, "a plan").after is None
+    read(staging, [5])
+    assert staged(staging) == [[5]]
+    assert len(files(root)) == 2
+
+
+@pytest.mark.parametrize("left", [b"", b'{"folder": "staged/20'])
+def test_a_half_written_note_of_a_reading_is_no_complete_one(staging, root, left):
+    read(staging, [1])
+    (root / "staged/2026-11-22/objects/0-1/_complete.json").write_bytes(left)
+    with pytest.raises(NotStagedError):
+        staging.complete(SOURCE)
+
+
+def test_a_disk_that_is_full_on_the_way_is_an_error_of_the_store(staging, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    reading = staging.begin(SOURCE, "a plan")
+    reading.add({"rows": frame(1)}, after="1")
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    with pytest.raises(StoreError, match=r"cannot write .*no space left"):
+        reading.add({"rows": frame(2)}, after=None)
+    monkeypatch.undo()
+    again = staging.begin(SOURCE, "a plan")
+    assert (again.after, again.chunks_staged) == ("1", 1)
+
+
+def test_a_state_folder_that_can_not_be_written_is_an_error_of_the_store(tmp_path):
+    (tmp_path / "file").touch()
+    reading = Staging(open_store(tmp_path / "file" / "state"), "2026-11-22").begin(SOURCE, "a plan")
+    with pytest.raises(StoreError, match="cannot write"):
+        reading.add({"rows": frame(1)}, after=None)

@@ -1,0 +1,364 @@
+"""Extractions into the staged day: going on after a crash, starting over, and closed types."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from urllib.parse import parse_qs
+
+import httpx
+import orjson
+import polars as pl
+import pytest
+
+from hubspot_assets.hubspot import metadata
+from hubspot_assets.hubspot.auth import BearerToken
+from hubspot_assets.hubspot.catalog import standard_catalog
+from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.errors import GaveUp, MissingScope
+from hubspot_assets.readings.staging import NotStagedError, Reading, Staging
+from hubspot_assets.sandbox import PortalConfig, serve
+from hubspot_assets.sources import records
+from hubspot_assets.sources.items import extract_items, read_items
+from hubspot_assets.sources.object_types import extract_object_types
+from hubspot_assets.sources.records import extract_records
+from hubspot_assets.sources.source import object_source, properties_source
+from hubspot_assets.storage import open_store
+
+DAY = "2026-11-22"
+NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
+CONTACTS = "0-1"
+LIST = r"^GET /crm/objects/[^/]+/0-1$"
+BATCH = r"^POST /crm/objects/[^/]+/0-1/batch/read$"
+#: By plan of reading: the portal's number of contact properties, the request that dies, how
+#: many of its kind are served before that, and the records that are staged by then.
+FEW = 120
+PLANS = {
+    "names in the URL": (FEW, LIST, 3, 150),
+    "names in the body": (None, BATCH, 5, 200),
+}
+
+
+class Wire(httpx.HTTPTransport):
+    """The network, with a memory of what was asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.requests = []
+
+    def handle_request(self, request):
+        self.requests.append(request)
+        return super().handle_request(request)
+
+    def cursors(self):
+        """The cursors of the list requests, probes left out; None at the start."""
+        asked = [parse_qs(each.url.query.decode()) for each in self.requests]
+        lists = [each for each in asked if each.get("limit") not in (None, ["1"])]
+        return [each.get("after", [None])[0] for each in lists]
+
+    def batches(self):
+        """The ids that batch reads asked for."""
+        bodies = [orjson.loads(each.content) for each in self.requests if each.method == "POST"]
+        return [int(each["id"]) for body in bodies for each in body["inputs"]]
+
+
+class House:
+    """A sandbox, a folder for the staged day, and what was asked on the wire lately."""
+
+    def __init__(self, sandbox, folder):
+        self.sandbox = sandbox
+        self.store = open_store(folder)
+        self.staging = Staging(self.store, DAY)
+        self.wire = Wire()
+
+    @contextmanager
+    def client(self):
+        """A client that tries everything once and waits for nothing."""
+        self.wire = Wire()
+        auth = BearerToken(self.sandbox.token)
+        with HubSpot(
+            auth, self.sandbox.url, transport=self.wire, max_attempts=1, sleep=lambda _: None
+        ) as client:
+            yield client
+
+    def kind(self, type_id=CONTACTS):
+        return next(each for each in standard_catalog().object_types if each.id == type_id)
+
+    def properties(self, type_id=CONTACTS, without=()):
+        kind = self.kind(type_id)
+
+        def read():
+            for each in metadata.properties(client, type_id):
+                if each.content["name"] not in without:
+                    yield each
+
+        with self.client() as client:
+            return extract_items(self.staging, properties_source(kind), read, object_type=kind)
+
+    def records(self, type_id=CONTACTS, portal="here"):
+        with self.client() as client:
+            return extract_records(
+                client, self.staging, self.kind(type_id), portal=portal, workers=1
+            )
+
+    def complete(self):
+        return self.staging.complete(object_source(self.kind()))
+
+    def live(self):
+        return list(self.sandbox.portal.live_ids(CONTACTS, NOW))
+
+    def break_off(self, path=LIST, skip=3):
+        """A reading that dies at a request, after `skip` others of its kind."""
+        self.sandbox.faults.add("internal_error", times=10_000, path=path, skip=skip)
+        try:
+            with pytest.raises(GaveUp):
+                self.records()
+        finally:
+            self.sandbox.faults.clear()
+
+
+@pytest.fixture
+def house(tmp_path):
+    """Builds houses: each with a portal and a folder of its own."""
+    with ExitStack() as portals:
+
+        def build(**config):
+            config = PortalConfig(records=300, now=NOW, burst=100_000, **config)
+            return House(portals.enter_context(serve(config)), tmp_path / "house")
+
+        yield build
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    """A chunk is staged with every page that can end one."""
+    monkeypatch.setattr(records, "CHUNK_VALUES", 1)
+    monkeypatch.setattr(records, "FLATTENED_AT_ONCE", 1)
+
+
+def content(staged):
+    """What is staged but for the moments of reading, which no two readings share."""
+    chunks = list(staged.chunks())
+    records = pl.concat(chunk.read("records") for chunk in chunks).drop("readAt")
+    values = pl.concat(chunk.read("values") for chunk in chunks)
+    return records.rows(), values.rows()
+
+
+def ids(staged):
+    return [row[0] for row in content(staged)[0]]
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_reading_that_died_goes_on_from_its_checkpoint(house, plan, tmp_path):
+    properties, path, served, staged_before = PLANS[plan]
+    broken = house(contact_properties=properties)
+    live = broken.live()
+    assert len(live) > staged_before + 50
+    broken.properties()
+    broken.break_off(path, served)
+    first_cursors = broken.wire.cursors()
+    assert first_cursors[0] is None
+    with pytest.raises(NotStagedError):
+        broken.complete()
+
+    staged = broken.records()
+
+    # No page of what was staged by then is asked for again: cursors stand behind its last id.
+    cursors = broken.wire.cursors()
+    assert cursors
+    assert all(cursor and int(cursor) > live[staged_before - 1] for cursor in cursors)
+    if path == BATCH:
+        assert broken.wire.batches() == live[staged_before:]
+    else:
+        assert len(cursors) == -(-(len(live) - staged_before) // 50)
+
+    undisturbed = House(broken.sandbox, tmp_path / "undisturbed")
+    undisturbed.properties()
+    whole = undisturbed.records()
+    assert content(staged) == content(whole)
+    assert ids(staged) == live
+    assert staged.counts == whole.counts
+    assert staged.counts["records"] == len(live)
+
+
+def test_a_reading_that_dies_again_and_again_arrives_all_the_same(house):
+    broken = house(contact_properties=FEW)
+    broken.properties()
+    for _ in range(4):
+        broken.break_off(LIST, skip=1)
+    staged = broken.records()
+    assert len(broken.wire.cursors()) == 2
+    assert ids(staged) == broken.live()
+    assert staged.counts["records"] == len(broken.live())
+
+
+def test_a_reading_that_died_before_its_end_was_noted_reads_nothing_again(house, monkeypatch):
+    broken = house(contact_properties=FEW)
+    broken.properties()
+    with monkeypatch.context() as patch:
+        patch.setattr(Reading, "finish", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            broken.records()
+    staged = broken.records()
+    assert broken.wire.cursors() == []
+    assert ids(staged) == broken.live()
+
+
+def test_a_complete_reading_is_not_gone_on_from(house):
+    built = house(contact_properties=FEW)
+    built.properties()
+    before = ids(built.records())
+    built.sandbox.portal.archive(CONTACTS, before[0], NOW)
+    assert ids(built.records()) == before[1:]
+    assert built.wire.cursors()[0] is None
+
+
+def test_a_new_reading_replaces_the_former_only_when_it_is_complete(house):
+    built = house(contact_properties=FEW)
+    built.properties()
+    former = built.records()
+    before = content(former)
+    built.sandbox.portal.archive(CONTACTS, former_first := ids(former)[0], NOW)
+
+    built.break_off(LIST, skip=3)
+    assert built.complete() == former
+    assert content(built.complete()) == before
+
+    later = built.records()
+    assert later.folder != former.folder
+    assert content(built.complete()) == content(later)
+    assert ids(later) == built.live()
+    assert former_first not in ids(later)
+    left = [entry.path for entry in built.store.list(f"staged/{DAY}/objects/0-1")]
+    assert all(path.startswith(f"{later.folder}/") for path in left if "_complete" not in path)
+    assert len(left) == 1 + 2 * later.chunks_staged
+
+
+@pytest.mark.parametrize("changed", ["properties", "portal"])
+def test_another_plan_starts_over(house, changed):
+    built = house(contact_properties=FEW)
+    built.properties()
+    built.break_off(LIST, skip=3)
+    if changed == "properties":
+        built.properties(without={"city"})
+        staged = built.records()
+    else:
+        staged = built.records(portal="there")
+    cursors = built.wire.cursors()
+    assert cursors[0] is None
+    assert len(cursors) == -(-len(built.live()) // 50)
+    assert ids(staged) == built.live()
+    names = {row[1] for row in content(staged)[1]}
+    assert ("city" in names) == (changed == "portal")
+    assert staged.counts["records"] == len(built.live())
+
+
+def test_what_is_gone_while_it_is_read_is_counted(house):
+    built = house()  # with names in the body: records are listed before they are read
+    built.properties()
+    built.sandbox.faults.add("archive_first", path=BATCH, skip=1)
+    built.sandbox.faults.add("merge_first", path=BATCH, skip=2)
+    before = built.live()
+    staged = built.records()
+    assert len(built.live()) == len(before) - 2
+    assert ids(staged) == built.live()
+    assert staged.counts["records_gone_while_reading"] == 2
+    assert staged.counts["records"] == len(before) - 2
+
+
+@pytest.mark.parametrize(
+    ("type_id", "status", "told"),
+    [
+        ("0-2", "missing_scope", "crm.objects.companies.read"),
+        ("0-410", "not_enabled", "0-410"),
+        ("0-30", "no_public_api", "0-30"),
+    ],
+)
+def test_a_type_that_cannot_be_read_is_staged_empty_with_its_availability(
+    house, type_id, status, told
+):
+    built = house(without_scopes=frozenset({"crm.objects.companies.read"}))
+    built.properties(type_id)
+    staged = built.records(type_id)
+    assert staged.availability.status == status
+    assert told in staged.availability.detail
+    assert list(staged.chunks()) == []
+    assert len(built.wire.requests) <= 2
+    assert built.staging.complete(object_source(built.kind(type_id))) == staged
+
+
+def test_a_type_that_is_closed_in_the_middle_of_its_reading_is_not_staged_in_part(house):
+    built = house(contact_properties=FEW)
+    built.properties()
+    former = built.records()
+    built.break_off(LIST, skip=3)
+    scopes = built.sandbox.portal.scopes
+    built.sandbox.portal.scopes = scopes - {"crm.objects.contacts.read"}
+    with pytest.raises(MissingScope, match=r"crm\.objects\.contacts\.read"):
+        built.records()
+    assert built.complete() == former
+    built.sandbox.portal.scopes = scopes
+    assert content(built.records()) == content(built.complete())
+    assert ids(built.complete()) == built.live()
+
+
+def test_properties_that_cannot_be_read_are_staged_empty_with_their_availability(house):
+    closed = frozenset({"crm.objects.companies.read", "crm.schemas.companies.read"})
+    built = house(without_scopes=closed)
+    for type_id, status in (("0-2", "missing_scope"), ("0-410", "not_enabled")):
+        staged = built.properties(type_id)
+        assert staged.availability.status == status
+        assert list(read_items(staged)) == []
+
+
+def test_every_type_is_staged_with_its_table_and_whether_it_can_be_read(house):
+    built = house(plan="pro", without_scopes=frozenset({"tickets"}))
+    portal = built.sandbox.portal
+    pairs = [(each, f"TABLE_{each.id}") for each in standard_catalog().object_types]
+    with built.client() as client:
+        staged = extract_object_types(client, built.staging, pairs, standard_catalog().object_types)
+    served = {kind.object_type_id: kind for kind in portal.object_types()}
+    expected = {}
+    for each, table in pairs:
+        kind = served.get(each.id)
+        if kind is None and each.api == "none":
+            status = "no_public_api"
+        elif kind is None:
+            status = "available"  # by its own API
+        elif not portal.is_enabled(kind):
+            status = "not_enabled"
+        else:
+            status = "available" if kind.read_scope in portal.scopes else "missing_scope"
+        expected[each.id] = (table, status)
+    assert {status for _, status in expected.values()} == {
+        "no_public_api",
+        "not_enabled",
+        "available",
+        "missing_scope",
+    }
+    assert {
+        content["id"]: (content["table"], content["availability"])
+        for content, _ in read_items(staged)
+    } == expected
+
+
+def test_owners_that_cannot_be_read_are_staged_empty(house):
+    built = house(without_scopes=frozenset({"crm.objects.owners.read"}))
+    with built.client() as client:
+        staged = extract_items(built.staging, "owners", lambda: metadata.owners(client))
+    assert staged.availability.status == "missing_scope"
+    assert "crm.objects.owners.read" in staged.availability.detail
+    assert list(read_items(staged)) == []
+
+
+def test_a_chunk_ends_with_the_page_that_fills_it(house, monkeypatch):
+    built = house(contact_properties=FEW)
+    built.properties()
+    monkeypatch.setattr(records, "CHUNK_VALUES", 10_000_000)
+    whole = built.records()
+    assert whole.chunks_staged == 1
+    before = content(whole)
+    monkeypatch.setattr(records, "CHUNK_VALUES", len(before[1]) // 2)
+    halves = built.records()
+    assert halves.chunks_staged == 2
+    assert content(halves) == before
