@@ -31,6 +31,7 @@ from hubspot_assets.sources.associations import (
 from hubspot_assets.sources.items import read_items
 from hubspot_assets.tables import associations, specs
 from hubspot_assets.tables.associations import AssociationType, PairTypes
+from hubspot_assets.tables.counts import RECORDS_REFUSED
 from hubspot_assets.tables.names import type_id_order, unique_names
 from hubspot_assets.tables.spec import TableSpec
 
@@ -264,7 +265,7 @@ def _combined_rows(direction: _Direction, staged: Staged) -> Iterator[pl.DataFra
 
 def _refused(staged: Staged) -> Iterator[str]:
     """Whose links HubSpot would not tell."""
-    if staged.counts.get("records_refused"):
+    if staged.counts.get(RECORDS_REFUSED):
         for chunk in staged.chunks():
             for record_id, message in chunk.read("refused").iter_rows():
                 yield f"the links of record {record_id} are missing: {message}"

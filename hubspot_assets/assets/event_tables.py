@@ -32,11 +32,9 @@ from hubspot_assets.sources.events import (
 from hubspot_assets.sources.items import read_items
 from hubspot_assets.tables import events as tables
 from hubspot_assets.tables import specs, typed
+from hubspot_assets.tables.counts import EVENTS_REPEATED, counted
 from hubspot_assets.tables.definitions import Item
 from hubspot_assets.tables.typed import PropertyType
-
-UNPARSED_WARNING = "values that don't read as their property's type are NULL here"
-UNKNOWN_TYPES_WARNING = "events happened to records of a type that the portal does not name"
 
 Frames = Callable[[Chunk, Counter[str]], tuple[pl.DataFrame, pl.DataFrame]]
 """The events and the values of a chunk that belong to a table."""
@@ -133,13 +131,13 @@ def _content(
     frames: Frames,
     warnings: Iterable[str] = (),
 ) -> TableContent:
-    counts: Counter[str] = Counter()
+    counts = counted([staged.counts])
     findings = Findings(observed_at=staged.observed_at, counts=counts, warnings=[*warnings])
     moments = {each.name for each in properties if each.type in {"date", "datetime"}}
 
     def rows(chunk: Chunk) -> pl.DataFrame:
         events, values = frames(chunk, counts)
-        counts[tables.REPEATED] += events.height
+        counts[EVENTS_REPEATED] += events.height
         return tables.events_of_type(
             events,
             with_epoch_moments(values, moments),
@@ -151,9 +149,8 @@ def _content(
 
     def filled() -> Iterator[pl.DataFrame]:
         for frame in in_key_order((partial(rows, chunk) for chunk in staged.chunks()), ["ID"]):
-            counts[tables.REPEATED] -= frame.height
+            counts[EVENTS_REPEATED] -= frame.height
             yield frame
-        findings.warnings.extend(_warnings(counts))
 
     return TableContent(
         spec=specs.events_of_type(of.table, of.label).with_columns(typed.columns(properties)),
@@ -163,15 +160,6 @@ def _content(
         availability=staged.availability,
         findings=findings,
     )
-
-
-def _warnings(counts: Counter[str]) -> Iterator[str]:
-    for name, warning in (
-        (typed.UNPARSED, UNPARSED_WARNING),
-        (tables.OBJECT_TYPES_UNKNOWN, UNKNOWN_TYPES_WARNING),
-    ):
-        if counts[name]:
-            yield f"{counts[name]} {warning}"
 
 
 def known_properties(of: ExportedEvent, staging: Staging) -> list[PropertyType]:

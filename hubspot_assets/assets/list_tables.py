@@ -16,8 +16,6 @@ from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.readings.staging import Staged, Staging
 from hubspot_assets.sources.items import read_items
 from hubspot_assets.sources.lists import (
-    ANOTHER_SIZE,
-    GONE,
     LISTS,
     LISTS_SCHEMA,
     MEMBERSHIPS,
@@ -79,12 +77,9 @@ def _lists(staging: Staging, day: Day) -> TableContent:
 def _memberships(staging: Staging, day: Day) -> TableContent:
     joined = staging.complete(MEMBERSHIPS)
     frames = (lists.list_memberships(chunk.read("members")) for chunk in joined.chunks())
-    content = observed_content(
+    return observed_content(
         specs.LIST_MEMBERSHIPS, day, [joined], [("", frames)], warnings=_warnings(joined)
     )
-    counted = (GONE, ANOTHER_SIZE, "lists_refused")
-    content.findings.counts.update({each: joined.counts.get(each, 0) for each in counted})
-    return content
 
 
 def _warnings(joined: Staged) -> Iterator[str]:

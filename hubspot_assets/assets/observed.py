@@ -9,6 +9,7 @@ from hubspot_assets.availability import AVAILABLE, Availability
 from hubspot_assets.export import Findings, TableContent
 from hubspot_assets.export.writer import Frames
 from hubspot_assets.readings.staging import Staged
+from hubspot_assets.tables.counts import counted
 from hubspot_assets.tables.spec import TableSpec
 
 NOT_HISTORY = (
@@ -42,6 +43,7 @@ def observed_content(
         availability=refused[0] if len(refused) == len(staged) else AVAILABLE,
         findings=Findings(
             observed_at=observed_at,
+            counts=counted({each.source: each.counts for each in staged}.values()),
             sources=dict(sources or {}),
             warnings=[
                 *([] if newest else [NOT_HISTORY]),

@@ -19,17 +19,11 @@ from hubspot_assets.sources.flatten import VALUES_SCHEMA
 from hubspot_assets.sources.items import read_items
 from hubspot_assets.sources.source import object_source, properties_source
 from hubspot_assets.tables import records, specs, typed
+from hubspot_assets.tables.counts import CELLS_UNKNOWN, counted
 from hubspot_assets.tables.records import AsOf
 from hubspot_assets.tables.spec import TableSpec
 
 Rows = Callable[[AsOf, Counter[str]], pl.DataFrame]
-
-UNKNOWN_WARNING = (
-    "cells whose value at the end of the day can't be known hold the oldest value HubSpot retained"
-)
-#: What a reading counts that a reader of the tables should know.
-READING_COUNTS = ("records_gone_while_reading", "values_unlike_newest_history")
-UNPARSED_WARNING = "values that don't read as their property's type are NULL here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +49,7 @@ class _RecordTable:
             for chunk in staged.chunks():
                 state = self._as_of(chunk, of, day)
                 if self.cells:
-                    counts[records.UNKNOWN_AS_OF] += state.unknown
+                    counts[CELLS_UNKNOWN] += state.unknown
                 yield self.rows(state, counts)
 
         return frames
@@ -126,9 +120,7 @@ def _content(
     sources: dict[str, Availability] | None = None,
 ) -> TableContent:
     """The content of a record table; `folders` make the frames of each sub-folder."""
-    counts: Counter[str] = Counter()
-    for each in staged:
-        counts.update({name: each.counts[name] for name in READING_COUNTS if each.counts.get(name)})
+    counts = counted(each.counts for each in staged)
     findings = Findings(
         observed_at=max((each.observed_at for each in staged), default=None),
         sources=sources or {},
@@ -138,7 +130,6 @@ def _content(
     def filled() -> Iterator[tuple[str, Iterator[pl.DataFrame]]]:
         for folder, frames in folders.items():
             yield folder, frames(counts)
-        findings.warnings.extend(_warnings(counts))
 
     return TableContent(
         spec=spec,
@@ -201,10 +192,3 @@ def _property_types(staging: Staging, of: ExportedType) -> list[typed.PropertyTy
         for each, _ in items
         if not each.get("archived")
     ]
-
-
-def _warnings(counts: Counter[str]) -> Iterator[str]:
-    if counts[records.UNKNOWN_AS_OF]:
-        yield f"{counts[records.UNKNOWN_AS_OF]} {UNKNOWN_WARNING}"
-    if counts[typed.UNPARSED]:
-        yield f"{counts[typed.UNPARSED]} {UNPARSED_WARNING}"

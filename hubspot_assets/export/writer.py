@@ -17,6 +17,7 @@ from hubspot_assets.export.manifest import (
 )
 from hubspot_assets.export.parts import PART_BYTES, pack_parts
 from hubspot_assets.storage.store import Store
+from hubspot_assets.tables.counts import warnings
 from hubspot_assets.tables.spec import TableSpec
 
 Frames = Iterable[pl.DataFrame | pl.LazyFrame]
@@ -27,7 +28,8 @@ class Findings:
     """What becomes known only while the rows are made.
 
     The producer of the rows holds it too and fills it; it is read after the last row.
-    `counts` are of cells or rows, by name; `sources` are by sub-folder.
+    `counts` are of cells or rows, by name; those of `tables.counts` get their `warnings` when the
+    table is written. `sources` are by sub-folder.
     """
 
     observed_at: datetime | None = None
@@ -89,6 +91,7 @@ def write_table(
     store.delete(sorted(before - written))
     store.sweep(f"{day}/{table}")
     findings = content.findings
+    findings.warnings.extend(warnings(findings.counts))
     manifest = TableManifest(
         table=table,
         day=day,

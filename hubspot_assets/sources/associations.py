@@ -29,6 +29,7 @@ from hubspot_assets.sources.flatten import MOMENT
 from hubspot_assets.sources.items import read_items, stage_items
 from hubspot_assets.sources.records import LINKED, LINKED_UNKNOWN
 from hubspot_assets.sources.source import CHUNK_VALUES, Report, object_source, quiet, refused
+from hubspot_assets.tables.counts import RECORDS_REFUSED
 
 DEFINITIONS = "association_definitions"
 
@@ -297,7 +298,7 @@ class _LinkChunk:
         self._rows += read.height + derived.height
         self._reading.counts["links"] += read.height
         self._reading.counts["links_back"] += derived.height
-        self._reading.counts["records_refused"] += len(untold)
+        self._reading.counts[RECORDS_REFUSED] += len(untold)
         if self._rows >= CHUNK_VALUES:
             self.stage()
 

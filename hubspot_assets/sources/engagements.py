@@ -21,15 +21,15 @@ from hubspot_assets.sources.source import (
     object_source,
     properties_source,
 )
+from hubspot_assets.tables.counts import ENGAGEMENTS_TWICE, RECORDS_GONE, UNLIKE_HISTORY
 
 ENGAGEMENTS = "0-4"
 SOURCE, PROPERTIES = f"objects/{ENGAGEMENTS}", f"properties/{ENGAGEMENTS}"
 #: The property that tells what kind of activity a record is.
 ENGAGEMENT_TYPE = "hs_engagement_type"
 
-TWICE = "ids_of_two_engagement_types"
 #: What the readings of the types count that is true of engagements, too.
-_COUNTED = ("records_gone_while_reading", "values_unlike_newest_history")
+_COUNTED = (RECORDS_GONE, UNLIKE_HISTORY)
 
 _DEFINITION = {
     "name": ENGAGEMENT_TYPE,
@@ -168,7 +168,7 @@ def _merged(
         if records["id"].is_duplicated().any():
             values = [_without(mine, pieces[:number]) for number, mine in enumerate(values)]
             once = records.unique("id", keep="first", maintain_order=True)
-            reading.counts[TWICE] += records.height - once.height
+            reading.counts[ENGAGEMENTS_TWICE] += records.height - once.height
             records = once
         yield records, pl.concat(values)
 

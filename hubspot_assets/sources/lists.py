@@ -35,6 +35,7 @@ from hubspot_assets.readings.staging import Reading, Staged, Staging, write_temp
 from hubspot_assets.sources.flatten import MOMENT, moment
 from hubspot_assets.sources.items import extract_items, read_items
 from hubspot_assets.sources.source import Report, quiet, refused
+from hubspot_assets.tables.counts import LISTS_GONE, LISTS_OF_ANOTHER_SIZE, LISTS_REFUSED
 
 LISTS, MEMBERSHIPS = "lists", "list_memberships"
 #: What a list is to tell beyond its own fields.
@@ -46,8 +47,6 @@ CHUNK_MEMBERS = 200_000
 MEMBER_BYTES = 24
 #: So many members of a list are held in memory; those of a longer one are on disk until staged.
 HELD_MEMBERS = 50_000
-
-GONE, ANOTHER_SIZE = "lists_gone_while_reading", "lists_of_another_size"
 
 _MEMBERS_SCHEMA = {"recordId": pl.Int64(), "joinedAt": pl.String()}
 LISTS_SCHEMA = {
@@ -246,12 +245,12 @@ class _MembersChunk:
         if roster.known:
             counts["lists_read"] += 1
             counts["memberships"] += members
-            counts[ANOTHER_SIZE] += of.size is not None and of.size != members
+            counts[LISTS_OF_ANOTHER_SIZE] += of.size is not None and of.size != members
         elif refusal:
-            counts["lists_refused"] += 1
+            counts[LISTS_REFUSED] += 1
             self.refusal = refused(refusal)
         else:
-            counts[GONE] += 1
+            counts[LISTS_GONE] += 1
         why = str(refusal) if refusal else None
         self._lists.append((of.list_id, of.size, members if roster.known else None, why))
 

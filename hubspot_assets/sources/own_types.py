@@ -44,6 +44,7 @@ from hubspot_assets.sources.source import (
     quiet,
     unavailable,
 )
+from hubspot_assets.tables.counts import OBJECTS_ALIKE
 
 #: Objects that are held at a time, unless they are large.
 SPOOLED_AT_ONCE = 20_000
@@ -115,7 +116,7 @@ def extract_own(
         for records, values in spool.in_order():
             reading.counts["records"] += records.height
             reading.add({"records": records, "values": values}, after=None)
-        reading.counts["objects_alike"] = spool.added - reading.counts["records"]
+        reading.counts[OBJECTS_ALIKE] = spool.added - reading.counts["records"]
         _stage_properties(staging, object_type, definitions, spool.seen)
     return reading.finish(AVAILABLE, last)
 

@@ -31,6 +31,7 @@ from hubspot_assets.sources.source import (
     quiet,
     unavailable,
 )
+from hubspot_assets.tables.counts import RECORDS_GONE, UNLIKE_HISTORY
 
 #: Records are flattened this many at a time, so that few JSON objects are alive at once.
 FLATTENED_AT_ONCE = 500
@@ -87,7 +88,7 @@ def extract_records(
         ):
             chunk.add(page)
             reading.counts["records"] += len(page.records)
-            reading.counts["records_gone_while_reading"] += page.missing
+            reading.counts[RECORDS_GONE] += page.missing
             if page.linked is None:
                 reading.counts[LINKED_UNKNOWN] = 1
             for name, number in (page.linked or {}).items():
@@ -162,7 +163,7 @@ class _RecordChunk:
         self._flatten()
         records = pl.concat(self._records)
         values = pl.concat(self._values)
-        reading.counts["values_unlike_newest_history"] += self._differing
+        reading.counts[UNLIKE_HISTORY] += self._differing
         self._clear()
         reading.add({"records": records, "values": values}, after=after)
 

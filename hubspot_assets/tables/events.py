@@ -12,11 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
 
+from hubspot_assets.tables.counts import OBJECT_TYPES_UNKNOWN, RECIPIENTS_UNKNOWN
 from hubspot_assets.tables.typed import PropertyType, typed_columns
-
-REPEATED = "events_repeated"
-RECIPIENTS_UNKNOWN = "recipients_unknown"
-OBJECT_TYPES_UNKNOWN = "object_types_unknown"
 
 
 def all_properties(

@@ -14,14 +14,12 @@ from datetime import datetime
 
 import polars as pl
 
+from hubspot_assets.tables.counts import SAME_MOMENT
 from hubspot_assets.tables.typed import PropertyType, typed_columns
 
 #: Values per property that the share keeps, and that HubSpot's API is known to return.
 HISTORY_OF_CONTACTS = 45
 HISTORY_OF_OTHERS = 20
-
-UNKNOWN_AS_OF = "cells_not_known_as_of_day"
-SAME_MOMENT = "history_values_of_the_same_moment"
 
 _GROUP = ("id", "name")
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import orjson
 import polars as pl
 
+from hubspot_assets.tables.counts import UNPARSED
 from hubspot_assets.tables.names import property_columns
 from hubspot_assets.tables.spec import Column, ColumnType
-
-UNPARSED = "values_not_parsed"
 
 #: HubSpot's property types to column types; every other one is text.
 _TYPES: dict[str, ColumnType] = {

@@ -279,3 +279,17 @@ def test_moments_need_a_time_zone(folder):
 
 def test_content_of_no_table_is_available_by_default():
     assert content().availability == Availability("available", "")
+
+
+def test_what_was_counted_is_told_in_words(folder):
+    findings = Findings(warnings=["first"])
+
+    def rows():
+        yield notes(["x"])
+        findings.counts |= {"values_not_parsed": 2_000, "events_repeated": 0, "records": 7}
+
+    write(folder, ("", rows()), findings=findings)
+    assert read_manifest(folder, DAY, "NOTES").warnings == (
+        "first",
+        "2,000 values that don't read as their property's type are NULL here",
+    )

@@ -15,7 +15,6 @@ from hubspot_assets.sources.engagements import (
     ENGAGEMENT_TYPE,
     PROPERTIES,
     SOURCE,
-    TWICE,
     engagement_types,
     stage_engagements,
 )
@@ -23,6 +22,7 @@ from hubspot_assets.sources.flatten import records_frame, values_frame
 from hubspot_assets.sources.items import read_items, stage_items
 from hubspot_assets.sources.source import object_source, properties_source
 from hubspot_assets.storage import open_store
+from hubspot_assets.tables.counts import ENGAGEMENTS_TWICE
 
 READ_AT = datetime(2026, 11, 23, 6, tzinfo=UTC)
 CALLS, EMAILS, NOTES, TASKS, COMMUNICATIONS = "0-48", "0-49", "0-46", "0-27", "0-18"
@@ -182,7 +182,7 @@ def test_of_two_records_of_one_id_the_first_stays_and_the_other_is_counted(house
         "a",
         ENGAGEMENT_TYPE,
     ]
-    assert staged.counts[TWICE] == 1
+    assert staged.counts[ENGAGEMENTS_TWICE] == 1
 
 
 def test_refused_types_are_left_out_and_named(house):

@@ -16,14 +16,13 @@ from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.sources import lists
 from hubspot_assets.sources.items import read_items, stage_items
 from hubspot_assets.sources.lists import (
-    ANOTHER_SIZE,
-    GONE,
     LISTS,
     MEMBERSHIPS,
     extract_lists,
     extract_memberships,
 )
 from hubspot_assets.storage import open_store
+from hubspot_assets.tables.counts import LISTS_GONE, LISTS_OF_ANOTHER_SIZE
 from hubspot_assets_tests.conftest import READ_AT
 from hubspot_assets_tests.hubspot.fakes import FakeTime, client_of, error, ok
 
@@ -108,7 +107,7 @@ def test_members_come_by_list_and_record_whatever_the_order_of_the_pages(house):
     expected = [(3, each) for each in [7, 8, 9, *range(20, 40)]] + [(100, 1), (100, 2)]
     assert house.members() == expected
     assert house.outcomes() == [(3, None, 23, None), (20, None, 0, None), (100, None, 2, None)]
-    assert staged.counts == {"lists_read": 3, "memberships": 25, ANOTHER_SIZE: 0}
+    assert staged.counts == {"lists_read": 3, "memberships": 25, LISTS_OF_ANOTHER_SIZE: 0}
     (frame,) = house.frames()
     assert frame["joinedAt"].unique().to_list() == [datetime(2026, 10, 1, 9, 30, 0, 123_000)]
     assert frame["objectTypeId"].unique().to_list() == [CONTACTS]
@@ -119,7 +118,7 @@ def test_a_member_that_two_pages_have_is_there_once(house, small):
     house.lists(1, 2, sizes={1: "11", 2: "11"})
     staged = house.read(Portal({1: [*range(11), 0, 5], 2: [*range(80), *range(80)]}))
     assert house.members() == [(1, each) for each in range(11)] + [(2, each) for each in range(80)]
-    assert staged.counts[ANOTHER_SIZE] == 1
+    assert staged.counts[LISTS_OF_ANOTHER_SIZE] == 1
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
@@ -137,7 +136,7 @@ def test_chunks_are_of_bounded_size_and_in_order(house, small, shuffled):
     ]
     assert max(each.height for each in house.frames()) <= 200
     assert staged.counts["memberships"] == sum(sizes.values())
-    assert staged.counts[ANOTHER_SIZE] == 0
+    assert staged.counts[LISTS_OF_ANOTHER_SIZE] == 0
     assert [row[:3] for row in house.outcomes()] == [
         (list_id, size, size) for list_id, size in sizes.items()
     ]
@@ -154,8 +153,8 @@ def test_a_list_deleted_while_it_is_read_has_no_members(house, small):
     staged = house.read(Portal({1: [1], 2: vanishing, 3: [3]}))
     assert house.members() == [(1, 1), (3, 3)]
     assert house.outcomes()[1] == (2, 900, None, None)
-    assert staged.counts[GONE] == 1
-    assert staged.counts[ANOTHER_SIZE] == 2
+    assert staged.counts[LISTS_GONE] == 1
+    assert staged.counts[LISTS_OF_ANOTHER_SIZE] == 2
     assert staged.availability.status == "available"
 
 
@@ -270,8 +269,8 @@ def test_a_sandbox_portal_is_read_as_it_is(house, sandbox):
     ]
     assert members.select("listId", "recordId", "joinedAt").rows() == expected
     assert len(expected) > 1_000
-    assert joined.counts[GONE] == 1
-    assert joined.counts[ANOTHER_SIZE] == 0
+    assert joined.counts[LISTS_GONE] == 1
+    assert joined.counts[LISTS_OF_ANOTHER_SIZE] == 0
 
 
 def test_a_token_without_the_scope_is_told_of(house, sandbox):

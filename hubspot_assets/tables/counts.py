@@ -1,0 +1,65 @@
+"""What is counted because it is not a row, or a cell, as HubSpot told it, in words.
+
+Readings count some of it and tables the rest, under these names; the manifest has the numbers, and
+a warning for each that is not zero.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+CELLS_UNKNOWN = "cells_not_known_as_of_day"
+ENGAGEMENTS_TWICE = "ids_of_two_engagement_types"
+EVENTS_REPEATED = "events_repeated"
+LISTS_GONE = "lists_gone_while_reading"
+LISTS_OF_ANOTHER_SIZE = "lists_of_another_size"
+LISTS_REFUSED = "lists_refused"
+OBJECTS_ALIKE = "objects_alike"
+OBJECT_TYPES_UNKNOWN = "object_types_unknown"
+RECIPIENTS_UNKNOWN = "recipients_unknown"
+RECORDS_GONE = "records_gone_while_reading"
+RECORDS_REFUSED = "records_refused"
+SAME_MOMENT = "history_values_of_the_same_moment"
+UNLIKE_HISTORY = "values_unlike_newest_history"
+UNPARSED = "values_not_parsed"
+
+#: What follows the number. None where the table tells more than a number, in a warning of its own.
+SENTENCES: Mapping[str, str | None] = {
+    CELLS_UNKNOWN: (
+        "cells whose value at the end of the day can't be known hold the oldest value "
+        "HubSpot retained"
+    ),
+    ENGAGEMENTS_TWICE: "activities had the id of another type's record: one of them is here",
+    EVENTS_REPEATED: "events that HubSpot told twice are here once",
+    LISTS_GONE: None,
+    LISTS_OF_ANOTHER_SIZE: None,
+    LISTS_REFUSED: None,
+    OBJECTS_ALIKE: "objects had the id of another one: one of them is here",
+    OBJECT_TYPES_UNKNOWN: "events happened to records of a type that the portal does not name",
+    RECIPIENTS_UNKNOWN: "e-mail events have no OBJECTID: no contact has the address",
+    RECORDS_GONE: "records were listed and gone a moment later, when they were read",
+    RECORDS_REFUSED: None,
+    SAME_MOMENT: "values of histories have the moment of a newer one, which alone is here",
+    UNLIKE_HISTORY: "values differ from the newest of their history, as HubSpot told both",
+    UNPARSED: "values that don't read as their property's type are NULL here",
+}
+
+
+def counted(readings: Iterable[Mapping[str, int]]) -> Counter[str]:
+    """What readings counted of the above, added up; their other counts are left out."""
+    total: Counter[str] = Counter()
+    for counts in readings:
+        total.update({name: number for name, number in counts.items() if name in SENTENCES})
+    return total
+
+
+def warnings(counts: Mapping[str, int]) -> Iterator[str]:
+    """A sentence for each count that is not zero.
+
+    >>> list(warnings({"events_repeated": 2, "values_not_parsed": 0}))
+    ['2 events that HubSpot told twice are here once']
+    """
+    for name, number in sorted(counts.items()):
+        if number and (sentence := SENTENCES.get(name)):
+            yield f"{number:,} {sentence}"
