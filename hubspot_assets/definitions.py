@@ -8,29 +8,19 @@ import dagster as dg
 from dagster._core.definitions.definitions_load_context import StateBackedDefinitionsLoader
 from dagster_aws.s3 import S3Resource
 
-from hubspot_assets.assets.association_tables import (
-    association_assets,
-    linked_pairs,
-    linked_types,
-)
-from hubspot_assets.assets.day import daily_partitions
-from hubspot_assets.assets.definition_tables import definition_table_assets
-from hubspot_assets.assets.event_tables import event_table_assets
-from hubspot_assets.assets.events import event_extraction_assets, exported_events
-from hubspot_assets.assets.extraction import extraction_assets
-from hubspot_assets.assets.list_tables import list_assets
-from hubspot_assets.assets.own_types import own_type_assets
-from hubspot_assets.assets.record_tables import record_table_assets
 from hubspot_assets.assets.resources import HubSpotResource, StagingResource
-from hubspot_assets.assets.table import IO_MANAGER
-from hubspot_assets.assets.types import exported_types
+from hubspot_assets.assets.sources import keys_of, source_assets
+from hubspot_assets.assets.tables import IO_MANAGER, table_assets
 from hubspot_assets.check.job import check_job, check_schedule
 from hubspot_assets.discovery import discover_job, discover_schedule
 from hubspot_assets.export.io_manager import CsvExportIOManager
 from hubspot_assets.export.purge_job import purge_job, purge_schedule
+from hubspot_assets.exported import Exported
 from hubspot_assets.hubspot.catalog import Catalog, load_catalog
 from hubspot_assets.settings import Settings, load_settings
+from hubspot_assets.sources.all import all_sources
 from hubspot_assets.storage.s3_resource import ExportS3Resource
+from hubspot_assets.tables.all import all_tables
 
 JOB = "export_day"
 SCHEDULE_HOUR, SCHEDULE_MINUTE = 1, 30
@@ -50,22 +40,13 @@ def build_defs(
     replace Dagster's own.
     """
     purging = purge_job(settings)
-    types = exported_types(catalog, settings)
-    partitions = daily_partitions(settings.export_start, settings.zone)
-    portal = f"{settings.hubspot_base_url} {catalog.portal_id}"
-    pairs = linked_pairs(catalog, types)
-    events = exported_events(catalog, settings)
-    assets = [
-        *extraction_assets(types, partitions, portal, linked_types(pairs), catalog.object_types),
-        *own_type_assets(catalog, types, partitions, portal),
-        *event_extraction_assets(events, types, partitions, portal),
-        *association_assets(pairs, types, partitions),
-        *list_assets(catalog.object_types, partitions, portal),
-        *record_table_assets(types, partitions, whole_history=settings.export_history == "all"),
-        *event_table_assets(events, catalog, partitions),
-        *definition_table_assets(types, events, partitions),
-    ]
-    names = sorted(key.path[-1] for each in assets for key in each.keys if len(key.path) == 1)
+    exported = Exported.of(catalog, settings)
+    sources = all_sources(exported)
+    tables = all_tables(exported, whole_history=settings.export_history == "all")
+    names = sorted(each.spec.name for each in tables)
+    partitions = dg.DailyPartitionsDefinition(
+        start_date=settings.export_start.isoformat(), timezone=settings.export_timezone
+    )
     job = dg.define_asset_job(
         JOB,
         selection=dg.AssetSelection.all(),
@@ -73,7 +54,10 @@ def build_defs(
         tags={"hubspot/portal": str(catalog.portal_id or "unknown")},
     )
     return dg.Definitions(
-        assets=assets,
+        assets=[
+            *source_assets(sources, partitions, settings.zone),
+            *table_assets(tables, keys_of(sources), partitions, settings.zone),
+        ],
         jobs=[job, check_job, discover_job, purging],
         schedules=[
             discover_schedule(DISCOVERY_HOUR, 0, settings.export_timezone),
@@ -88,7 +72,10 @@ def build_defs(
             purge_schedule(purging, settings),
         ],
         executor=_executor(settings),
-        resources={**_resources(catalog, settings, names), **(resources or {})},
+        resources={
+            **_resources(catalog, settings, names),
+            **(resources or {}),
+        },
         loggers=loggers,
     )
 

@@ -10,8 +10,8 @@ from difflib import get_close_matches
 
 import dagster as dg
 
-from hubspot_assets.assets.day import newest_complete_day
 from hubspot_assets.assets.resources import HubSpotResource
+from hubspot_assets.day import newest_complete_day
 from hubspot_assets.definitions import JOB, build_defs, s3_resource
 from hubspot_assets.discovery import refresh_catalog
 from hubspot_assets.export import TableManifest, read_manifest

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from hubspot_assets.assets.day import newest_complete_day
+from hubspot_assets.day import newest_complete_day
 from hubspot_assets.settings import Settings, load_settings
 
 #: The demo is a portal with the add-on for more requests, so that it is over soon.

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import dagster as dg
 from dagster_aws.s3 import S3Resource
 
-from hubspot_assets.assets.changes import changes
 from hubspot_assets.assets.resources import connect
+from hubspot_assets.changes import changes
 from hubspot_assets.hubspot.catalog import Catalog, CatalogError, discover, load_catalog
 from hubspot_assets.hubspot.errors import HubSpotError
 from hubspot_assets.settings import Settings, SettingsError, load_settings

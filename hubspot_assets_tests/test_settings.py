@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hubspot_assets.assets.events import exported_events
-from hubspot_assets.assets.types import exported_types
+from hubspot_assets.exported import exported_events, exported_types
 from hubspot_assets.hubspot.catalog import standard_catalog
 from hubspot_assets.settings import Settings, SettingsError, load_settings
 

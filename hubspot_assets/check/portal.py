@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hubspot_assets.assets.types import ExportedType, exported_types
 from hubspot_assets.check.finding import Finding, Status
+from hubspot_assets.exported import ExportedType, exported_types
 from hubspot_assets.hubspot import email_events, lists, metadata, own_apis
 from hubspot_assets.hubspot.catalog import Catalog, discover
 from hubspot_assets.hubspot.client import HubSpot

@@ -15,15 +15,13 @@ from hubspot_assets.export.manifest import (
 )
 from hubspot_assets.export.parts import PART_BYTES
 from hubspot_assets.export.reader import read_manifest, read_table
-from hubspot_assets.export.writer import Findings, TableContent, write_table
+from hubspot_assets.export.writer import write_table
 
 __all__ = [
     "PART_BYTES",
     "DayManifest",
     "DayTable",
-    "Findings",
     "Part",
-    "TableContent",
     "TableError",
     "TableManifest",
     "complete_day",

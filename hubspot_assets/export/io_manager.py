@@ -14,9 +14,10 @@ from hubspot_assets.export.days import complete_day
 from hubspot_assets.export.errors import TableError
 from hubspot_assets.export.manifest import DayTable, TableManifest, manifest_path
 from hubspot_assets.export.reader import read_table
-from hubspot_assets.export.writer import TableContent, write_table
+from hubspot_assets.export.writer import write_table
 from hubspot_assets.storage.errors import StoreError
 from hubspot_assets.storage.store import Entry, Store, open_store
+from hubspot_assets.tables.content import TableContent
 from hubspot_assets.tables.spec import TableSpec
 
 #: Schemas of more columns stay out of the event log, where each is kept with every event.

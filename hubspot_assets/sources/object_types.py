@@ -16,6 +16,8 @@ from hubspot_assets.readings.staging import Staged, Staging
 from hubspot_assets.sources.items import stage_items
 from hubspot_assets.sources.source import unavailable
 
+OBJECT_TYPES = "object_types"
+
 
 def extract_object_types(
     client: HubSpot,
@@ -40,4 +42,4 @@ def extract_object_types(
         for warning in changed_types(client, discovered):
             yield Read({"warning": warning}, datetime.now(UTC))
 
-    return stage_items(staging.begin("object_types", "items", resume=False), read())
+    return stage_items(staging.begin(OBJECT_TYPES, "items", resume=False), read())

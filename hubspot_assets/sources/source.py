@@ -1,12 +1,16 @@
-"""What all sources have in common: how large a chunk is, who is told, what a refusal means."""
+"""What a source is: data, from which its asset follows; and what all sources have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from hubspot_assets.availability import Availability
+from hubspot_assets.day import Day
 from hubspot_assets.hubspot.catalog import ObjectType
+from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import Forbidden, MissingScope, Refused
+from hubspot_assets.readings.staging import Staged, Staging
 
 #: A chunk is staged once it holds so many values, or so many characters in them: what a table
 #: holds in memory at a time.
@@ -14,11 +18,41 @@ CHUNK_VALUES = 200_000
 CHUNK_CHARACTERS = 24_000_000
 
 Report = Callable[[str, int], None]
-"""Told the source and how many records of it have been read so far."""
+"""Told what is read, in people's words, and how many records of it have been read so far."""
 
 
 def quiet(source: str, records: int) -> None:
     """Reports nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a reading is given: whom it asks, where it puts what it reads, and for which day."""
+
+    client: HubSpot
+    staging: Staging
+    day: Day
+    workers: int = 8
+    report: Report = quiet
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Something that is read from HubSpot.
+
+    `name` is what its reading is called, as objects/0-1, and `also` names others that it fills
+    along the way; `path` is how people find it, as ("contacts",). What it `needs` must be read
+    before it. Sources of one `step` are short, and are read together, several at a time.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    description: str
+    extract: Callable[[Ask], Staged]
+    needs: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    step: str | None = None
+    object_type_id: str | None = None
 
 
 def object_source(object_type: ObjectType) -> str:

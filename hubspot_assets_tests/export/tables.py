@@ -13,8 +13,9 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from hubspot_assets.export import Findings, TableContent, write_table
+from hubspot_assets.export import write_table
 from hubspot_assets.storage import Store
+from hubspot_assets.tables.content import Findings, TableContent
 from hubspot_assets.tables.spec import Column, TableSpec
 
 DAY = "2026-11-22"

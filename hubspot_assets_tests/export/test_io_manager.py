@@ -10,9 +10,10 @@ import pytest
 from dagster_aws.s3 import S3Resource
 
 from hubspot_assets import __version__
-from hubspot_assets.export import Findings, manifest_path, read_manifest
+from hubspot_assets.export import manifest_path, read_manifest
 from hubspot_assets.export.io_manager import CsvExportIOManager
 from hubspot_assets.storage import open_store
+from hubspot_assets.tables.content import Findings
 from hubspot_assets_tests.export.tables import DAY, NOTES, content, notes
 from hubspot_assets_tests.stores import REGION
 

@@ -14,8 +14,6 @@ from polars.testing import assert_frame_equal
 
 from hubspot_assets.availability import Availability
 from hubspot_assets.export import (
-    Findings,
-    TableContent,
     TableError,
     TableManifest,
     complete_day,
@@ -25,6 +23,7 @@ from hubspot_assets.export import (
     write_table,
 )
 from hubspot_assets.storage import NotFoundError, StoreError, open_store
+from hubspot_assets.tables.content import Findings, TableContent
 from hubspot_assets_tests.export.tables import (
     AS_OF,
     DAY,

@@ -1,79 +1,80 @@
-"""What all table assets have in common: key, metadata, and the way to the IO manager."""
+"""Every `Table` as Dagster's asset, and the way to the IO manager."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from hubspot_assets.assets.day import Day
 from hubspot_assets.assets.resources import StagingResource
-from hubspot_assets.export import TableContent
-from hubspot_assets.readings.staging import NotStagedError, Staging
+from hubspot_assets.day import Day
+from hubspot_assets.readings.staging import NotStagedError
 from hubspot_assets.tables.spec import TableSpec
+from hubspot_assets.tables.table import Table
 
 IO_MANAGER = "csv_export"
 
-Make = Callable[[Staging, Day], TableContent]
-
-
-def table_key(spec: TableSpec) -> dg.AssetKey:
-    """A table's asset: its name."""
-    return dg.AssetKey([spec.name])
-
-
-def table_asset(
-    spec: TableSpec,
-    deps: Iterable[dg.AssetKey],
-    partitions: dg.PartitionsDefinition[str],
-    make: Make,
-) -> dg.AssetsDefinition:
-    """The asset of a table whose content `make` takes from the staged day."""
-    return table_assets(spec.name, [(spec, deps, make)], partitions)
-
 
 def table_assets(
-    name: str,
-    tables: Sequence[tuple[TableSpec, Iterable[dg.AssetKey], Make]],
+    tables: Sequence[Table],
+    sources: Mapping[str, dg.AssetKey],
     partitions: dg.PartitionsDefinition[str],
-) -> dg.AssetsDefinition:
-    """Tables, with what they depend on and how they are made, as the assets of one step.
+    zone: ZoneInfo,
+) -> list[dg.AssetsDefinition]:
+    """An asset per table, made of `sources` by their names. Those of one step are one step's, of
+    which any subset can be run."""
+    by_step = groupby(
+        sorted(tables, key=lambda each: each.step or each.spec.name),
+        lambda each: each.step or each.spec.name,
+    )
+    return [_step(name, list(group), sources, partitions, zone) for name, group in by_step]
 
-    Any subset can be run. Many small tables are better off together: a step of its own takes
-    longer than most of them.
-    """
-    by_key = {table_key(spec): (spec, make) for spec, _, make in tables}
+
+def _step(
+    name: str,
+    tables: Sequence[Table],
+    sources: Mapping[str, dg.AssetKey],
+    partitions: dg.PartitionsDefinition[str],
+    zone: ZoneInfo,
+) -> dg.AssetsDefinition:
+    by_key = {_key(each): each for each in tables}
 
     @dg.multi_asset(
         name=name,
-        specs=[_asset_spec(spec, deps, partitions) for spec, deps, _ in tables],
+        specs=[_spec(each, sources, partitions) for each in tables],
         can_subset=len(tables) > 1,
     )
     def assets(
         context: dg.AssetExecutionContext, staging: StagingResource
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
-        staged, day = staging.day(context.partition_key), Day.of(context)
+        day = Day.named(context.partition_key, zone)
         keys = [key for key in by_key if key in context.selected_asset_keys]
         for key in keys:
-            spec, make = by_key[key]
             try:
-                content = make(staged, day)
+                content = by_key[key].content(staging.day(day.name), day)
             except NotStagedError as error:
                 raise dg.Failure(str(error), allow_retries=False) from error
             content = replace(content, followed=key != keys[-1])
             yield dg.MaterializeResult(asset_key=key, value=content)
             for warning in content.findings.warnings:
-                context.log.warning(f"{spec.name}: {warning}")  # noqa: G004
+                context.log.warning(f"{content.spec.name}: {warning}")  # noqa: G004
 
     return assets
 
 
-def _asset_spec(
-    spec: TableSpec, deps: Iterable[dg.AssetKey], partitions: dg.PartitionsDefinition[str]
+def _key(table: Table) -> dg.AssetKey:
+    return dg.AssetKey([table.spec.name])
+
+
+def _spec(
+    table: Table, sources: Mapping[str, dg.AssetKey], partitions: dg.PartitionsDefinition[str]
 ) -> dg.AssetSpec:
+    spec = table.spec
     return dg.AssetSpec(
-        table_key(spec),
+        _key(table),
         description=spec.description,
-        deps=list(deps),
+        deps=list(dict.fromkeys(sources[each] for each in table.sources)),
         group_name=spec.group,
         kinds={"csv", "polars"},
         owners=["team:data"],

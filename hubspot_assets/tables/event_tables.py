@@ -7,19 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 
-import dagster as dg
 import polars as pl
 
-from hubspot_assets.assets.day import Day
-from hubspot_assets.assets.events import DEFINITIONS, DEFINITIONS_KEY, ExportedEvent
-from hubspot_assets.assets.table import Make, table_assets
 from hubspot_assets.availability import AVAILABLE
-from hubspot_assets.export import Findings, TableContent
+from hubspot_assets.day import Day
+from hubspot_assets.exported import ExportedEvent
 from hubspot_assets.hubspot.catalog import Catalog
 from hubspot_assets.hubspot.email_events import email_event_types, email_fields
 from hubspot_assets.hubspot.events import standard_event_properties
 from hubspot_assets.readings.ordering import in_key_order
 from hubspot_assets.readings.staging import Chunk, Staged, Staging
+from hubspot_assets.sources.event_sources import DEFINITIONS
 from hubspot_assets.sources.events import (
     CONTACTS_SCHEMA,
     EMAIL_CONTACTS,
@@ -32,43 +30,31 @@ from hubspot_assets.sources.events import (
 from hubspot_assets.sources.items import read_items
 from hubspot_assets.tables import events as tables
 from hubspot_assets.tables import specs, typed
+from hubspot_assets.tables.content import Findings, TableContent
 from hubspot_assets.tables.counts import EVENTS_REPEATED, counted
 from hubspot_assets.tables.definitions import Item
+from hubspot_assets.tables.table import Table
 from hubspot_assets.tables.typed import PropertyType
 
+Content = Callable[[Staging, Day], TableContent]
 Frames = Callable[[Chunk, Counter[str]], tuple[pl.DataFrame, pl.DataFrame]]
 """The events and the values of a chunk that belong to a table."""
 
 
-def event_table_assets(
-    events: Sequence[ExportedEvent], catalog: Catalog, partitions: dg.PartitionsDefinition[str]
-) -> list[dg.AssetsDefinition]:
+def event_tables(events: Sequence[ExportedEvent], catalog: Catalog) -> Iterator[Table]:
     """The tables of all `events`."""
     object_types = _object_types(catalog)
-    plain = [
-        (
-            specs.events_of_type(each.table, each.label),
-            [each.key, *([DEFINITIONS_KEY] if each.event_type.custom else [])],
-            _plain_table(each, object_types),
-        )
-        for each in events
-        if not each.by_mail
-    ]
-    emails = [
-        (
-            specs.events_of_type(each.table, each.label),
-            [each.key],
-            _email_table(each, object_types),
-        )
-        for each in events
-        if each.by_mail
-    ]
-    # In two steps, since e-mail events wait for the contacts.
-    return [
-        table_assets(name, group, partitions)
-        for name, group in (("event_tables", plain), ("email_event_tables", emails))
-        if group
-    ]
+    for of in events:
+        spec = specs.events_of_type(of.table, of.label)
+        if of.by_mail:
+            # In a step of their own, since e-mail events wait for the contacts.
+            sources: tuple[str, ...] = (EMAIL_EVENTS, EMAIL_CONTACTS)
+            yield Table(spec, sources, _email_table(of, object_types), step="email_event_tables")
+        else:
+            sources = (event_source(of.event_type.name),)
+            if of.event_type.custom:
+                sources = (*sources, DEFINITIONS)
+            yield Table(spec, sources, _plain_table(of, object_types), step="event_tables")
 
 
 def _object_types(catalog: Catalog) -> Mapping[str, str]:
@@ -80,8 +66,8 @@ def _object_types(catalog: Catalog) -> Mapping[str, str]:
     }
 
 
-def _plain_table(of: ExportedEvent, object_types: Mapping[str, str]) -> Make:
-    def make(staging: Staging, day: Day) -> TableContent:
+def _plain_table(of: ExportedEvent, object_types: Mapping[str, str]) -> Content:
+    def content(staging: Staging, day: Day) -> TableContent:
         staged = staging.complete(event_source(of.event_type.name))
         known = known_properties(of, staging)
         seen = {name for chunk in staged.chunks() for name in chunk.read("names")["name"]}
@@ -90,13 +76,13 @@ def _plain_table(of: ExportedEvent, object_types: Mapping[str, str]) -> Make:
             lambda chunk, _: (chunk.read("events"), chunk.read("values")),
         )  # fmt: skip
 
-    return make
+    return content
 
 
-def _email_table(of: ExportedEvent, object_types: Mapping[str, str]) -> Make:
+def _email_table(of: ExportedEvent, object_types: Mapping[str, str]) -> Content:
     mine = pl.col("eventType") == _email_event_type(of)
 
-    def make(staging: Staging, day: Day) -> TableContent:
+    def content(staging: Staging, day: Day) -> TableContent:
         staged = staging.complete(EMAIL_EVENTS)
         addressees = staging.complete(EMAIL_CONTACTS)
         found = [chunk.read("contacts") for chunk in addressees.chunks()]
@@ -119,7 +105,7 @@ def _email_table(of: ExportedEvent, object_types: Mapping[str, str]) -> Make:
         warnings = [] if unknown == AVAILABLE else [f"no OBJECTID is known here: {unknown.detail}"]
         return _content(of, day, staged, properties, object_types, frames, warnings)
 
-    return make
+    return content
 
 
 def _content(

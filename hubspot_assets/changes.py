@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from hubspot_assets.assets.events import named_events
-from hubspot_assets.assets.types import named_types
+from hubspot_assets.exported import named_events, named_types
 from hubspot_assets.hubspot.catalog import Catalog
 
 

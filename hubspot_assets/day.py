@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-import dagster as dg
-
 
 @dataclass(frozen=True, slots=True)
 class Day:
@@ -19,20 +17,17 @@ class Day:
     end_of_next: datetime
 
     @classmethod
-    def of(cls, context: dg.AssetExecutionContext) -> Day:
-        """The day of the partition that is being materialized."""
-        return cls._within(context.partition_key, context.partition_time_window)
+    def named(cls, name: str, zone: ZoneInfo) -> Day:
+        """The day `name` (ISO) in a time zone.
 
-    @classmethod
-    def named(cls, day: str, partitions: dg.TimeWindowPartitionsDefinition) -> Day:
-        """The day of the partition `day`."""
-        return cls._within(day, partitions.time_window_for_partition_key(day))
-
-    @classmethod
-    def _within(cls, name: str, window: dg.TimeWindow) -> Day:
-        start, end = window.start, window.end
-        following = datetime.combine(end.date() + timedelta(days=1), time(), end.tzinfo)
-        return cls(name, start.astimezone(UTC), end.astimezone(UTC), following.astimezone(UTC))
+        It begins with the first moment of its date, where a clock that is set back gives it two,
+        or none because the clock was set forward over midnight.
+        """
+        midnights = [
+            datetime.combine(date.fromisoformat(name) + timedelta(days), time(), zone)
+            for days in range(3)
+        ]
+        return cls(name, *(each.astimezone(UTC) for each in midnights))
 
     @property
     def window(self) -> tuple[datetime, datetime]:
@@ -52,8 +47,3 @@ class Day:
 def newest_complete_day(zone: ZoneInfo, now: datetime | None = None) -> date:
     """The last day that is over in `zone`."""
     return (now or datetime.now(UTC)).astimezone(zone).date() - timedelta(days=1)
-
-
-def daily_partitions(start: date, zone: ZoneInfo) -> dg.DailyPartitionsDefinition:
-    """A partition per complete day, from `start`."""
-    return dg.DailyPartitionsDefinition(start_date=start.isoformat(), timezone=zone.key)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from hubspot_assets.assets.day import Day
 from hubspot_assets.availability import AVAILABLE, Availability
-from hubspot_assets.export import Findings, TableContent
-from hubspot_assets.export.writer import Frames
+from hubspot_assets.day import Day
 from hubspot_assets.readings.staging import Staged
+from hubspot_assets.tables.content import Findings, Frames, TableContent
 from hubspot_assets.tables.counts import counted
 from hubspot_assets.tables.spec import TableSpec
 

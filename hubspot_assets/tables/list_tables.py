@@ -1,63 +1,33 @@
-"""Lists and who is in them: what reads them, and their tables."""
+"""The tables of lists and of who is in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-import dagster as dg
 import polars as pl
 
-from hubspot_assets.assets.day import Day
-from hubspot_assets.assets.extraction import Extract, extractions
-from hubspot_assets.assets.observed import observed_content
-from hubspot_assets.assets.table import table_asset
-from hubspot_assets.export import TableContent
-from hubspot_assets.hubspot.catalog import ObjectType
+from hubspot_assets.day import Day
 from hubspot_assets.readings.staging import Staged, Staging
 from hubspot_assets.sources.items import read_items
 from hubspot_assets.sources.lists import (
     LISTS,
     LISTS_SCHEMA,
     MEMBERSHIPS,
-    extract_lists,
-    extract_memberships,
 )
 from hubspot_assets.tables import lists, specs
+from hubspot_assets.tables.content import TableContent
 from hubspot_assets.tables.definitions import Item
-
-# Not hubspot/lists: that reads lists as records of an object type of their own.
-LISTS_KEY = dg.AssetKey(["hubspot", "lists", "all"])
-MEMBERSHIPS_KEY = dg.AssetKey(["hubspot", "lists", "memberships"])
+from hubspot_assets.tables.observed import observed_content
+from hubspot_assets.tables.table import Table
 
 #: So many lists are named in a warning.
 NAMED = 20
 
 
-def list_assets(
-    object_types: Sequence[ObjectType], partitions: dg.PartitionsDefinition[str], portal: str
-) -> list[dg.AssetsDefinition]:
-    """What reads the lists of records of these types and their members, and both tables."""
-    listing = dg.AssetSpec(LISTS_KEY, description="Lists of records of every object type.")
-    joining = dg.AssetSpec(
-        MEMBERSHIPS_KEY, description="The members of every list.", deps=[LISTS_KEY]
-    )
-    return [
-        extractions("hubspot_lists", [(listing, _extract_lists(object_types))], partitions),
-        extractions("hubspot_list_memberships", [(joining, _extract_members(portal))], partitions),
-        table_asset(specs.LISTS, [LISTS_KEY, MEMBERSHIPS_KEY], partitions, _lists),
-        table_asset(specs.LIST_MEMBERSHIPS, [MEMBERSHIPS_KEY], partitions, _memberships),
-    ]
-
-
-def _extract_lists(object_types: Sequence[ObjectType]) -> Extract:
-    ids = [each.id for each in object_types]
-    return lambda client, staging, _: extract_lists(client, staging, ids)
-
-
-def _extract_members(portal: str) -> Extract:
-    return lambda client, staging, hubspot: extract_memberships(
-        client, staging, portal=portal, workers=hubspot.workers, report=hubspot.report
-    )
+def list_tables() -> Iterator[Table]:
+    """LISTS and LIST_MEMBERSHIPS."""
+    yield Table(specs.LISTS, (LISTS, MEMBERSHIPS), _lists)
+    yield Table(specs.LIST_MEMBERSHIPS, (MEMBERSHIPS,), _memberships)
 
 
 def _lists(staging: Staging, day: Day) -> TableContent:

@@ -1,4 +1,4 @@
-"""The record tables: from the staged records of a type to rows as of the end of the day."""
+"""The tables of records: from the readings of a type to rows as of the end of the day."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import dagster as dg
 import polars as pl
 
-from hubspot_assets.assets.day import Day
-from hubspot_assets.assets.table import Make, table_asset
-from hubspot_assets.assets.types import ExportedType
 from hubspot_assets.availability import AVAILABLE, Availability
-from hubspot_assets.export import Findings, TableContent
+from hubspot_assets.day import Day
+from hubspot_assets.exported import ExportedType
 from hubspot_assets.readings.staging import Chunk, Staged, Staging
 from hubspot_assets.sources.flatten import VALUES_SCHEMA
 from hubspot_assets.sources.items import read_items
-from hubspot_assets.sources.source import object_source, properties_source
 from hubspot_assets.tables import records, specs, typed
+from hubspot_assets.tables.content import Findings, TableContent
 from hubspot_assets.tables.counts import CELLS_UNKNOWN, counted
 from hubspot_assets.tables.records import AsOf
 from hubspot_assets.tables.spec import TableSpec
+from hubspot_assets.tables.table import Table
 
+Content = Callable[[Staging, Day], TableContent]
 Rows = Callable[[AsOf, Counter[str]], pl.DataFrame]
 
 
@@ -71,29 +70,20 @@ class _RecordTable:
         )
 
 
-def record_table_assets(
-    types: Sequence[ExportedType],
-    partitions: dg.PartitionsDefinition[str],
-    *,
-    whole_history: bool,
-) -> list[dg.AssetsDefinition]:
+def record_tables(types: Sequence[ExportedType], *, whole_history: bool) -> Iterator[Table]:
     """The combined tables, and a table per type.
 
     `whole_history` keeps all history values that HubSpot returned, instead of the share's number.
     """
-    deps = [of.records_key for of in types]
-    return [
-        *(
-            table_asset(spec, deps, partitions, _combined(spec, types, whole_history=whole_history))
-            for spec in specs.COMBINED
-        ),
-        *(_type_table(of, partitions) for of in types),
-    ]
+    records_of_all = tuple(of.records for of in types)
+    for spec in specs.COMBINED:
+        yield Table(spec, records_of_all, _combined(spec, types, whole_history=whole_history))
+    yield from map(_type_table, types)
 
 
-def _combined(spec: TableSpec, types: Sequence[ExportedType], *, whole_history: bool) -> Make:
-    def make(staging: Staging, day: Day) -> TableContent:
-        staged = {of: staging.complete(object_source(of.object_type)) for of in types}
+def _combined(spec: TableSpec, types: Sequence[ExportedType], *, whole_history: bool) -> Content:
+    def content(staging: Staging, day: Day) -> TableContent:
+        staged = {of: staging.complete(of.records) for of in types}
         return _content(
             spec,
             day,
@@ -107,7 +97,7 @@ def _combined(spec: TableSpec, types: Sequence[ExportedType], *, whole_history: 
             sources={of.folder: source.availability for of, source in staged.items()},
         )
 
-    return make
+    return content
 
 
 def _content(
@@ -162,11 +152,11 @@ def _combined_table(spec: TableSpec, object_type_id: str, *, whole_history: bool
     )
 
 
-def _type_table(of: ExportedType, partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+def _type_table(of: ExportedType) -> Table:
     base = specs.objects_of_type(of.table, of.label)
 
-    def make(staging: Staging, day: Day) -> TableContent:
-        staged = staging.complete(object_source(of.object_type))
+    def content(staging: Staging, day: Day) -> TableContent:
+        staged = staging.complete(of.records)
         properties = _property_types(staging, of)
         table = _RecordTable(
             lambda state, counts: records.objects_of_type(
@@ -181,12 +171,12 @@ def _type_table(of: ExportedType, partitions: dg.PartitionsDefinition[str]) -> d
             availability=staged.availability,
         )
 
-    return table_asset(base, dict.fromkeys([of.records_key, of.properties_key]), partitions, make)
+    return Table(base, (of.records, of.properties), content)
 
 
 def _property_types(staging: Staging, of: ExportedType) -> list[typed.PropertyType]:
     """The type's live properties as of the day's reading."""
-    items = read_items(staging.complete(properties_source(of.object_type)))
+    items = read_items(staging.complete(of.properties))
     return [
         typed.PropertyType(each["name"], each["type"], each.get("label") or each["name"])
         for each, _ in items

@@ -1,0 +1,266 @@
+"""What of a portal is exported, under which names: object types, event types, pairs of types."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from hubspot_assets.hubspot.catalog import Catalog, ObjectType
+from hubspot_assets.hubspot.events import EMAIL_EVENTS, EventType
+from hubspot_assets.settings import Settings, SettingsError
+from hubspot_assets.sources.source import object_source, properties_source
+from hubspot_assets.tables.names import (
+    suffix,
+    type_id_order,
+    unique_event_suffixes,
+    unique_names,
+    unique_suffixes,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedType:
+    """An object type with its name in the export: `suffix` as in OBJECTS_<suffix>."""
+
+    object_type: ObjectType
+    suffix: str
+
+    @property
+    def table(self) -> str:
+        """`OBJECTS_<suffix>`."""
+        return f"OBJECTS_{self.suffix}"
+
+    @property
+    def folder(self) -> str:
+        """The sub-folder in the combined tables."""
+        return self.suffix.lower()
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """What people find the type's records by.
+
+        A portal may call its own types what it likes, as another source or the beginning of one.
+        """
+        return ("custom", self.folder) if self.object_type.custom else (self.folder,)
+
+    @property
+    def has_own_api(self) -> bool:
+        """Whether HubSpot serves the type outside the CRM objects API."""
+        return self.object_type.api not in ("crm", "none")
+
+    @property
+    def records(self) -> str:
+        """The source that holds the type's records."""
+        return object_source(self.object_type)
+
+    @property
+    def properties(self) -> str:
+        """The source that holds the type's property definitions."""
+        return properties_source(self.object_type)
+
+    @property
+    def label(self) -> str:
+        """What people call the type."""
+        return self.object_type.label
+
+
+def named_types(catalog: Catalog) -> list[ExportedType]:
+    """All of the catalog's types under their names in the export."""
+    names = unique_suffixes(
+        (each.id, suffix(each.plural_label, each.singular_label, each.plural_name))
+        for each in catalog.object_types
+    )
+    return [ExportedType(each, names[each.id]) for each in catalog.object_types]
+
+
+def exported_types(catalog: Catalog, settings: Settings) -> tuple[ExportedType, ...]:
+    """The catalog's types that the settings include. Raises SettingsError for an unknown one."""
+    types = named_types(catalog)
+    names = {each.object_type.id: _names(each) for each in types}
+    ids = chosen(
+        names,
+        ("OBJECT_TYPES", settings.object_types),
+        ("EXCLUDE_OBJECT_TYPES", settings.exclude_object_types),
+        [each.folder for each in types],
+    )
+    if not ids:
+        raise SettingsError("EXCLUDE_OBJECT_TYPES: found every type, expected to leave some")
+    # The combined tables hold the types in the order of their keys, which are text.
+    return tuple(
+        sorted(
+            (each for each in types if each.object_type.id in ids),
+            key=lambda each: each.object_type.id,
+        )
+    )
+
+
+def chosen(
+    names: Mapping[str, Collection[str]],
+    include: tuple[str, Sequence[str]],
+    exclude: tuple[str, Sequence[str]],
+    examples: Sequence[str],
+) -> set[str]:
+    """The ids that two settings leave of all in `names`, which has each one's names in lower case.
+
+    A setting is its name and its words; no words to include are all. Raises SettingsError for a
+    word that names nothing.
+    """
+
+    def found(setting: str, words: Sequence[str]) -> set[str]:
+        ids: set[str] = set()
+        for word in words:
+            named = {key for key, of in names.items() if word.lower() in of}
+            if not named:
+                known = ", ".join(examples)
+                raise SettingsError(f"{setting}: found {word!r}, expected any of {known}")
+            ids |= named
+        return ids
+
+    return (found(*include) or set(names)) - found(*exclude)
+
+
+def _names(of: ExportedType) -> set[str]:
+    each = of.object_type
+    names = {each.id, each.name, each.plural_name, each.fully_qualified_name, of.folder}
+    return {name.lower() for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedEvent:
+    """An event type with its name in the export: `suffix` as in EVENTS_<suffix>."""
+
+    event_type: EventType
+    suffix: str
+
+    @property
+    def table(self) -> str:
+        """`EVENTS_<suffix>`."""
+        return f"EVENTS_{self.suffix}"
+
+    @property
+    def by_mail(self) -> bool:
+        """Whether it is a marketing e-mail event, which has an API of its own."""
+        return self.event_type.api == EMAIL_EVENTS
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return self.event_type.label or self.event_type.name
+
+    @property
+    def definition_id(self) -> str:
+        """What stands for it in the tables of definitions: its id, or its name without one."""
+        return self.event_type.id or self.event_type.name
+
+
+def named_events(catalog: Catalog) -> list[ExportedEvent]:
+    """All of the catalog's event types under their names in the export, by table name."""
+    suffixes = unique_event_suffixes((each.name, each.id) for each in catalog.event_types)
+    events = [ExportedEvent(each, suffixes[each.name]) for each in catalog.event_types]
+    return sorted(events, key=lambda each: each.suffix)
+
+
+def exported_events(catalog: Catalog, settings: Settings) -> tuple[ExportedEvent, ...]:
+    """The event types that the settings include. Raises SettingsError for an unknown one."""
+    events = named_events(catalog)
+    names = {
+        of.event_type.name: {
+            each.lower() for each in (of.event_type.name, of.suffix, of.definition_id)
+        }
+        for of in events
+    }
+    wanted = chosen(
+        names,
+        ("EVENT_TYPES", settings.event_types),
+        ("EXCLUDE_EVENT_TYPES", settings.exclude_event_types),
+        [each.suffix.lower() for each in events],
+    )
+    return tuple(each for each in events if each.event_type.name in wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedPair:
+    """Two exported types whose records can be linked, in the order of their ids.
+
+    `name` is the pair's among the assets, as contacts_and_deals; `directed` are its names in the
+    export, as CONTACTS_TO_DEALS: one for a type with itself, else two.
+    """
+
+    first: ExportedType
+    second: ExportedType
+    name: str
+    directed: tuple[str, ...]
+
+    @property
+    def types(self) -> tuple[ObjectType, ObjectType]:
+        """The two object types."""
+        return self.first.object_type, self.second.object_type
+
+
+def linked_pairs(catalog: Catalog, types: Sequence[ExportedType]) -> list[LinkedPair]:
+    """The pairs of exported types that can be linked, by ids.
+
+    One of the two must be served by the CRM objects API, from whose records links are read.
+    """
+    by_id = {of.object_type.id: of for of in types}
+    ordered = {tuple(sorted(pair, key=type_id_order)) for pair in catalog.associations}
+    pairs = [
+        (by_id[first], by_id[second])
+        for first, second in sorted(ordered, key=lambda pair: [type_id_order(i) for i in pair])
+        if first in by_id
+        and second in by_id
+        and "crm" in (by_id[first].object_type.api, by_id[second].object_type.api)
+    ]
+    # Labels can be such that two pairs come out alike: A to B_TO_C, and A_TO_B to C.
+    names = unique_names((_ids(way), f"{way[0].folder}_and_{way[1].folder}") for way in pairs)
+    directed = unique_names(
+        (_ids(way), f"{way[0].suffix}_TO_{way[1].suffix}") for pair in pairs for way in _both(pair)
+    )
+    return [
+        LinkedPair(*pair, names[_ids(pair)], tuple(directed[_ids(way)] for way in _both(pair)))
+        for pair in pairs
+    ]
+
+
+def _ids(way: tuple[ExportedType, ExportedType]) -> str:
+    return "_".join(of.object_type.id for of in way)
+
+
+def linked_types(pairs: Sequence[LinkedPair]) -> dict[str, list[ObjectType]]:
+    """By type id, which types a type's records are asked for links to when they are listed."""
+    found: dict[str, list[ObjectType]] = {}
+    for first, second in (direction for pair in pairs for direction in _both(pair.types)):
+        if second.api == "crm" and second.enabled:
+            found.setdefault(first.id, []).append(second)
+    return found
+
+
+def _both(pair: tuple[T, T]) -> list[tuple[T, T]]:
+    """Both directions of a pair: one for a type with itself."""
+    return list(dict.fromkeys([pair, (pair[1], pair[0])]))
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """All that is exported of a portal. `portal` says whose it is, for what is read in parts."""
+
+    catalog: Catalog
+    portal: str
+    types: tuple[ExportedType, ...]
+    events: tuple[ExportedEvent, ...]
+    pairs: tuple[LinkedPair, ...]
+
+    @classmethod
+    def of(cls, catalog: Catalog, settings: Settings) -> Exported:
+        """What the settings include of the catalog. Raises SettingsError for unknown names."""
+        types = exported_types(catalog, settings)
+        return cls(
+            catalog,
+            f"{settings.hubspot_base_url} {catalog.portal_id}",
+            types,
+            exported_events(catalog, settings),
+            tuple(linked_pairs(catalog, types)),
+        )

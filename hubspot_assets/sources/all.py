@@ -1,0 +1,81 @@
+"""Everything that is read of a portal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hubspot_assets.exported import Exported
+from hubspot_assets.hubspot import metadata
+from hubspot_assets.hubspot.catalog import ObjectType
+from hubspot_assets.readings.staging import Staged
+from hubspot_assets.sources.association_sources import association_sources
+from hubspot_assets.sources.event_sources import event_sources
+from hubspot_assets.sources.items import extract_items
+from hubspot_assets.sources.lists import LISTS, MEMBERSHIPS, extract_lists, extract_memberships
+from hubspot_assets.sources.object_types import OBJECT_TYPES, extract_object_types
+from hubspot_assets.sources.own_sources import own_sources
+from hubspot_assets.sources.pipelines import PIPELINES, extract_pipelines
+from hubspot_assets.sources.record_sources import record_sources
+from hubspot_assets.sources.source import Ask, Source
+
+OWNERS, TEAMS, TEAM_TREE = "owners", "user_teams", "team_tree"
+
+
+def all_sources(exported: Exported) -> list[Source]:
+    """The sources of all tables, those that others need before them."""
+    types, portal = exported.types, exported.portal
+    return [
+        *record_sources(exported),
+        Source(OWNERS, ("owners",), "Owners, archived ones included.", _owners),
+        Source(TEAMS, ("teams",), "Teams, with their parents.", _teams, also=(TEAM_TREE,)),
+        Source(
+            PIPELINES,
+            ("pipelines",),
+            "Pipelines and stages of every type that has some.",
+            lambda ask: extract_pipelines(ask, [of.object_type for of in types]),
+        ),
+        Source(
+            OBJECT_TYPES,
+            ("object_types",),
+            "Object types, each tried once to see if it can be read.",
+            lambda ask: extract_object_types(
+                ask.client,
+                ask.staging,
+                [(of.object_type, of.table) for of in types],
+                exported.catalog.object_types,
+            ),
+        ),
+        *own_sources(exported),
+        *event_sources(exported),
+        *association_sources(exported.pairs),
+        *_lists(exported.catalog.object_types, portal),
+    ]
+
+
+def _owners(ask: Ask) -> Staged:
+    return extract_items(ask.staging, OWNERS, lambda: metadata.owners(ask.client))
+
+
+def _teams(ask: Ask) -> Staged:
+    extract_items(ask.staging, TEAM_TREE, lambda: metadata.team_tree(ask.client))
+    return extract_items(ask.staging, TEAMS, lambda: metadata.user_teams(ask.client))
+
+
+def _lists(object_types: tuple[ObjectType, ...], portal: str) -> Iterator[Source]:
+    ids = [each.id for each in object_types]
+    # Not "lists" alone: that reads lists as records of an object type of their own.
+    yield Source(
+        LISTS,
+        ("lists", "all"),
+        "Lists of records of every object type.",
+        lambda ask: extract_lists(ask.client, ask.staging, ids),
+    )
+    yield Source(
+        MEMBERSHIPS,
+        ("lists", "memberships"),
+        "The members of every list.",
+        lambda ask: extract_memberships(
+            ask.client, ask.staging, portal=portal, workers=ask.workers, report=ask.report
+        ),
+        needs=(LISTS,),
+    )

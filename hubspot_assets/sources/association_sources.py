@@ -1,0 +1,50 @@
+"""What is read of associations: their types, and the links of each pair of object types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from hubspot_assets.exported import LinkedPair
+from hubspot_assets.readings.staging import Staged
+from hubspot_assets.sources.associations import (
+    DEFINITIONS,
+    Definitions,
+    extract_definitions,
+    extract_links,
+    links_source,
+)
+from hubspot_assets.sources.source import Ask, Source
+
+
+def association_sources(pairs: Sequence[LinkedPair]) -> Iterator[Source]:
+    """Nothing where no types that are exported can be linked."""
+    if not pairs:
+        return
+    types = [pair.types for pair in pairs]
+    yield Source(
+        DEFINITIONS,
+        ("association_definitions",),
+        "The links that records can have, and their labels.",
+        lambda ask: extract_definitions(ask.client, ask.staging, types, ask.workers),
+    )
+    for pair in pairs:
+        sides = [of for of in (pair.first, pair.second) if of.object_type.api == "crm"]
+        yield Source(
+            links_source(pair.types),
+            ("associations", pair.name),
+            f"Links between {pair.first.label} and {pair.second.label}, each read once.",
+            _links(pair),
+            needs=tuple(dict.fromkeys([DEFINITIONS, *(of.records for of in sides)])),
+            step="hubspot_associations",
+        )
+
+
+def _links(pair: LinkedPair) -> Callable[[Ask], Staged]:
+    return lambda ask: extract_links(
+        ask.client,
+        ask.staging,
+        pair.types,
+        Definitions.of_day(ask.staging),
+        workers=ask.workers,
+        report=lambda _, links: ask.report(f"{pair.first.folder}, {pair.second.folder}", links),
+    )

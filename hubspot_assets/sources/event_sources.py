@@ -1,0 +1,110 @@
+"""What is read of events: occurrences per type, e-mail events in one sweep, definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from hubspot_assets.exported import Exported, ExportedEvent
+from hubspot_assets.hubspot import email_events as email
+from hubspot_assets.hubspot import events as api
+from hubspot_assets.hubspot.concurrent import in_order
+from hubspot_assets.hubspot.errors import Forbidden
+from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
+from hubspot_assets.readings.staging import Staged
+from hubspot_assets.sources.events import (
+    EMAIL_CONTACTS,
+    EMAIL_EVENTS,
+    event_source,
+    events_refused,
+    extract_email_events,
+    extract_events,
+)
+from hubspot_assets.sources.items import stage_items
+from hubspot_assets.sources.source import Ask, Source, refused
+
+DEFINITIONS = "event_definitions"
+EVENT_TYPES = "event_types"
+
+CONTACTS = "0-1"
+#: Most event types have few events a day.
+_STEP = "hubspot_events"
+
+
+def event_sources(exported: Exported) -> Iterator[Source]:
+    """The sources of all event tables."""
+    for of in exported.events:
+        if not of.by_mail:
+            yield Source(
+                event_source(of.event_type.name),
+                ("events", of.suffix.lower()),
+                f"Occurrences of the event {of.label}.",
+                _occurrences(of, exported.portal),
+                step=_STEP,
+            )
+    yield Source(
+        DEFINITIONS,
+        ("event_definitions",),
+        "Definitions of custom event types, with their properties.",
+        _definitions,
+        step=_STEP,
+    )
+    yield Source(
+        EVENT_TYPES,
+        ("event_types",),
+        "Event types, each tried once to see if it can be read.",
+        _event_types(exported.events),
+        step=_STEP,
+    )
+    yield Source(
+        EMAIL_EVENTS,
+        ("email_events",),
+        "Marketing e-mail events of all types, with the contacts that they were sent to.",
+        lambda ask: extract_email_events(
+            ask.client, ask.staging, ask.day.window, portal=exported.portal, report=ask.report
+        ),
+        needs=tuple(of.records for of in exported.types if of.object_type.id == CONTACTS),
+        also=(EMAIL_CONTACTS,),
+    )
+
+
+def _occurrences(of: ExportedEvent, portal: str) -> Callable[[Ask], Staged]:
+    return lambda ask: extract_events(
+        ask.client,
+        ask.staging,
+        of.event_type.name,
+        ask.day.window,
+        portal=portal,
+        report=ask.report,
+    )
+
+
+def _definitions(ask: Ask) -> Staged:
+    reading = ask.staging.begin(DEFINITIONS, "items", resume=False)
+    try:
+        definitions = list(api.event_definitions(ask.client, properties=True))
+    except (Forbidden, *NOT_SERVED) as error:
+        return reading.finish(events_refused(error), datetime.now(UTC))
+    return stage_items(reading, definitions)
+
+
+def _event_types(events: Sequence[ExportedEvent]) -> Callable[[Ask], Staged]:
+    def extract(ask: Ask) -> Staged:
+        def read(of: ExportedEvent) -> Read:
+            status = "available"
+            try:
+                if of.by_mail:
+                    asked = email.probe(ask.client)
+                else:
+                    asked = api.probe(ask.client, of.event_type.name)
+            except (Forbidden, *NOT_SERVED) as error:
+                why = refused(error) if of.by_mail else events_refused(error)
+                asked, status = datetime.now(UTC), why.status
+            entry = {"id": of.definition_id, "table": of.table, "availability": status}
+            return Read(asdict(of.event_type) | entry, asked)
+
+        reading = ask.staging.begin(EVENT_TYPES, "items", resume=False)
+        return stage_items(reading, in_order(read, events, ask.workers))
+
+    return extract

@@ -1,0 +1,68 @@
+"""What is read of the types of the CRM objects API: property definitions, then records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from hubspot_assets.exported import Exported, ExportedType, linked_types
+from hubspot_assets.hubspot import metadata
+from hubspot_assets.hubspot.catalog import ObjectType
+from hubspot_assets.readings.staging import Staged
+from hubspot_assets.sources.items import extract_items
+from hubspot_assets.sources.records import extract_records
+from hubspot_assets.sources.source import Ask, Source
+
+
+def record_sources(exported: Exported) -> Iterator[Source]:
+    """Two for each type; records tell along the way to which types they have links."""
+    linked = linked_types(exported.pairs)
+    for of in exported.types:
+        if not of.has_own_api:
+            yield _properties(of)
+            yield _records(of, exported.portal, linked.get(of.object_type.id, ()))
+
+
+def _properties(of: ExportedType) -> Source:
+    return Source(
+        of.properties,
+        ("properties", of.folder),
+        f"Property definitions of the type {of.label}.",
+        lambda ask: read_properties(ask, of),
+        object_type_id=of.object_type.id,
+    )
+
+
+def _records(of: ExportedType, portal: str, linked: Sequence[ObjectType]) -> Source:
+    return Source(
+        of.records,
+        of.path,
+        f"All live records of the type {of.label}, with the histories of all properties.",
+        lambda ask: read_records(ask, of, portal, linked),
+        needs=(of.properties,),
+        object_type_id=of.object_type.id,
+    )
+
+
+def read_properties(ask: Ask, of: ExportedType) -> Staged:
+    """Stages a type's property definitions from the properties API."""
+    return extract_items(
+        ask.staging,
+        of.properties,
+        lambda: metadata.properties(ask.client, of.object_type.id),
+        object_type=of.object_type,
+    )
+
+
+def read_records(
+    ask: Ask, of: ExportedType, portal: str, linked: Sequence[ObjectType] = ()
+) -> Staged:
+    """Stages a type's records from the CRM objects API; its properties must be staged."""
+    return extract_records(
+        ask.client,
+        ask.staging,
+        of.object_type,
+        portal=portal,
+        workers=ask.workers,
+        linked_types=linked,
+        report=lambda _, records: ask.report(of.folder, records),
+    )

@@ -1,0 +1,112 @@
+"""The tables of owners, teams, pipelines and definitions: as observed when they were read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+
+import polars as pl
+
+from hubspot_assets.day import Day
+from hubspot_assets.exported import ExportedEvent, ExportedType
+from hubspot_assets.readings.staging import Staged, Staging
+from hubspot_assets.sources.event_sources import DEFINITIONS, EVENT_TYPES
+from hubspot_assets.sources.items import read_items
+from hubspot_assets.sources.object_types import OBJECT_TYPES
+from hubspot_assets.sources.pipelines import PIPELINES
+from hubspot_assets.tables import definitions, specs
+from hubspot_assets.tables.content import TableContent
+from hubspot_assets.tables.definitions import Item
+from hubspot_assets.tables.event_tables import event_property_items
+from hubspot_assets.tables.observed import observed_content
+from hubspot_assets.tables.spec import TableSpec
+from hubspot_assets.tables.table import Table
+
+
+def definition_tables(
+    types: Sequence[ExportedType], events: Sequence[ExportedEvent]
+) -> Iterator[Table]:
+    """The tables of what has no history in HubSpot and is told whole."""
+    ids = [of.object_type.id for of in types]
+
+    def property_definitions(of_events: Staged, *staged: Staged) -> pl.DataFrame:
+        by_type = zip(ids, staged, strict=True)
+        of_objects = ((type_id, item) for type_id, source in by_type for item in _items(source))
+        return definitions.property_definitions(
+            chain(of_objects, event_property_items(events, of_events))
+        )
+
+    yield _observed(specs.OWNERS, ["owners"], _rows(definitions.owners))
+    yield _observed(specs.OWNER_TEAM, ["owners"], _rows(definitions.owner_team))
+    yield _observed(specs.TEAMS, ["user_teams", "team_tree"], _teams)
+    for spec, rows in (
+        (specs.PIPELINES, definitions.pipelines),
+        (specs.PIPELINE_STAGES, definitions.pipeline_stages),
+    ):
+        yield _observed(
+            spec, [PIPELINES], _rows_by_type(rows), lambda staged: _told(staged, "refused")
+        )
+    yield _observed(
+        specs.OBJECT_AND_EVENT_TYPE_DEFINITIONS,
+        [OBJECT_TYPES, EVENT_TYPES],
+        _type_definitions,
+        lambda objects, _: _told(objects, "warning"),
+    )
+    yield _observed(
+        specs.PROPERTY_DEFINITIONS,
+        [DEFINITIONS, *(of.properties for of in types)],
+        property_definitions,
+    )
+
+
+def _observed(
+    spec: TableSpec,
+    sources: Sequence[str],
+    rows: Callable[..., pl.DataFrame],
+    refusals: Callable[..., list[str]] = lambda *_: [],
+) -> Table:
+    """A table that `rows` makes of the readings of `sources`.
+
+    `refusals` tells what of them HubSpot refused in part.
+    """
+
+    def content(staging: Staging, day: Day) -> TableContent:
+        staged = [staging.complete(source) for source in sources]
+        return observed_content(
+            spec, day, staged, [("", [rows(*staged)])], warnings=refusals(*staged)
+        )
+
+    return Table(spec, tuple(sources), content)
+
+
+def _rows(make: Callable[[Iterable[Item]], pl.DataFrame]) -> Callable[[Staged], pl.DataFrame]:
+    return lambda staged: make(_items(staged))
+
+
+def _rows_by_type(
+    make: Callable[[Iterable[tuple[str, Item]]], pl.DataFrame],
+) -> Callable[[Staged], pl.DataFrame]:
+    return lambda staged: make(
+        (content["objectTypeId"], Item(content["pipeline"], read_at))
+        for content, read_at in read_items(staged)
+        if "pipeline" in content
+    )
+
+
+def _told(staged: Staged, what: str) -> list[str]:
+    """What items of that name say."""
+    return [content[what] for content, _ in read_items(staged) if what in content]
+
+
+def _teams(flat: Staged, tree: Staged) -> pl.DataFrame:
+    return definitions.teams(_items(flat), _items(tree))
+
+
+def _type_definitions(objects: Staged, events: Staged) -> pl.DataFrame:
+    types = (item for item in _items(objects) if "warning" not in item.content)
+    return definitions.object_and_event_type_definitions(types, _items(events))
+
+
+def _items(staged: Staged) -> Iterator[Item]:
+    for content, read_at in read_items(staged):
+        yield Item(content, read_at)
