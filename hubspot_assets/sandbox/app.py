@@ -31,6 +31,7 @@ from hubspot_assets.sandbox.routes import (
     find_route,
     split_version,
 )
+from hubspot_assets.sandbox.spoiling import spoil
 from hubspot_assets.sandbox.stamps import iso
 from hubspot_assets.sandbox.tokens import Tokens
 
@@ -77,6 +78,8 @@ class Application:
         if fault is not None and fault.kind == "dropped":
             await _drop(answer, send)
             return
+        if fault is not None:
+            spoil(fault.kind, answer)
         if fault is not None and fault.kind == "truncated":
             answer.body = answer.body[: len(answer.body) // 2]
         headers = {"X-HubSpot-Correlation-Id": identifier}
@@ -109,7 +112,7 @@ class Application:
                 raise not_found()
             route, params = found
             url = f"{request.url.scheme}://{request.url.netloc}{raw}"
-            call = Call(self.portal, self.budgets, url, query, body, params, fault)
+            call = Call(self.portal, self.budgets, url, query, body, params, version, fault)
             answer = route.handler(call)
         except ApiError as error:
             return _failed(error, headers, identifier)

@@ -9,12 +9,11 @@ from typing import Any
 import orjson
 
 from hubspot_assets.sandbox.call import Answer, Call, told
-from hubspot_assets.sandbox.errors import invalid, missing_scopes, not_found
+from hubspot_assets.sandbox.errors import ApiError, invalid, missing_scopes, not_found
 from hubspot_assets.sandbox.facts import ObjectType
 from hubspot_assets.sandbox.links import Links, Partner
 from hubspot_assets.sandbox.portal import Moment
 from hubspot_assets.sandbox.render import enclosed
-from hubspot_assets.sandbox.stamps import iso
 
 BATCH = 1_000
 PAGE = 500
@@ -29,7 +28,6 @@ def batch_read(call: Call) -> Answer:
     record, by ascending ids; 207 with an error for each record that has none."""
     source, target = _open_pair(call)
     inputs = _inputs(call.json())
-    started = iso(call.now)
     links = Moment(call.portal, call.now).links(source.object_type_id, target.object_type_id)
     results, errors = [], []
     for record_id, start in inputs:
@@ -38,16 +36,7 @@ def batch_read(call: Call) -> Answer:
             errors.append(_no_links(source, target, record_id))
         else:
             results.append(_result(links, record_id, found))
-    if call.fault is not None and call.fault.kind == "lost_id":
-        results = results[:-1]
-    rest: dict[str, Any] = {
-        "status": "COMPLETE",
-        "startedAt": started,
-        "completedAt": iso(call.now),
-    }
-    if errors:
-        rest |= {"numErrors": len(errors), "errors": errors}
-    return Answer(207 if errors else 200, enclosed(results, rest))
+    return call.batch(results, errors)
 
 
 def list_links(call: Call) -> Answer:
@@ -87,15 +76,20 @@ def list_labels(call: Call) -> Answer:
 
 
 class Inline:
-    """The links that `associations=` asks for with the records of a type; 400 for a name that
-    is no type, 403 without the scope of one."""
+    """The links that `associations=` asks for with the records of a type; 403 without the scope
+    of one. A name that is no type of the portal is passed over, or 400 where that is strict."""
 
     def __init__(self, call: Call, kind: ObjectType) -> None:
         self._address = f"{call.origin}/crm/v3/objects/{kind.object_type_id}"
         self._asked: list[tuple[str, Links]] = []
         moment = Moment(call.portal, call.now)
         for alias in dict.fromkeys(call.many("associations")):
-            target = call.object_type(alias)
+            try:
+                target = call.object_type(alias)
+            except ApiError:
+                if call.portal.config.strict_associations:
+                    raise
+                continue
             _need(call, target)
             links = moment.links(kind.object_type_id, target.object_type_id)
             if links is not None:

@@ -1,6 +1,6 @@
 """One request to the portal, decoded, and the answer to it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,8 @@ from hubspot_assets.sandbox.facts import ObjectType
 from hubspot_assets.sandbox.faults import Fault
 from hubspot_assets.sandbox.limits import Budgets
 from hubspot_assets.sandbox.portal import Portal
+from hubspot_assets.sandbox.render import enclosed
+from hubspot_assets.sandbox.stamps import iso
 
 JSON = "application/json;charset=utf-8"
 HTML = "text/html"
@@ -35,8 +37,8 @@ def told(value: Any, status: int = 200) -> Answer:  # noqa: ANN401 - JSON values
 
 @dataclass
 class Call:
-    """A request. `url` is the address up to the query; `params` are the parts of the path
-    that a route names."""
+    """A request. `url` is the address up to the query; `version` is the one in its path, `params`
+    are the parts of the path that a route names."""
 
     portal: Portal
     budgets: Budgets
@@ -44,6 +46,7 @@ class Call:
     query_string: str
     body: bytes
     params: dict[str, str]
+    version: str
     fault: Fault | None = None
 
     @cached_property
@@ -117,6 +120,15 @@ class Call:
         """A page of JSON values."""
         paging = self.paging(after)
         return told({"results": results, **({} if paging is None else {"paging": paging})})
+
+    def batch(self, results: list[bytes], errors: Sequence[dict[str, Any]] = ()) -> Answer:
+        """The answer of a batch API: 207 where parts failed, if the version knows that."""
+        at = iso(self.now)
+        rest: dict[str, Any] = {"status": "COMPLETE", "startedAt": at, "completedAt": at}
+        if errors:
+            rest |= {"numErrors": len(errors), "errors": errors}
+        told_apart = self.portal.config.multi_status or self.version != "2026-09"
+        return Answer(207 if errors and told_apart else 200, enclosed(results, rest))
 
     def need(self, scopes: Iterable[str]) -> None:
         """403 unless one of the scopes is granted."""

@@ -43,8 +43,15 @@ class PortalConfig:
     `associations_burst` replace what the plan allows; a `burst` above the plan's raises that of
     the associations API as well, unless that is given. `events_page` is the most occurrences a
     page of events can have, and `occurred_before_inclusive` whether an event at that very moment
-    is told: HubSpot documents neither. `generic_types` are ids of object types with an API of
-    their own that this portal serves on the CRM objects path too.
+    is told: HubSpot documents neither. `generic_types` are ids of object types that this portal
+    serves on the CRM objects path and most do not: types with an API of their own, and those that
+    hardly any portal has (`data/generic_object_types.csv`).
+    `odd_lists` adds a list whose members are refused, and one that is not yet worked out.
+    `conversion_ids` tells the ids of form submissions, which old answers lack.
+    `strict_associations` refuses names in `associations=` that stand for no type of the portal;
+    HubSpot's documents say that they are ignored, portals have been seen to answer 400.
+    `multi_status` lets batch answers of 2026-09 be 207 where parts fail: its documents know 200
+    alone.
     """
 
     seed: int = 7
@@ -73,6 +80,10 @@ class PortalConfig:
     files: int = 160
     events_page: int = 1000
     occurred_before_inclusive: bool = False
+    odd_lists: bool = False
+    conversion_ids: bool = True
+    strict_associations: bool = False
+    multi_status: bool = True
 
     def __post_init__(self) -> None:
         if self.plan not in PLANS:

@@ -16,7 +16,7 @@ from hubspot_assets.sandbox.properties import Property
 from hubspot_assets.sandbox.sequences import all_sequences, sequence_told
 from hubspot_assets.sandbox.splits import deal_splits_told, splits_of
 
-_DEALS = "0-3"
+DEALS = "0-3"
 
 
 class Content:
@@ -42,6 +42,11 @@ class Content:
     def all_threads(self) -> list[Thread]:
         """Threads that there ever are."""
         return all_threads(self._config.records, self._config.seed, self._life("0-1"))
+
+    @cached_property
+    def deal_amount(self) -> Property | None:
+        """The property that holds a deal's amount."""
+        return next((p for p in self._properties(DEALS) if p.name == "amount"), None)
 
     def pages(self, kind: str, now: int, *, archived: bool = False) -> list[Page]:
         """Pages of a kind: landing-page, site-page or blog-post."""
@@ -81,18 +86,17 @@ class Content:
 
     def splits_of(self, index: int, now: int) -> list[dict[str, Any]]:
         """The splits of the live deal with an index."""
-        amount = next((p for p in self._properties(_DEALS) if p.name == "amount"), None)
-        return deal_splits_told(self._life(_DEALS), amount, index, now)
+        return deal_splits_told(self._life(DEALS), self.deal_amount, index, now)
 
     def deal_splits(self, now: int) -> dict[int, list[dict[str, Any]]]:
         """Splits by deal id, of the live deals that have any."""
-        life = self._life(_DEALS)
+        life = self._life(DEALS)
         found = {life.record_id(i): self.splits_of(i, now) for i in life.live(now)}
         return {deal: splits for deal, splits in found.items() if splits}
 
     def counts(self, now: int) -> dict[str, int]:
         """How many there are of each, by object type id."""
-        life = self._life(_DEALS)
+        life = self._life(DEALS)
         return {
             "0-11": len(self.threads(now)),
             "0-25": len(self.pages("landing-page", now)),

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import orjson
+
 from hubspot_assets.sandbox.call import Answer, Call, told
 from hubspot_assets.sandbox.conversations import Thread, message_told, thread_told
 from hubspot_assets.sandbox.cursors import cursor, cursor_numbers
-from hubspot_assets.sandbox.errors import invalid, not_found
+from hubspot_assets.sandbox.errors import invalid, missing_records, not_found
 from hubspot_assets.sandbox.media import File
 from hubspot_assets.sandbox.pages import Page
 from hubspot_assets.sandbox.scopes import (
@@ -19,7 +21,7 @@ from hubspot_assets.sandbox.scopes import (
     SITE_PAGES,
 )
 from hubspot_assets.sandbox.sequences import all_sequences, sequence_told
-from hubspot_assets.sandbox.stamps import iso, milliseconds, parse_iso
+from hubspot_assets.sandbox.stamps import milliseconds, parse_iso
 
 #: How far the search for files reaches.
 CEILING = 10_000
@@ -260,16 +262,6 @@ def read_deal_splits(call: Call) -> Answer:
         if index is None or not life.is_live(index, call.now):
             missing.append(deal)
         else:
-            results.append({"id": deal, "splits": call.portal.content.splits_of(index, call.now)})
-    at = iso(call.now)
-    body = {"status": "COMPLETE", "results": results, "startedAt": at, "completedAt": at}
-    if not missing:
-        return told(body)
-    error = {
-        "status": "error",
-        "category": "OBJECT_NOT_FOUND",
-        "message": "Could not get some DEAL objects, they may be deleted or not exist. "
-        "Check that ids are valid.",
-        "context": {"ids": missing},
-    }
-    return told({**body, "numErrors": 1, "errors": [error]}, 207)
+            splits = call.portal.content.splits_of(index, call.now)
+            results.append(orjson.dumps({"id": deal, "splits": splits}))
+    return call.batch(results, [missing_records(life.kind, missing)] if missing else [])

@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from hubspot_assets.sandbox.facts import ObjectType
+
 
 class ApiError(Exception):
     """An error answer: a status and the members of the JSON envelope besides status and
@@ -52,6 +54,17 @@ def not_found() -> ApiError:
 def object_not_found(what: str) -> ApiError:
     """404 of the properties and schemas APIs."""
     return ApiError(404, f"{what} does not exist", category="OBJECT_NOT_FOUND")
+
+
+def missing_records(kind: ObjectType, ids: list[str]) -> dict[str, Any]:
+    """The one entry among a batch's errors for all records that could not be found."""
+    return {
+        "status": "error",
+        "category": "OBJECT_NOT_FOUND",
+        "message": f"Could not get some {kind.name.upper()} objects, they may be deleted or not "
+        "exist. Check that ids are valid.",
+        "context": {"ids": ids},
+    }
 
 
 def unknown_type(alias: str) -> ApiError:

@@ -43,7 +43,7 @@ class ObjectType:
 
     `names` are the words that stand for the type in a path besides its id. `plans` are the
     subscription plans that have it switched on; a type that `needs_activation` is in the object
-    library. `per_contact` and `at_least` size it.
+    library; one that is not `searchable` is listed alone. `per_contact` and `at_least` size it.
     """
 
     object_type_id: str
@@ -68,6 +68,7 @@ class ObjectType:
     edit_days: int
     merges: bool
     needs_activation: bool
+    searchable: bool
     plans: tuple[str, ...]
     fully_qualified_name: str | None
 
@@ -93,8 +94,8 @@ def object_types(portal_id: int) -> dict[str, ObjectType]:
 
 
 def generic_types() -> dict[str, ObjectType]:
-    """Object types that have an API of their own, and that some portals serve on the generic
-    objects path as well, by id."""
+    """Object types that some portals serve on the generic objects path and others do not, by id:
+    types with an API of their own, and documented ones that hardly any portal has."""
     found = [_standard(row, row) for row in rows("generic_object_types.csv")]
     return {each.object_type_id: each for each in found}
 
@@ -135,6 +136,7 @@ def _standard(fact: dict[str, str], row: dict[str, str]) -> ObjectType:
         **_sizes(row),
         merges=row["merges"] == "true",
         needs_activation=row["needs_activation"] == "true",
+        searchable=row.get("searchable") != "false",
     )
 
 
@@ -163,6 +165,7 @@ def _custom(row: dict[str, str], portal_id: int) -> ObjectType:
         **_sizes(row),
         merges=False,
         needs_activation=False,
+        searchable=True,
     )
 
 

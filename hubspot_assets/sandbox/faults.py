@@ -21,7 +21,7 @@ KINDS = {
     "dropped": "connection closed in the middle of the answer",
     "slow": "the right answer, after `seconds`",
     "poisoned_id": "400 for a request whose body has the id `record_id`; others are not hit",
-    "lost_id": "a batch read leaves out its last record without a word",
+    "lost_id": "the last entry of a list or batch is left out without a word",
     "archive_first": "the first record that is asked for is archived just before",
     "merge_first": "the first record that is asked for is merged away just before",
     "delete_list": "the list of the path is deleted just before",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from hubspot_assets.sandbox.assets import Asset, phase
 from hubspot_assets.sandbox.facts import document, value_pools
@@ -15,8 +16,9 @@ from hubspot_assets.sandbox.values import GOLDEN, mix, text_number
 #: Their submissions are not told by any API.
 SILENT_TYPES = ("blog_comment",)
 #: Of so many submissions in a row, one shares moment and person with the one before it, and
-#: another is its exact copy: people click twice.
-_CYCLE, _SAME_MOMENT, _SAME = 20, 7, 13
+#: another is its exact copy: people click twice. A third was sent from another page alone.
+_CYCLE, _SAME_MOMENT, _SAME, _ELSEWHERE = 20, 7, 13, 17
+_REPEATED = (_SAME_MOMENT, _SAME, _ELSEWHERE)
 
 
 def forms_at(at: datetime) -> list[Asset]:
@@ -54,15 +56,17 @@ def _definition(row: dict[str, Any]) -> dict[str, Any]:
 @dataclass(frozen=True, slots=True)
 class Submission:
     """What one person entered in a form; `values` are pairs of field name and value with the
-    field's object type id."""
+    field's object type id. `conversion_id` is None where HubSpot does not tell it."""
 
+    conversion_id: str | None
     submitted_at: datetime
     page_url: str
     values: tuple[tuple[str, str, str], ...]
 
     def told(self) -> dict[str, Any]:
-        """The submission as the API tells it: without an id."""
+        """The submission as the API tells it."""
         return {
+            **({} if self.conversion_id is None else {"conversionId": self.conversion_id}),
             "submittedAt": milliseconds(self.submitted_at),
             "values": [
                 {"name": name, "value": value, "objectTypeId": object_type_id}
@@ -73,10 +77,14 @@ class Submission:
 
 
 class Submissions:
-    """All submissions of one form, by number: a pure function of seed, form and number."""
+    """All submissions of one form, by number: a pure function of seed, form and number.
+    `identified`: they are told with their ids."""
 
-    def __init__(self, row: dict[str, Any], contacts: Life, *, records: int, seed: int) -> None:
+    def __init__(
+        self, row: dict[str, Any], contacts: Life, *, records: int, seed: int, identified: bool
+    ) -> None:
         self._row = row
+        self._identified = identified
         self._contacts = contacts
         self._salt = mix(text_number(row["id"]) ^ seed * GOLDEN)
         self._fields = [
@@ -88,7 +96,7 @@ class Submissions:
 
     def submitted(self, number: int) -> int:
         """When the submission of a number is made; ascending with the number."""
-        if number % _CYCLE in (_SAME_MOMENT, _SAME):
+        if number % _CYCLE in _REPEATED:
             number -= 1
         span, jitter = FULL - self._first, mix(self._salt + number) & 0xFFFF
         return self._first + (number * span + (jitter * span >> 16)) // self._population
@@ -113,8 +121,8 @@ class Submissions:
     def submission(self, number: int) -> Submission:
         """Submission of a number; they are numbered from 0 in order of time."""
         place = number % _CYCLE
-        person = mix(self._salt ^ (number - (place in (_SAME_MOMENT, _SAME))) * GOLDEN)
-        answers = mix(self._salt ^ (number - (place == _SAME)) * GOLDEN ^ 0xA5)
+        person = mix(self._salt ^ (number - (place in _REPEATED)) * GOLDEN)
+        answers = mix(self._salt ^ (number - (place in (_SAME, _ELSEWHERE))) * GOLDEN ^ 0xA5)
         at = self.submitted(number)
         values = []
         for position, field in enumerate(self._fields):
@@ -123,8 +131,14 @@ class Submissions:
             if field["required"] or bits % 10 < 7:
                 value = self._email(person, at) if field["name"] == "email" else _value(field, bits)
                 values.append((field["name"], value, field["objectTypeId"]))
-        page = f"{self._row['page']}{answers % 5 or ''}"
-        return Submission(moment(at), page, tuple(values))
+        page = f"{self._row['page']}{(answers + (place == _ELSEWHERE)) % 5 or ''}"
+        return Submission(self._id(number), moment(at), page, tuple(values))
+
+    def _id(self, number: int) -> str | None:
+        if not self._identified:
+            return None
+        high, low = (mix(self._salt + turn ^ number * GOLDEN) for turn in (1, 2))
+        return str(UUID(int=high << 64 | low, version=4))
 
     def _email(self, person: int, at: int) -> str:
         """Mostly that of a contact, now and then in capitals; some belong to nobody known."""

@@ -4,12 +4,14 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import orjson
+
 from hubspot_assets.sandbox.call import Answer, Call, told
 from hubspot_assets.sandbox.cursors import cursor, cursor_numbers
 from hubspot_assets.sandbox.errors import invalid, not_found, object_not_found
 from hubspot_assets.sandbox.life import Life
 from hubspot_assets.sandbox.lists import PROCESSING_TYPES, Member, Memberships, PortalList
-from hubspot_assets.sandbox.properties import definition, list_properties
+from hubspot_assets.sandbox.properties import definition, unvalued_properties
 from hubspot_assets.sandbox.scopes import LISTS
 from hubspot_assets.sandbox.stamps import iso, moment
 
@@ -23,18 +25,15 @@ _ALWAYS = (
     "hs_folder_name",
     "hs_list_reference_count",
 )
-_REQUIRED = ("listIds", "processingTypes", "additionalProperties", "offset")
 
 
 # Lists
 
 
 def all_lists(call: Call) -> Answer:
-    """`POST /crm/lists/all`: the lists of a type by id, page by page."""
+    """`POST /crm/lists/all`: the lists by id, page by page, of a type or of all."""
     call.need(LISTS)
-    asked = call.json()
-    if not asked.get("objectTypeId"):
-        raise invalid("Some required fields were not set: [objectTypeId]")
+    asked = _asked(call, "processingTypes", "additionalProperties")
     count, start = _count(asked), 0
     if asked.get("after"):
         (start,) = cursor_numbers(str(asked["after"]), 1)
@@ -59,11 +58,18 @@ def search_lists(call: Call) -> Answer:
 def search_lists_strictly(call: Call) -> Answer:
     """`POST /crm/lists/search` of the versions in which members of the body are required."""
     call.need(LISTS)
+    return _search(
+        call, _asked(call, "listIds", "processingTypes", "additionalProperties", "offset")
+    )
+
+
+def _asked(call: Call, *required: str) -> dict[str, Any]:
+    """The body; 400 if one of the members is missing."""
     asked = call.json()
-    absent = [name for name in _REQUIRED if asked.get(name) is None]
+    absent = [name for name in required if asked.get(name) is None]
     if absent:
         raise invalid(f"Some required fields were not set: [{', '.join(absent)}]")
-    return _search(call, asked)
+    return asked
 
 
 def _search(call: Call, asked: dict[str, Any]) -> Answer:
@@ -179,7 +185,7 @@ def _base_told(each: PortalList) -> dict[str, Any]:
         "name": facts.name,
         "objectTypeId": facts.object_type_id,
         "processingType": facts.processing_type,
-        "processingStatus": "COMPLETE",
+        "processingStatus": facts.processing_status,
         "createdAt": iso(facts.created),
         "updatedAt": iso(each.updated),
         "createdById": facts.created_by,
@@ -256,7 +262,9 @@ def _filter_branch(name: str, values: tuple[str, ...]) -> dict[str, Any]:
 def properties_of_lists(call: Call) -> Answer:
     """`GET /crm/properties/0-45`: the properties that lists have."""
     call.need(LISTS)
-    found = [] if call.flag("archived") else [definition(each) for each in list_properties()]
+    found = (
+        [] if call.flag("archived") else [definition(each) for each in unvalued_properties("lists")]
+    )
     return told({"results": found})
 
 
@@ -266,31 +274,36 @@ def properties_of_lists(call: Call) -> Answer:
 def memberships(call: Call) -> Answer:
     """`GET /crm/lists/{listId}/memberships`: members by record id."""
     call.need(LISTS)
-    found, members, life = _members(call)
+    members, life = _members(call)
     limit = call.limit(100, MEMBERS)
     bound, backward = _bound(call, life)
     index = None if bound is None else bound.index
     walk = members.by_record(call.now, index, descending=backward)
     page = list(islice(walk, limit + 1))
-    return _members_told(call, found, life, page, limit, backward=backward)
+    return _members_told(call, members, life, page, limit, backward=backward)
 
 
 def memberships_by_joining(call: Call) -> Answer:
     """`GET /crm/lists/{listId}/memberships/join-order`: members in the order they joined."""
     call.need(LISTS)
-    found, members, life = _members(call)
+    members, life = _members(call)
     limit = call.limit(100, MEMBERS)
     bound, backward = _bound(call, life)
     descending = backward != call.portal.config.newest_joined_first
     walk = members.by_joining(call.now, bound, descending=descending)
     page = list(islice(walk, limit + 1))
-    return _members_told(call, found, life, page, limit, backward=backward)
+    return _members_told(call, members, life, page, limit, backward=backward)
 
 
-def _members(call: Call) -> tuple[PortalList, Memberships, Life]:
+def _members(call: Call) -> tuple[Memberships, Life]:
     found = _list(call)
+    if found.facts.processing_type == "ADHOC":
+        raise invalid(
+            f"Memberships of list {found.facts.list_id} cannot be read: it is an ADHOC list",
+            subCategory="INVALID_PROCESSING_TYPE",
+        )
     members = call.portal.memberships_at(found, call.now)
-    return found, members, call.portal.life(found.facts.object_type_id)
+    return members, call.portal.life(found.facts.object_type_id)
 
 
 def _bound(call: Call, life: Life) -> tuple[Member | None, bool]:
@@ -303,7 +316,7 @@ def _bound(call: Call, life: Life) -> tuple[Member | None, bool]:
 
 
 def _members_told(
-    call: Call, found: PortalList, life: Life, page: list[Member], limit: int, *, backward: bool
+    call: Call, members: Memberships, life: Life, page: list[Member], limit: int, *, backward: bool
 ) -> Answer:
     shown = page[:limit]
     body: dict[str, Any] = {
@@ -314,7 +327,7 @@ def _members_told(
             }
             for each in shown
         ],
-        "total": found.size,
+        "total": members.size(call.now),
     }
     beyond = len(page) > limit
     paging = {}
@@ -361,8 +374,7 @@ def batch_read_memberships(call: Call) -> Answer:
             "recordId": record_id,
             "recordListMemberships": found or [],
         })  # fmt: skip
-    at = iso(call.now)
-    return told({"status": "COMPLETE", "results": results, "startedAt": at, "completedAt": at})
+    return call.batch([orjson.dumps(each) for each in results])
 
 
 def _lists_of(call: Call, object_type_id: str, record_id: str) -> list[dict[str, Any]] | None:

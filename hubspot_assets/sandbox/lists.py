@@ -17,7 +17,8 @@ from hubspot_assets.sandbox.population import Population
 from hubspot_assets.sandbox.stamps import DAY, given, given_or_none
 from hubspot_assets.sandbox.values import GOLDEN, mix
 
-PROCESSING_TYPES = ("MANUAL", "DYNAMIC", "SNAPSHOT")
+PROCESSING_TYPES = ("MANUAL", "DYNAMIC", "SNAPSHOT", "ADHOC")
+_COMPLETE = "COMPLETE"
 _YEAR = 365 * DAY
 _NEVER = 1 << 62
 #: A snapshot is taken in so many milliseconds, so many of its members join in the same one.
@@ -38,6 +39,7 @@ class ListFacts:
     name: str
     object_type_id: str
     processing_type: str
+    processing_status: str
     share: float
     big: bool
     folder: str | None
@@ -51,6 +53,11 @@ class ListFacts:
     public: bool
     read_only: bool
     condition: tuple[str, tuple[str, ...]] | None
+
+    @property
+    def odd(self) -> bool:
+        """Whether its members are refused, or not all worked out yet."""
+        return self.processing_type == "ADHOC" or self.processing_status != _COMPLETE
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,7 @@ def _facts(row: dict[str, str]) -> ListFacts:
         name=row["name"],
         object_type_id=row["object_type_id"],
         processing_type=row["processing_type"],
+        processing_status=row["processing_status"],
         share=float(row["share"]),
         big=row["big"] == "true",
         folder=row["folder"] or None,
@@ -285,12 +293,14 @@ class Lists:
         filters = facts.filters_updated
         if filters is not None and filters > now:
             filters = facts.created
+        size = members.size(now)
         return PortalList(
             facts=facts,
             version=len(seen),
             updated=seen[-1],
             filters_updated=filters,
-            size=members.size(now),
+            # How large a list will be is known before all its members are.
+            size=size if facts.processing_status == _COMPLETE else size * 2 + 1,
             added=members.last_added(now),
             removed=members.last_removed(now),
         )

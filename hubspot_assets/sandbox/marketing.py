@@ -41,6 +41,7 @@ class Marketing:
                 self._life("0-1"),
                 records=self._config.records,
                 seed=self._config.seed,
+                identified=self._config.conversion_ids,
             )
         return self._submissions[form_id]
 

@@ -14,6 +14,7 @@ from hubspot_assets.sandbox.errors import ApiError, invalid, not_found
 from hubspot_assets.sandbox.forms import SILENT_TYPES
 from hubspot_assets.sandbox.marketing_emails import lost_with_stats, statistics
 from hubspot_assets.sandbox.population import START
+from hubspot_assets.sandbox.properties import definition, unvalued_properties
 from hubspot_assets.sandbox.scopes import CAMPAIGNS, EMAIL_EVENTS, FORMS, MARKETING_EMAILS
 from hubspot_assets.sandbox.stamps import moment, parse_iso
 
@@ -38,6 +39,12 @@ def list_forms(call: Call) -> Answer:
     ]
     page, following = _cut(found, after, limit)
     return call.paged(page, following)
+
+
+def legacy_properties(call: Call) -> Answer:
+    """`GET /properties/v2/forms/properties`: a bare list."""
+    call.need(FORMS)
+    return told([definition(each) for each in unvalued_properties("forms")])
 
 
 def list_submissions(call: Call) -> Answer:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import orjson
+
 from hubspot_assets.sandbox.call import Answer, Call, told
 from hubspot_assets.sandbox.errors import ApiError, missing_scopes, not_found, object_not_found
 from hubspot_assets.sandbox.facts import ObjectType
@@ -229,9 +231,8 @@ def batch_read_properties(call: Call) -> Answer:
     asked = call.json()
     names = [str(each.get("name")) for each in asked.get("inputs", [])]
     found = [_property(call, kind, name) for name in names]
-    results = [definition(p) for p in found if p and p.archived == bool(asked.get("archived"))]
-    at = iso(call.now)
-    return told({"status": "COMPLETE", "results": results, "startedAt": at, "completedAt": at})
+    archived = bool(asked.get("archived"))
+    return call.batch([orjson.dumps(definition(p)) for p in found if p and p.archived == archived])
 
 
 def list_groups(call: Call) -> Answer:

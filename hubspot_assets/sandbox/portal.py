@@ -16,7 +16,7 @@ from hubspot_assets.sandbox.association_types import (
     plain_types,
 )
 from hubspot_assets.sandbox.config import Clock, PortalConfig
-from hubspot_assets.sandbox.content import Content
+from hubspot_assets.sandbox.content import DEALS, Content
 from hubspot_assets.sandbox.event_life import EventLife, Occurrence
 from hubspot_assets.sandbox.event_types import EventType, Rate, custom_event, event_types
 from hubspot_assets.sandbox.facts import (
@@ -37,6 +37,7 @@ from hubspot_assets.sandbox.pipelines import Pipeline, pipelines_of
 from hubspot_assets.sandbox.population import Fate
 from hubspot_assets.sandbox.properties import Property, properties_of
 from hubspot_assets.sandbox.scopes import EVERY_SCOPE, sensitive_scope
+from hubspot_assets.sandbox.splits import DEAL_SPLITS, SplitLife
 from hubspot_assets.sandbox.stamps import milliseconds, moment
 
 #: Of the records of a type that is made at run time, so many percent are linked to a contact.
@@ -100,7 +101,11 @@ class Portal:
         self._lives: dict[str, Life] = {}
         enabled = {key for key, kind in self._types.items() if self.is_enabled(kind)}
         self._lists = Lists(
-            (each for each in list_facts() if each.object_type_id in enabled),
+            (
+                each
+                for each in list_facts()
+                if each.object_type_id in enabled and (config.odd_lists or not each.odd)
+            ),
             self.life,
             config.big_list,
         )
@@ -153,13 +158,15 @@ class Portal:
     def life(self, object_type_id: str) -> Life:
         """The life of a type's records."""
         if object_type_id not in self._lives:
-            self._lives[object_type_id] = Life(
-                self._kinds[object_type_id],
-                self.properties(object_type_id),
-                records=self.config.records,
-                seed=self.config.seed,
-            )
+            self._lives[object_type_id] = self._life(self._kinds[object_type_id])
         return self._lives[object_type_id]
+
+    def _life(self, kind: ObjectType) -> Life:
+        properties, seed = self.properties(kind.object_type_id), self.config.seed
+        if kind.object_type_id == DEAL_SPLITS:
+            deals, amount = self.life(DEALS), self.content.deal_amount
+            return SplitLife(kind, properties, deals=deals, amount=amount, seed=seed)
+        return Life(kind, properties, records=self.config.records, seed=seed)
 
     def define_type(
         self, name: str, singular: str, plural: str | None = None, *, records: int = 8

@@ -62,8 +62,9 @@ def properties_of(kind: ObjectType, contact_properties: int | None) -> tuple[Pro
 
 
 @cache
-def list_properties() -> tuple[Property, ...]:
-    """The properties of lists, in order of their names. Their values are the lists API's own."""
+def unvalued_properties(name: str) -> tuple[Property, ...]:
+    """The properties of a set (lists, forms) in order of their names; their values are told by an
+    API of their own."""
     return tuple(
         Property(
             number=number,
@@ -80,7 +81,7 @@ def list_properties() -> tuple[Property, ...]:
             options=_given_options(row["options"]),
             pool=(),
         )
-        for number, row in enumerate(rows("properties/lists.csv"))
+        for number, row in enumerate(rows(f"properties/{name}.csv"))
     )
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from hubspot_assets.sandbox.associations import Inline
 from hubspot_assets.sandbox.call import Answer, Call
-from hubspot_assets.sandbox.errors import invalid, not_found
+from hubspot_assets.sandbox.errors import invalid, missing_records, not_found
 from hubspot_assets.sandbox.facts import ObjectType
 from hubspot_assets.sandbox.life import Life
 from hubspot_assets.sandbox.portal import Portal
 from hubspot_assets.sandbox.render import Selection, enclosed
 from hubspot_assets.sandbox.scopes import records_scopes
-from hubspot_assets.sandbox.stamps import iso, moment
+from hubspot_assets.sandbox.stamps import moment
 
 PAGE = 100
 PAGE_WITH_HISTORY = 50
@@ -98,7 +98,6 @@ def batch_read(call: Call) -> Answer:
     archived = call.flag("archived")
     chosen = selection(call.portal, kind, _names(asked, "properties"), with_history)
     id_property = asked.get("idProperty") or ""
-    started = iso(call.now)
     indexes = {key: _find(call, kind, life, key, id_property) for key in inputs}
     _interfere(call, life, (index for index in indexes.values() if index is not None))
     found = {
@@ -108,17 +107,8 @@ def batch_read(call: Call) -> Answer:
     }
     missing = [key for key in inputs if key not in found]
     unique = sorted(set(found.values()))
-    if call.fault is not None and call.fault.kind == "lost_id":
-        unique = unique[:-1]
     rendered = _rendered(call, life, chosen, unique)
-    rest: dict[str, Any] = {
-        "status": "COMPLETE",
-        "startedAt": started,
-        "completedAt": iso(call.now),
-    }
-    if missing:
-        rest |= {"numErrors": 1, "errors": [_missing(kind, missing)]}
-    return Answer(207 if missing else 200, enclosed(rendered, rest))
+    return call.batch(rendered, [missing_records(kind, missing)] if missing else [])
 
 
 def _rendered(call: Call, life: Life, chosen: Selection, indexes: list[int]) -> list[bytes]:
@@ -126,16 +116,6 @@ def _rendered(call: Call, life: Life, chosen: Selection, indexes: list[int]) -> 
     if chosen.bare:
         return [chosen.render(life.bare(index, now)) for index in indexes]
     return [chosen.render(life.record(index, now, traced=traced)) for index in indexes]
-
-
-def _missing(kind: ObjectType, ids: list[str]) -> dict[str, Any]:
-    return {
-        "status": "error",
-        "category": "OBJECT_NOT_FOUND",
-        "message": f"Could not get some {kind.name.upper()} objects, they may be deleted or not "
-        "exist. Check that ids are valid.",
-        "context": {"ids": ids},
-    }
 
 
 def _inputs(asked: dict[str, Any]) -> list[str]:

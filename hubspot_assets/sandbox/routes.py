@@ -100,6 +100,7 @@ ROUTES = (
     Route("POST", f"{_PROPERTIES}/batch/read", metadata.batch_read_properties),
     Route("GET", _PROPERTIES, metadata.list_properties),
     Route("GET", f"{_PROPERTIES}/{{propertyName}}", metadata.read_property),
+    Route("GET", "/properties/forms?/properties", marketing_api.legacy_properties, _LEGACY),
     Route("GET", "/properties/{objectType}/properties", metadata.legacy_properties, _LEGACY),
     Route("GET", "/crm-object-schemas/schemas", metadata.list_schemas),
     Route("GET", "/crm-object-schemas/schemas/{objectType}", metadata.read_schema),

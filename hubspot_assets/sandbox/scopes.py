@@ -1,6 +1,6 @@
 """The scopes a token can be granted."""
 
-from hubspot_assets.sandbox.facts import ObjectType, object_types
+from hubspot_assets.sandbox.facts import ObjectType, generic_types, object_types
 
 OWNERS = ("crm.objects.owners.read",)
 USERS = ("settings.users.read", "crm.objects.users.read")
@@ -43,7 +43,7 @@ def _every() -> frozenset[str]:
     found |= {*CONVERSATIONS, *DEAL_SPLITS}
     found |= {*EVENT_DEFINITIONS}
     found |= {*FORMS, *MARKETING_EMAILS, *CAMPAIGNS, *EMAIL_EVENTS}
-    for kind in object_types(0).values():
+    for kind in (object_types(0) | generic_types()).values():
         found |= {kind.read_scope, kind.schema_scope}
         found |= {sensitive_scope(kind, level) for level in ("sensitive", "highly_sensitive")}
     return frozenset(found)

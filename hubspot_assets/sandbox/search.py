@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from hubspot_assets.sandbox.call import Answer, Call
-from hubspot_assets.sandbox.errors import ApiError, invalid
+from hubspot_assets.sandbox.errors import ApiError, invalid, not_found
 from hubspot_assets.sandbox.facts import ObjectType
 from hubspot_assets.sandbox.life import Life
 from hubspot_assets.sandbox.properties import Property
@@ -31,6 +31,8 @@ Test = Callable[[Row], bool]
 def search(call: Call) -> Answer:
     """`POST /crm/objects/{objectType}/search`."""
     kind, life = open_type(call)
+    if not kind.searchable:
+        raise not_found()
     if len(call.body.decode("utf-8", "replace")) > BODY:
         raise invalid(f"The search request may not be longer than {BODY} characters")
     asked = call.json()

@@ -1,5 +1,5 @@
-"""Deal splits: how the amount of some deals is shared among owners, as the deal splits API tells
-it. A pure function of seed, deal and time."""
+"""Deal splits: how the amount of some deals is shared among owners. A pure function of seed, deal
+and time, told by the deal splits API, and as records of their own where a portal does that."""
 
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -7,25 +7,32 @@ from typing import Any
 
 import orjson
 
-from hubspot_assets.sandbox.life import Life
+from hubspot_assets.sandbox.facts import ObjectType
+from hubspot_assets.sandbox.life import Life, Record
 from hubspot_assets.sandbox.people import users
+from hubspot_assets.sandbox.population import BLOCK, Fate
 from hubspot_assets.sandbox.properties import Property
+from hubspot_assets.sandbox.sources import CREATED_BY, EDITED_BY
 from hubspot_assets.sandbox.stamps import DAY, iso
 from hubspot_assets.sandbox.values import GOLDEN, mix
 
+#: Their object type.
+DEAL_SPLITS = "0-72"
 #: One of so many deals that follow each other is split.
 _ONE_OF = 10
 _SHARES = (("0.5", "0.5"), ("0.7", "0.3"), ("0.34", "0.33", "0.33"), ("0.6", "0.25", "0.15"))
-_FIRST_ID = 311_226_000_017
+_MOST = max(map(len, _SHARES))
+_FIRST_ID, _IDS_OF_A_DEAL = 311_226_000_017, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One owner's part of a deal, from `created` on; the percentage is a part of one. Moments are
-    epoch milliseconds."""
+    """One owner's part of a deal; the percentage is a part of one. It was `first` from `created`
+    on; all moments are epoch milliseconds."""
 
     split_id: int
     owner_id: int
+    first: str
     percentage: str
     created: int
     updated: int
@@ -33,29 +40,135 @@ class Split:
 
 def splits_of(life: Life, index: int, now: int) -> list[Split]:
     """The splits of a live deal at a moment, none for most."""
-    group, place = divmod(index, _ONE_OF)
-    draw = mix(life.side_seed + (group + 3) * GOLDEN)
-    if draw % _ONE_OF != place:
-        return []
-    created = life.created(index) + (draw >> 8) % (40 * DAY)
-    if created > now:
-        return []
-    changed = created + DAY + (draw >> 16) % (90 * DAY)
-    turn = draw >> 4 & 3
-    # Some are shared out anew among the same owners.
-    renewed = changed <= now and turn % 2 == 0
-    shares = _SHARES[turn][::-1] if renewed else _SHARES[turn]
-    owners = [each.owner_id for each in users()]
-    return [
-        Split(
-            split_id=_FIRST_ID + index * 8 + number,
-            owner_id=owners[(draw + number) % len(owners)],
-            percentage=share,
-            created=created,
-            updated=changed if renewed else created,
+    plan = _Plan(life, index // _ONE_OF)
+    return plan.splits(now) if plan.deal == index and plan.created <= now else []
+
+
+class _Plan:
+    """How the one deal of ten that has splits is split."""
+
+    def __init__(self, life: Life, group: int) -> None:
+        self._draw = mix(life.side_seed + (group + 3) * GOLDEN)
+        self._turn = self._draw >> 4 & 3
+        self.deal = group * _ONE_OF + self._draw % _ONE_OF
+        self.shares = _SHARES[self._turn]
+        self.created = life.created(self.deal) + (self._draw >> 8) % (40 * DAY)
+
+    def splits(self, now: int) -> list[Split]:
+        """The splits at a moment after their creation: some are shared out anew among the same
+        owners."""
+        changed = self.created + DAY + (self._draw >> 16) % (90 * DAY)
+        renewed = changed <= now and self._turn % 2 == 0
+        owners = [each.owner_id for each in users()]
+        return [
+            Split(
+                split_id=_FIRST_ID + self.deal * _IDS_OF_A_DEAL + number,
+                owner_id=owners[(self._draw + number) % len(owners)],
+                first=first,
+                percentage=share,
+                created=self.created,
+                updated=changed if renewed else self.created,
+            )
+            for number, (first, share) in enumerate(
+                zip(self.shares, self.shares[::-1] if renewed else self.shares, strict=True)
+            )
+        ]
+
+
+class SplitLife(Life):
+    """Deal splits as records: of every ten deals one has splits, four at most. Indexes that none
+    has are those of records that never are. A split is gone with its deal."""
+
+    def __init__(
+        self,
+        kind: ObjectType,
+        properties: tuple[Property, ...],
+        *,
+        deals: Life,
+        amount: Property | None,
+        seed: int,
+    ) -> None:
+        super().__init__(kind, properties, records=0, seed=seed)
+        self._deals = deals
+        self._amount = amount
+        self._numbers = {each.name: each.number for each in properties}
+
+    def record_id(self, index: int) -> int:
+        """The split's id."""
+        plan, number = self._place(index)
+        return _FIRST_ID + plan.deal * _IDS_OF_A_DEAL + number
+
+    def index_at(self, record_id: int) -> int:
+        """The first index whose id is not below `record_id`."""
+        group = max(0, (record_id - _FIRST_ID) // (_IDS_OF_A_DEAL * _ONE_OF))
+        index = group * _MOST
+        while self.record_id(index) < record_id:
+            index += 1
+        return index
+
+    def created(self, index: int) -> int:
+        """When the split is made: not in order of its index."""
+        return self._place(index)[0].created
+
+    def created_count(self, now: int) -> int:
+        """An index beyond all splits that have been made up to now."""
+        return -(-self._deals.created_count(now) // _ONE_OF) * _MOST
+
+    def ends(self, index: int) -> bool:  # noqa: ARG002 - as of any record
+        """A split has no end of its own by plan."""
+        return False
+
+    def planned_fate(self, index: int) -> Fate | None:  # noqa: ARG002 - as of any record
+        """A split has no end of its own by plan."""
+        return None
+
+    def is_live(self, index: int, now: int) -> bool:
+        """Whether there is such a split, of a live deal."""
+        plan, number = self._place(index)
+        return (
+            number < len(plan.shares)
+            and self._deals.is_live(plan.deal, now)
+            and super().is_live(index, now)
         )
-        for number, share in enumerate(shares)
-    ]
+
+    def gone(self, block: int, now: int) -> set[int]:
+        """Indexes of a block of 32 that are no live splits."""
+        base = block * BLOCK
+        return {index for index in range(base, base + BLOCK) if not self.is_live(index, now)}
+
+    def updated(self, index: int, now: int) -> int:
+        """When the split was made or shared out anew."""
+        return self._split(index, now).updated
+
+    def _place(self, index: int) -> tuple[_Plan, int]:
+        group, number = divmod(index, _MOST)
+        return _Plan(self._deals, group), number
+
+    def _split(self, index: int, now: int) -> Split:
+        plan, number = self._place(index)
+        return plan.splits(now)[number]
+
+    def _set_system_values(self, record: Record, now: int) -> None:
+        split = self._split(record.index, now)
+        percentages = [(split.created, split.first, CREATED_BY[0])]
+        if split.updated > split.created:
+            percentages.append((split.updated, split.percentage, EDITED_BY[0]))
+        record.updated = split.updated
+        told = {
+            "hs_deal_split_percentage": percentages,
+            "hubspot_owner_id": [(split.created, str(split.owner_id), CREATED_BY[0])],
+        }
+        for name, changes in told.items():
+            number = self._numbers[name]
+            record.history[number] = [
+                (at, orjson.dumps(value), record.tail(at, source)) for at, value, source in changes
+            ]
+            record.values[number] = record.history[number][-1][1]
+        whole = _amount(self._deals, self._amount, self._place(record.index)[0].deal, now)
+        if whole is not None:
+            number = self._numbers["hs_deal_split_amount"]
+            record.values[number] = orjson.dumps(f"{whole * Decimal(split.percentage):.2f}")
+        super()._set_system_values(record, now)
 
 
 def deal_splits_told(

@@ -269,10 +269,33 @@ def test_a_merged_away_id_gives_the_survivor(http: httpx.Client, portal: Portal)
     assert str(life.record_id(index)) in one.json()["properties"]["hs_merged_object_ids"]
 
 
-def test_inline_associations_check_their_names(http: httpx.Client) -> None:
-    assert http.get(f"{LIST}/contacts?associations=companies,0-3").status_code == 200
-    body = failed(http.get(f"{LIST}/contacts?associations=companies,gadgets"), 400)
+def test_inline_associations_with_unknown_names(http: httpx.Client, served: Any) -> None:
+    """HubSpot's documents say that they are ignored; portals have been seen to refuse them."""
+    path = f"{LIST}/contacts?limit=100&associations="
+    plain = http.get(f"{path}companies").json()["results"]
+    assert any("associations" in each for each in plain)
+    # One that is no type, and one that the portal has switched off.
+    assert http.get(f"{path}gadgets,companies,courses").json()["results"] == plain
+    _, strict = served(strict_associations=True)
+    assert strict.get(f"{path}companies,0-3").status_code == 200
+    body = failed(strict.get(f"{path}companies,gadgets"), 400)
     assert body["message"] == "Unable to infer object type from: gadgets"
+
+
+def test_batches_may_not_tell_that_parts_failed(served: Any) -> None:
+    """The documents of 2026-09 know no 207."""
+    _, http = served(multi_status=False)
+    unknown = {"inputs": [{"id": "5"}]}
+    paths = (
+        "/crm/objects/{}/contacts/batch/read",
+        "/crm/associations/{}/contacts/companies/batch/read",
+        "/deal-splits/{}/batch/read",
+    )
+    for path in paths:
+        newest = http.post(path.format("2026-09"), json=unknown)
+        older = http.post(path.format("2026-03"), json=unknown)
+        assert (newest.status_code, older.status_code) == (200, 207)
+        assert newest.json()["errors"] == older.json()["errors"]
 
 
 def test_tokens(http: httpx.Client, sandbox: Sandbox) -> None:

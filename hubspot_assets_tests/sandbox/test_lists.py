@@ -12,8 +12,11 @@ from hubspot_assets_tests.sandbox.conftest import NOW, walk
 
 LISTS = "/crm/lists/2026-09"
 NAMES = ["hs_classic_list_id", "hs_list_id", "hs_list_name", "hs_lastmodifieddate", "hs_is_public"]
+#: What HubSpot's newest list of lists requires.
+NO_MORE: dict[str, Any] = {"processingTypes": [], "additionalProperties": []}
 #: Lists of the portal by what they are good for.
 BUSY, SNAPSHOT, BIG, EMPTY, DELETED, CARS = 7, 19, 31, 38, 44, 81
+ADHOC, UNFINISHED = 93, 97
 
 
 def moments(entries: list[Any]) -> list[tuple[int, datetime]]:
@@ -85,7 +88,7 @@ def test_one_list_and_its_filters(official: Any, portal: Portal) -> None:
 def test_all_lists_of_a_type_by_cursor(http: httpx.Client, portal: Portal) -> None:
     truth = [each for each in portal.lists(NOW) if each.facts.object_type_id == "0-1"]
     found: list[str] = []
-    asked: dict[str, Any] = {"objectTypeId": "0-1", "count": 2, "processingTypes": []}
+    asked: dict[str, Any] = {"objectTypeId": "0-1", "count": 2, **NO_MORE}
     while True:
         page = http.post(f"{LISTS}/all", json=asked).json()
         assert page["total"] == len(truth)
@@ -103,10 +106,11 @@ def test_all_lists_of_a_type_by_cursor(http: httpx.Client, portal: Portal) -> No
 @pytest.mark.parametrize(
     ("asked", "sub_category"),
     [
-        ({}, None),
-        ({"objectTypeId": "0-1", "after": "?"}, "INVALID_CURSOR"),
-        ({"objectTypeId": "0-1", "processingTypes": ["ODD"]}, "INVALID_PROCESSING_TYPE"),
-        ({"objectTypeId": "0-1", "count": 501}, None),
+        ({"objectTypeId": "0-1", "processingTypes": []}, None),
+        ({"objectTypeId": "0-1", "additionalProperties": []}, None),
+        ({**NO_MORE, "after": "?"}, "INVALID_CURSOR"),
+        ({**NO_MORE, "processingTypes": ["ODD"]}, "INVALID_PROCESSING_TYPE"),
+        ({**NO_MORE, "count": 501}, None),
     ],
 )
 def test_what_all_lists_refuses(
@@ -115,6 +119,14 @@ def test_what_all_lists_refuses(
     answer = http.post(f"{LISTS}/all", json=asked)
     assert answer.status_code == 400
     assert answer.json().get("subCategory") == sub_category
+
+
+def test_without_a_type_all_lists_are_told(http: httpx.Client, portal: Portal) -> None:
+    page = http.post(f"{LISTS}/all", json={**NO_MORE, "count": 500}).json()
+    assert [int(each["listId"]) for each in page["results"]] == [
+        each.facts.list_id for each in portal.lists(NOW)
+    ]
+    assert len({each["objectTypeId"] for each in page["results"]}) == 5
 
 
 def test_all_lists_is_of_the_newest_version_alone(http: httpx.Client) -> None:
@@ -228,6 +240,25 @@ def test_the_newest_may_come_first(served: Any) -> None:
     truth = sandbox.portal.members(BUSY, NOW)
     truth.sort(key=lambda each: (each[1], each[0]), reverse=True)
     assert [int(each["recordId"]) for each in found] == [record_id for record_id, _ in truth]
+
+
+def test_lists_without_all_their_members(served: Any) -> None:
+    sandbox, http = served(records=200, odd_lists=True)
+    found = http.post(f"{LISTS}/all", json={**NO_MORE, "count": 500}).json()["results"]
+    told = {int(each["listId"]): each for each in found}
+    assert told[ADHOC]["processingType"] == "ADHOC"
+    for path in ("memberships", "memberships/join-order"):
+        answer = http.get(f"{LISTS}/{ADHOC}/{path}")
+        assert answer.status_code == 400
+        assert answer.json()["subCategory"] == "INVALID_PROCESSING_TYPE"
+    unfinished = told[UNFINISHED]
+    assert unfinished["processingStatus"] == "IN_PROGRESS"
+    members = walk(http, f"{LISTS}/{UNFINISHED}/memberships", limit=250)
+    size = int(unfinished["additionalProperties"]["hs_list_size"])
+    assert 5 < len(members) < size - 5
+    assert [int(each["recordId"]) for each in members] == [
+        record_id for record_id, _ in sandbox.portal.members(UNFINISHED, NOW)
+    ]
 
 
 def test_a_list_of_a_size_one_asks_for() -> None:

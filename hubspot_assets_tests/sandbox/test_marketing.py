@@ -104,7 +104,15 @@ def test_submissions_come_newest_first(http: httpx.Client, portal: Portal, limit
     truth = [each.told() for each in portal.submissions(CONTACT_US, EPOCH, NOW)]
     assert walk(http, f"{SUBMISSIONS}/{CONTACT_US}", limit=limit) == truth[::-1]
     assert len(truth) > 50
-    assert all(each.keys() == {"submittedAt", "values", "pageUrl"} for each in truth)
+    members = {"conversionId", "submittedAt", "values", "pageUrl"}
+    assert all(each.keys() == members for each in truth)
+    assert len({each["conversionId"] for each in truth}) == len(truth)
+
+
+def test_old_submissions_have_no_id(served: Serve) -> None:
+    _, http = served(conversion_ids=False)
+    found = walk(http, f"{SUBMISSIONS}/{CONTACT_US}", limit=50)
+    assert found[0].keys() == {"submittedAt", "values", "pageUrl"}
 
 
 def test_submissions_by_window_add_up(portal: Portal) -> None:
@@ -129,8 +137,13 @@ def test_people_click_twice(portal: Portal) -> None:
     pairs = [group for group in by_moment.values() if len(group) == 2]
     emails = [[{n: v for n, v, _ in each.values}["email"] for each in p] for p in pairs]
     assert all(first == second for first, second in emails)
-    assert any(first == second for first, second in pairs)
-    assert any(first != second for first, second in pairs)
+    alike = [
+        (first.values == second.values, first.page_url == second.page_url)
+        for first, second in pairs
+    ]
+    assert {(True, True), (True, False)} < set(alike)
+    assert any(not same_values for same_values, _ in alike)
+    assert len({each.conversion_id for each in found}) == len(found)
 
 
 def test_submitted_values_are_unkind(portal: Portal) -> None:
