@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from hubspot_assets.storage import StoreError
+from hubspot_assets.storage.temporary import temporary_folder
 
 #: Bytes that are sorted at a time, about.
 MOST_BYTES = 96_000_000
@@ -43,8 +43,8 @@ def in_key_order(
     else:
         yield from _sorted(held, key)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        runs = _Runs(Path(folder), key)
+    with temporary_folder() as folder:
+        runs = _Runs(folder, key)
         while held:
             runs.add(held.pop(0))
         for frame in frames:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -44,6 +43,7 @@ from hubspot_assets.sources.source import (
     quiet,
     unavailable,
 )
+from hubspot_assets.storage.temporary import temporary_folder
 from hubspot_assets.tables.counts import OBJECTS_ALIKE
 
 #: Objects that are held at a time, unless they are large.
@@ -101,8 +101,8 @@ def extract_own(
     moments = {
         name for name, each in definitions.items() if each.content["type"] in {"date", "datetime"}
     }
-    with tempfile.TemporaryDirectory() as folder:
-        spool = _Spool(Path(folder), object_type.id, moments)
+    with temporary_folder() as folder:
+        spool = _Spool(folder, object_type.id, moments)
         try:
             for each in read():
                 spool.add(each)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,9 +13,10 @@ from pathlib import Path
 from uuid import uuid4
 
 from hubspot_assets.storage.errors import NotFoundError, StoreError
-from hubspot_assets.storage.store import Entry, checked
+from hubspot_assets.storage.store import Entry, Versioned, checked
 
-_UNFINISHED = ".unfinished-"
+_UNFINISHED, _GUARD = ".unfinished-", ".guard-"
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
 class FolderStore:
@@ -69,7 +72,7 @@ class FolderStore:
         entries = (
             self._entry(file)
             for file in self._files(prefix)
-            if not file.name.startswith(_UNFINISHED)
+            if not file.name.startswith((_UNFINISHED, _GUARD))
         )
         yield from sorted((entry for entry in entries if entry), key=lambda entry: entry.path)
 
@@ -94,6 +97,33 @@ class FolderStore:
             if file.name.startswith(_UNFINISHED):
                 with _told("delete", Path(file)):
                     Path(file).unlink(missing_ok=True)
+
+    def versioned(self, path: str) -> Versioned | None:
+        file = self._file(path)
+        with suppress(NotFoundError), _told("read", file):
+            content = file.read_bytes()
+            return Versioned(content, _digest(content))
+        return None
+
+    def swap(self, path: str, content: bytes | None, version: str | None) -> str | None:
+        target = self._file(path)
+        with _told("write", target):
+            with _guarding(target) as (guard, _):
+                found = self.versioned(path)
+                if version != (found.version if found else None):
+                    return None
+                if content is None:
+                    target.unlink(missing_ok=True)
+                else:
+                    guard.write_bytes(content)
+                    guard.replace(target)
+            self._remove_empty_folders(target.parent)
+        return "" if content is None else _digest(content)
+
+    def keeps_conditions(self, path: str) -> bool:
+        target = self._file(path)
+        with _told("write", target), _guarding(target) as (_, locked):
+            return locked
 
     def url_of(self, path: str) -> str:
         return str(self._file(path))
@@ -138,6 +168,56 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         return
     folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _guarding(target: Path) -> Iterator[tuple[Path, bool]]:
+    """A file beside `target` that one writer has at a time, and whether that can be relied on.
+
+    The lock is the file's, not its name's: the file is removed, or becomes `target`, while it
+    is locked, and who waited for it looks again. A dead writer's lock is gone, on NFS too.
+    """
+    guard = target.with_name(f"{_GUARD}{target.name}")
+    descriptor = _locked(guard)
+    if descriptor is None:
+        yield guard.with_name(f"{_UNFINISHED}{uuid4().hex}"), False
+        return
+    try:
+        yield guard, True
+        if _is_at(descriptor, guard):
+            guard.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _locked(file: Path) -> int | None:
+    """The descriptor of the file, made if need be and locked; None where there are no locks."""
+    while True:
+        _make_folder(file.parent)
+        try:
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:  # its folder has just been removed as an empty one
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_at(descriptor, file):
+                return descriptor
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno not in _NO_LOCKS:
+                raise
+            return None
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, file: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), file.stat())
+    return False
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,8 +24,10 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as UnreachableError
 
+from hubspot_assets.storage.conditions import Conditions
 from hubspot_assets.storage.errors import NotFoundError, StoreError
-from hubspot_assets.storage.store import Entry, checked
+from hubspot_assets.storage.store import Entry, Versioned, checked
+from hubspot_assets.storage.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -77,6 +78,7 @@ class S3Store:
         self._new_client = new_client or (lambda: boto3.session.Session().client("s3"))
         self._opened: S3Client | None = None
         self._opening = threading.Lock()
+        self._conditions = Conditions(bucket, lambda key, ask: self._ask(self._path(key), ask))
 
     def put(
         self,
@@ -111,8 +113,8 @@ class S3Store:
 
     @contextmanager
     def local_copy(self, path: str) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(prefix="hubspot-assets-") as folder:
-            copy = Path(folder, Path(path).name)
+        with temporary_folder() as folder:
+            copy = folder / Path(path).name
             with copy.open("wb") as file:
                 self._download(path, file)
             yield copy
@@ -146,11 +148,23 @@ class S3Store:
     def sweep(self, prefix: str) -> None:
         """Nothing to do: S3 keeps no half-written keys."""
 
+    def versioned(self, path: str) -> Versioned | None:
+        return self._conditions.read(self._key(path))
+
+    def swap(self, path: str, content: bytes | None, version: str | None) -> str | None:
+        return self._conditions.swap(self._key(path), content, version, _checksum)
+
+    def keeps_conditions(self, path: str) -> bool:
+        return self._conditions.are_kept(self._key(path), _checksum)
+
     def url_of(self, path: str) -> str:
         return f"s3://{self._bucket}/{self._below}{path}"
 
     def _key(self, path: str) -> str:
         return self._below + checked(path)
+
+    def _path(self, key: str) -> str:
+        return key.removeprefix(self._below)
 
     def _delete(self, objects: Sequence[Any]) -> None:
         for start in range(0, len(objects), _DELETED_AT_ONCE):
@@ -269,7 +283,7 @@ class S3Store:
             raise StoreError(f"{url}: a local file on the way failed: {error.strerror}") from error
 
 
-def _checksum(client: S3Client, sha256: str | None) -> dict[str, Any]:
+def _checksum(client: S3Client, sha256: str | None = None) -> dict[str, Any]:
     """The arguments by which S3 verifies a content, unless boto3 is told to do without."""
     config: Any = client.meta.config
     if config.request_checksum_calculation == "when_required":

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from hubspot_assets.storage.errors import StoreError
 
@@ -23,6 +23,13 @@ class Entry:
 
     path: str
     bytes: int
+    version: str
+
+
+class Versioned(NamedTuple):
+    """An object's content, and a text that is another for another content."""
+
+    content: bytes
     version: str
 
 
@@ -73,6 +80,20 @@ class Store(Protocol):
 
     def sweep(self, prefix: str) -> None:
         """Remove what writers that died in the middle of a `put` left below `prefix`."""
+
+    def versioned(self, path: str) -> Versioned | None:
+        """A small object's content and its version; None where there is no object."""
+
+    def swap(self, path: str, content: bytes | None, version: str | None) -> str | None:
+        """Replace a small object only if it still is of `version`, None: if there is none.
+
+        The answer is the new version, and None where it was another and stays. No `content`
+        deletes the object, whose version is then "". A store that knows no such conditions
+        compares and writes, between which another may write: see `keeps_conditions`.
+        """
+
+    def keeps_conditions(self, path: str) -> bool:
+        """Whether a `swap` that must not replace the object at `path` is refused by the store."""
 
     def url_of(self, path: str) -> str:
         """Where the object is: `s3://bucket/prefix/path`, or an absolute file path."""
