@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
@@ -14,10 +16,12 @@ from hubspot_assets.assets.resources import HubSpotResource
 from hubspot_assets.day import newest_complete_day
 from hubspot_assets.definitions import JOB, build_defs, s3_resource
 from hubspot_assets.discovery import refresh_catalog
-from hubspot_assets.export import TableManifest, read_manifest
+from hubspot_assets.export import TableManifest, read_day, read_manifest
+from hubspot_assets.export.manifest import missing_parts
 from hubspot_assets.progress import Display
 from hubspot_assets.settings import Settings, SettingsError
-from hubspot_assets.storage import open_store
+from hubspot_assets.storage import NotFoundError, Store, open_store
+from hubspot_assets.storage.leases import held
 
 
 class DeliveryError(Exception):
@@ -56,7 +60,8 @@ def check_day(text: str | None, settings: Settings, now: datetime | None = None)
 def deliver(settings: Settings, day: str, select: Sequence[str], display: Display) -> Delivery:
     """Reads the portal and writes the day's tables, or those that `select` names.
 
-    Raises DeliveryError when a table could not be written; the others are.
+    Waits while another run is at that day. Raises DeliveryError when a table could not be
+    written, the others being there, or what was written is gone.
     """
     catalog, changes = refresh_catalog(settings, s3_resource(settings).get_client)
     for warning in (*changes, *catalog.warnings):
@@ -68,25 +73,43 @@ def deliver(settings: Settings, day: str, select: Sequence[str], display: Displa
     keys = _selected(defs, select)
     display.begin(len(keys))
     job = defs.resolve_job_def(JOB)
-    with _instance() as instance:
+    run_id = str(uuid.uuid4())
+    s3 = s3_resource(settings).get_client
+    store = open_store(settings.export_url, s3)
+    with ExitStack() as until_told, _instance() as instance:
+        for each in (open_store(settings.state, s3), store):
+            until_told.enter_context(held(each, day, run_id, told=display.warn))
         result = job.execute_in_process(
+            run_id=run_id,
             instance=instance,
             partition_key=day,
             run_config={"loggers": {"display": {}}},
             asset_selection=sorted(keys),
             raise_on_error=False,
         )
-    if not result.success:
-        raise DeliveryError("\n".join(_causes(result)))
-    tables = sorted(key.path[-1] for key in keys if len(key.path) == 1)
-    store = open_store(settings.export_url, s3_resource(settings).get_client)
-    return Delivery(
-        day,
-        tuple(
-            (read_manifest(store, day, name), f"{settings.export_url}/{day}/{name}")
-            for name in tables
-        ),
-    )
+        if not result.success:
+            raise DeliveryError("\n".join(_causes(result)))
+        tables = sorted(key.path[-1] for key in keys if len(key.path) == 1)
+        return _delivered(store, settings.export_url, day, tables, whole=not select)
+
+
+def _delivered(store: Store, url: str, day: str, tables: Sequence[str], *, whole: bool) -> Delivery:
+    """What is there, as the manifests say; a `whole` day has one as well.
+
+    Raises DeliveryError where a manifest is missing, or a part that it names.
+    """
+    try:
+        manifests = [read_manifest(store, day, name) for name in tables]
+        parts = (part for manifest in manifests for part in manifest.parts)
+        for path in missing_parts(day, parts, store.list(day)):
+            raise NotFoundError(f"{store.url_of(path)} is not as it was written")
+        told = {each.table for each in read_day(store, day).tables} if whole else set(tables)
+        for table in sorted(set(tables) - told):
+            raise NotFoundError(f"the day's manifest lacks {table}")
+    except NotFoundError as error:
+        why = "somebody else removes or writes there; run again once that has ended"
+        raise DeliveryError(f"{day} is not delivered: {error}: {why}") from error
+    return Delivery(day, tuple((each, f"{url}/{day}/{each.table}") for each in manifests))
 
 
 def _selected(defs: dg.Definitions, select: Sequence[str]) -> set[dg.AssetKey]:

@@ -18,6 +18,8 @@ from hubspot_assets.hubspot.paths import Paths
 from hubspot_assets.readings.staging import Staging
 from hubspot_assets.settings import Settings, SettingsError, load_settings
 from hubspot_assets.storage import Store, open_store
+from hubspot_assets.storage.leases import Leases
+from hubspot_assets.storage.temporary import sweep_temporary
 
 Progress = Callable[[str, int], None]
 
@@ -101,9 +103,24 @@ class StagingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     url: str
     s3: dg.ResourceDependency[S3Resource]
     _store: Store | None = PrivateAttr(default=None)
+    _leases: Leases | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """The beginning of a run, or of one of its steps where it has a process of its own."""
+        self._leases = Leases(context.run.run_id) if context.run else None
+        sweep_temporary()
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """Its end: others may read the days that it read."""
+        if self._leases:
+            self._leases.release()
 
     def day(self, day: str) -> Staging:
-        """The staged data of one day."""
+        """The staged data of one day, which is this run's until it ends. Raises StoreError."""
         if self._store is None:
             self._store = open_store(self.url, self.s3.get_client)
-        return Staging(self._store, day)
+        if self._leases is None:
+            return Staging(self._store, day)
+        return Staging(
+            self._store, day, self._leases.of(self._store, day, dg.get_dagster_logger().warning)
+        )

@@ -14,7 +14,7 @@ from hubspot_assets.export.manifest import (
     manifest_path,
 )
 from hubspot_assets.export.parts import PART_BYTES
-from hubspot_assets.export.reader import read_manifest, read_table
+from hubspot_assets.export.reader import read_day, read_manifest, read_table
 from hubspot_assets.export.writer import write_table
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "TableManifest",
     "complete_day",
     "manifest_path",
+    "read_day",
     "read_manifest",
     "read_table",
     "write_table",

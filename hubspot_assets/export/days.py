@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import datetime
+from typing import NamedTuple
 
-from hubspot_assets.export.manifest import DayManifest, DayTable, manifest_path
+from hubspot_assets.export.manifest import (
+    DayManifest,
+    DayTable,
+    Part,
+    manifest_path,
+    missing_parts,
+)
 from hubspot_assets.export.reader import read_manifest
 from hubspot_assets.export.writer import metadata_of
 from hubspot_assets.storage.errors import NotFoundError
+from hubspot_assets.storage.leases import Lease, held
 from hubspot_assets.storage.store import Entry, Store
 
 _READERS = 16
+
+
+class Known(NamedTuple):
+    """What a table's manifest says: the day's line of it, and its parts."""
+
+    table: DayTable
+    parts: tuple[Part, ...]
 
 
 def complete_day(
@@ -22,52 +38,74 @@ def complete_day(
     as_of: datetime,
     run_id: str,
     code_version: str,
-    known: MutableMapping[Entry, DayTable] | None = None,
+    known: MutableMapping[Entry, Known] | None = None,
+    lease: Lease | None = None,
 ) -> DayManifest | list[str]:
     """Write the manifest of the day `day` (ISO date) if all `expected` tables are complete.
 
-    It tells of every complete table in the day's folder, also of those that are no longer
-    expected. Otherwise nothing is written, and the names of the missing tables are the
-    answer. `known` keeps what manifests said from call to call, so that each is read once.
-    Raises `StoreError`.
+    Complete is a table whose manifest is there, and each part that it names. The day's manifest
+    tells of every such table in the day's folder, also of those that are no longer expected.
+    Otherwise nothing is written, and the names of the missing tables are the answer. `known`
+    keeps what manifests said from call to call, so that each is read once. The run has the
+    day's `lease`, or it is waited for. Raises `StoreError`.
     """
-    entries = {}
-    for entry in store.list(day):
-        table = entry.path.split("/")[1]
-        if entry.path == manifest_path(day, table):
-            entries[table] = entry
-    if missing := sorted(set(expected) - entries.keys()):
-        return missing
-    known = {} if known is None else known
-    unread = [entry for entry in entries.values() if entry not in known]
-    with ThreadPoolExecutor(_READERS) as pool:
-        said = pool.map(lambda entry: _read(store, entry), unread)
-        for entry, one in zip(unread, said, strict=True):
-            if one is None:
-                return [entry.path.split("/")[1]]
-            known[entry] = one
-    tables = tuple(known[entries[table]] for table in sorted(entries))
-    manifest = DayManifest(
-        day=day,
-        as_of=as_of,
-        tables=tables,
-        rows=sum(table.rows for table in tables),
-        bytes=sum(table.bytes for table in tables),
-        run_id=run_id,
-        code_version=code_version,
-    )
-    store.put(manifest_path(day), manifest.to_json(), metadata=metadata_of(run_id, code_version))
+    wanted = set(expected)
+    with nullcontext(lease) if lease else held(store, day) as day_lease:
+        entries = {entry.path: entry for entry in store.list(day)}
+        if missing := sorted(wanted - _published(day, entries)):
+            return missing
+        tables = _complete(store, day, entries, {} if known is None else known)
+        if missing := sorted(wanted - tables.keys()):
+            return missing
+        manifest = DayManifest(
+            day=day,
+            as_of=as_of,
+            tables=tuple(tables[name] for name in sorted(tables)),
+            rows=sum(table.rows for table in tables.values()),
+            bytes=sum(table.bytes for table in tables.values()),
+            run_id=run_id,
+            code_version=code_version,
+        )
+        day_lease.check()
+        told_by = metadata_of(run_id, code_version)
+        store.put(manifest_path(day), manifest.to_json(), metadata=told_by)
+        # Another process of the run may have begun in this moment to write a table again.
+        now = {entry.path for entry in store.list(day)}
+        if missing := sorted(wanted - _published(day, now)):
+            store.delete([manifest_path(day)])
+            return missing
     return manifest
 
 
-def _read(store: Store, entry: Entry) -> DayTable | None:
+def _published(day: str, paths: Iterable[str]) -> set[str]:
+    """The tables whose manifests are among `paths`."""
+    tables = {path: path.split("/")[1] for path in paths}
+    return {table for path, table in tables.items() if path == manifest_path(day, table)}
+
+
+def _complete(
+    store: Store, day: str, entries: Mapping[str, Entry], known: MutableMapping[Entry, Known]
+) -> dict[str, DayTable]:
+    """The complete tables of a day, by name."""
+    manifests = {table: entries[manifest_path(day, table)] for table in _published(day, entries)}
+    unread = [entry for entry in manifests.values() if entry not in known]
+    with ThreadPoolExecutor(_READERS) as pool:
+        read = pool.map(lambda entry: _read(store, entry), unread)
+        known.update((entry, told) for entry, told in zip(unread, read, strict=True) if told)
+    told = {table: known[entry] for table, entry in manifests.items() if entry in known}
+    parts = [part for each in told.values() for part in each.parts]
+    torn = {path.split("/")[1] for path in missing_parts(day, parts, entries.values())}
+    return {table: each.table for table, each in told.items() if table not in torn}
+
+
+def _read(store: Store, entry: Entry) -> Known | None:
     """What a manifest says; None where its table is being rewritten since it was listed."""
     day, table, name = entry.path.split("/")
     try:
         manifest = read_manifest(store, day, table)
     except NotFoundError:
         return None
-    return DayTable(
+    line = DayTable(
         table=table,
         rows=manifest.rows,
         bytes=manifest.bytes,
@@ -76,3 +114,4 @@ def _read(store: Store, entry: Entry) -> DayTable | None:
         point_in_time=manifest.point_in_time,
         availability=manifest.availability,
     )
+    return Known(line, manifest.parts)

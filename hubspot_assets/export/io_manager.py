@@ -10,12 +10,13 @@ from dagster_aws.s3 import S3Resource
 from pydantic import Field, PrivateAttr
 
 from hubspot_assets import __version__
-from hubspot_assets.export.days import complete_day
+from hubspot_assets.export.days import Known, complete_day
 from hubspot_assets.export.errors import TableError
-from hubspot_assets.export.manifest import DayTable, TableManifest, manifest_path
+from hubspot_assets.export.manifest import TableManifest, manifest_path
 from hubspot_assets.export.reader import read_table
 from hubspot_assets.export.writer import write_table
 from hubspot_assets.storage.errors import StoreError
+from hubspot_assets.storage.leases import Lease, Leases
 from hubspot_assets.storage.store import Entry, Store, open_store
 from hubspot_assets.tables.content import TableContent
 from hubspot_assets.tables.spec import TableSpec
@@ -40,8 +41,9 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
     )
 
     _store: Store | None = PrivateAttr(default=None)
-    _known: dict[Entry, DayTable] = PrivateAttr(default_factory=dict)
+    _known: dict[Entry, Known] = PrivateAttr(default_factory=dict)
     _missing: dict[str, set[str]] = PrivateAttr(default_factory=dict)
+    _leases: Leases | None = PrivateAttr(default=None)
 
     @property
     def store(self) -> Store:
@@ -49,6 +51,15 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
         if self._store is None:
             self._store = open_store(self.url, self.s3.get_client)
         return self._store
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """The beginning of a run, or of one of its steps where it has a process of its own."""
+        self._leases = Leases(context.run.run_id) if context.run else None
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """Its end: others may write the days that it wrote."""
+        if self._leases:
+            self._leases.release()
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         """Write a table, and the day's manifest if it is the last one of its day."""
@@ -61,7 +72,8 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
         started = time.monotonic()
         day = context.partition_key
         try:
-            manifest = write_table(self.store, day, obj, context.run_id, __version__)
+            lease = self._lease(day)
+            manifest = write_table(self.store, day, obj, context.run_id, __version__, lease=lease)
             if not obj.followed and self._may_be_last(day, manifest.table):
                 told = complete_day(
                     self.store,
@@ -71,12 +83,19 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
                     context.run_id,
                     __version__,
                     self._known,
+                    lease,
                 )
                 self._missing[day] = set(told) if isinstance(told, list) else set()
         except (StoreError, TableError) as error:
             raise _failure(error) from error
         metadata = self._metadata(manifest, obj.spec)
         context.add_output_metadata({**metadata, "seconds": round(time.monotonic() - started, 3)})
+
+    def _lease(self, day: str) -> Lease | None:
+        """The run's, kept until it ends; None where there is no run."""
+        if self._leases is None:
+            return None
+        return self._leases.of(self.store, day, dg.get_dagster_logger().warning)
 
     def _may_be_last(self, day: str, table: str) -> bool:
         """Whether the day may be complete with this table.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from hubspot_assets.availability import Availability
+from hubspot_assets.storage.store import Entry
 from hubspot_assets.tables.spec import Column
 
 _NAME = "_manifest.json"
@@ -118,6 +119,13 @@ class DayManifest:
                 for table in said["tables"]
             )
             return cls(**said | {"as_of": _moment(said["as_of"]), "tables": tables})
+
+
+def missing_parts(day: str, parts: Iterable[Part], there: Iterable[Entry]) -> list[str]:
+    """The paths of those `parts` that are not `there`, or are of another size."""
+    sizes = {entry.path: entry.bytes for entry in there}
+    paths = ((f"{day}/{part.path}", part.bytes) for part in parts)
+    return [path for path, size in paths if sizes.get(path) != size]
 
 
 def manifest_path(day: str, table: str | None = None) -> str:

@@ -8,7 +8,12 @@ from collections.abc import Iterator
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from hubspot_assets.export.manifest import TableManifest, manifest_path
+from hubspot_assets.export.manifest import (
+    DayManifest,
+    TableManifest,
+    manifest_path,
+    missing_parts,
+)
 from hubspot_assets.storage.errors import NotFoundError, StoreError
 from hubspot_assets.storage.store import Store
 from hubspot_assets.tables.spec import DTYPES, Column
@@ -30,6 +35,17 @@ def read_manifest(store: Store, day: str, table: str) -> TableManifest:
         ) from error
 
 
+def read_day(store: Store, day: str) -> DayManifest:
+    """The manifest of a day. Raises `StoreError` where the day is not complete."""
+    path = manifest_path(day)
+    try:
+        return DayManifest.from_json(store.get(path))
+    except NotFoundError as error:
+        raise NotFoundError(f"{day} is not complete: there is no {store.url_of(path)}") from error
+    except ValueError as error:
+        raise StoreError(f"{store.url_of(path)} cannot be read: {error}") from error
+
+
 def read_table(store: Store, day: str, table: str) -> pl.LazyFrame:
     """The rows of a complete table, in the order of its parts, read as they are needed.
 
@@ -38,14 +54,12 @@ def read_table(store: Store, day: str, table: str) -> pl.LazyFrame:
     Raises `StoreError` where the table is not complete or a part is missing.
     """
     manifest = read_manifest(store, day, table)
-    sizes = {entry.path: entry.bytes for entry in store.list(f"{day}/{table}")}
+    for path in missing_parts(day, manifest.parts, store.list(f"{day}/{table}")):
+        raise StoreError(
+            f"{store.url_of(path)} is missing or not as its manifest says;"
+            f" materialize {table} of {day} again"
+        )
     paths = [f"{day}/{part.path}" for part in manifest.parts]
-    for path, part in zip(paths, manifest.parts, strict=True):
-        if sizes.get(path) != part.bytes:
-            raise StoreError(
-                f"{store.url_of(path)} is missing or not as its manifest says;"
-                f" materialize {table} of {day} again"
-            )
     schema = {column.name: _dtype(column) for column in manifest.columns}
 
     def read(

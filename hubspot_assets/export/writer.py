@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 
 import polars as pl
 
@@ -11,8 +12,11 @@ from hubspot_assets.export.manifest import (
     Part,
     TableManifest,
     manifest_path,
+    missing_parts,
 )
 from hubspot_assets.export.parts import PART_BYTES, pack_parts
+from hubspot_assets.storage.errors import StoreError
+from hubspot_assets.storage.leases import Lease, held
 from hubspot_assets.storage.store import Store
 from hubspot_assets.tables.content import Frames, TableContent
 from hubspot_assets.tables.counts import warnings
@@ -25,36 +29,58 @@ def write_table(
     run_id: str,
     code_version: str,
     part_bytes: int = PART_BYTES,
+    lease: Lease | None = None,
 ) -> TableManifest:
     """Write one table of the day `day` (ISO date), in place of what was there.
 
     The manifests of the table and of its day are gone before the first part is replaced,
     and the table's comes back after the last: who waits for it never sees half a table.
     Until there is a part to put, nothing is touched. What earlier attempts left in the table's
-    folder, and this one does not write, is removed.
+    folder, and this one does not write, is removed. Nobody else writes the day meanwhile: the
+    run has its `lease`, or the day's is waited for.
 
-    Raises `TableError` for content that is not as its spec says, `StoreError` where the
-    store fails, and whatever making the rows raises. The table is then left as it was, or
-    without a manifest; other tables and days are not concerned.
+    Raises `TableError` for content that is not as its spec says, `StoreError` where the store
+    fails, has lost a part by the end or the lease is another's, and whatever making the rows
+    raises. The table is then left as it was, or without a manifest; other tables and days are
+    not concerned.
     """
     table = content.spec.name
     written_by = metadata_of(run_id, code_version)
-    parts: list[Part] = []
-    before: set[str] = set()
-    for path, data, rows, sha256 in _packed(content, part_bytes):
-        if not parts:
-            before = {entry.path for entry in store.list(f"{day}/{table}")}
-            if before:
+    with nullcontext(lease) if lease else held(store, day) as day_lease:
+        parts: list[Part] = []
+        for path, data, rows, sha256 in _packed(content, part_bytes):
+            if not parts and any(store.list(f"{day}/{table}")):
                 store.delete([manifest_path(day), manifest_path(day, table)])
-        store.put(f"{day}/{path}", data, sha256=sha256, metadata=written_by)
-        parts.append(Part(path, rows, len(data), sha256))
-    written = {manifest_path(day, table), *(f"{day}/{part.path}" for part in parts)}
-    store.delete(sorted(before - written))
+            store.put(f"{day}/{path}", data, sha256=sha256, metadata=written_by)
+            parts.append(Part(path, rows, len(data), sha256))
+        _tidy(store, day, table, parts)
+        manifest = _manifest(day, content, parts, run_id, code_version)
+        day_lease.check()
+        store.put(manifest_path(day, table), manifest.to_json(), metadata=written_by)
+    return manifest
+
+
+def _tidy(store: Store, day: str, table: str, parts: Sequence[Part]) -> None:
+    """Remove what else is in the table's folder. Raises `StoreError` unless all parts are."""
     store.sweep(f"{day}/{table}")
+    there = list(store.list(f"{day}/{table}"))
+    written = {f"{day}/{part.path}" for part in parts}
+    store.delete(entry.path for entry in there if entry.path not in written)
+    for path in missing_parts(day, parts, there):
+        raise StoreError(
+            f"{store.url_of(path)} is not as it was written a moment ago: somebody else removes "
+            "or writes there; run again once that has ended",
+            passing=True,
+        )
+
+
+def _manifest(
+    day: str, content: TableContent, parts: Sequence[Part], run_id: str, code_version: str
+) -> TableManifest:
     findings = content.findings
     findings.warnings.extend(warnings(findings.counts))
-    manifest = TableManifest(
-        table=table,
+    return TableManifest(
+        table=content.spec.name,
         day=day,
         as_of=content.as_of,
         observed_at=findings.observed_at,
@@ -71,8 +97,6 @@ def write_table(
         run_id=run_id,
         code_version=code_version,
     )
-    store.put(manifest_path(day, table), manifest.to_json(), metadata=written_by)
-    return manifest
 
 
 def metadata_of(run_id: str, code_version: str) -> dict[str, str]:

@@ -166,6 +166,11 @@ class HubSpot:
         return self._paths.has(api, endpoint)
 
     @property
+    def versions(self) -> Mapping[str, str]:
+        """The version of each API that is asked."""
+        return self._paths.versions
+
+    @property
     def stats(self) -> Stats:
         """A snapshot of the counts; subtract an earlier one for those of a stretch of work."""
         return self._tally.snapshot()

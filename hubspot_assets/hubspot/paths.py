@@ -72,6 +72,8 @@ class Paths:
                     f"HubSpot's API {api} has no version {version!r}; "
                     f"it has {', '.join(served[api])}"
                 )
+        #: Which version of each API was chosen.
+        self.versions = {api: next(iter(of)) for api, of in served.items()} | chosen
         self._endpoints = {
             key: _endpoint(row, version)
             for key, row in table.items()

@@ -11,20 +11,23 @@ folder of its own, so that the former one serves until the new one is complete.
 
 from __future__ import annotations
 
-import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from weakref import finalize
 
 import orjson
 import polars as pl
 
 from hubspot_assets.availability import Availability
-from hubspot_assets.storage import Store, StoreError
+from hubspot_assets.storage import NotFoundError, Store, StoreError
+from hubspot_assets.storage.leases import Lease, take
+from hubspot_assets.storage.temporary import temporary_folder
 
 
 class NotStagedError(Exception):
@@ -66,7 +69,8 @@ class Staged:
 class Reading:
     """A reading under way. `after` is the cursor to go on from; None at the start.
 
-    One that can't be gone on from anyway notes no checkpoints.
+    Nobody else reads the source meanwhile: `lease` is the day's. One that can't be gone on from
+    anyway notes no checkpoints.
     """
 
     store: Store
@@ -74,18 +78,40 @@ class Reading:
     root: str
     plan: str
     folder: str
+    lease: Lease
     after: str | None = None
     chunks_staged: int = 0
     counts: Counter[str] = field(default_factory=Counter)
+    sizes: list[dict[str, int]] = field(default_factory=list)
     resumable: bool = True
+
+    def __post_init__(self) -> None:
+        self._close: Callable[[], object] = lambda: None
+
+    def begin_anew(self) -> None:
+        """Drops what was staged so far."""
+        self.forget_checkpoint()
+        self.folder = _new_folder(self.root)
+        self.after, self.chunks_staged, self.sizes = None, 0, []
+        self.counts.clear()
+
+    def forget_checkpoint(self) -> None:
+        """Lets nobody go on with it."""
+        self.lease.check()
+        self.store.delete([f"{self.root}/_checkpoint.json"])
 
     def add(self, frames: Mapping[str, pl.DataFrame], *, after: str | None) -> None:
         """Stages a batch, then notes `after`, the cursor of what follows it."""
-        for name, frame in frames.items():
-            with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
-                write_temporary(frame, Path(file.name))
-                path = f"{self.folder}/{self.chunks_staged:05d}.{name}.parquet"
-                self.store.put(path, Path(file.name))
+        self.lease.check()
+        del self.sizes[self.chunks_staged :]
+        self.sizes.append({})
+        with temporary_folder() as folder:
+            for name, frame in frames.items():
+                file = folder / f"{name}.parquet"
+                write_temporary(frame, file)
+                self.sizes[-1][name] = file.stat().st_size
+                self.store.put(self._path(self.chunks_staged, name), file)
+                file.unlink()
         self.chunks_staged += 1
         self.after = after
         if not self.resumable:
@@ -96,11 +122,16 @@ class Reading:
             "after": after,
             "chunks_staged": self.chunks_staged,
             "counts": self.counts,
+            "sizes": self.sizes,
         }
+        self.lease.check()
         self.store.put(f"{self.root}/_checkpoint.json", orjson.dumps(note))
 
     def finish(self, availability: Availability, observed_at: datetime) -> Staged:
-        """Makes this reading the source's own, and removes what came before it."""
+        """Makes this reading the source's own, and removes what came before it.
+
+        Raises StoreError where a chunk is not there, or the source is another's to read by now.
+        """
         note = {
             "folder": self.folder,
             "chunks_staged": self.chunks_staged,
@@ -108,30 +139,73 @@ class Reading:
             "observed_at": observed_at.isoformat(),
             "counts": self.counts,
         }
-        self.store.put(
-            f"{self.root}/_complete.json", orjson.dumps(note, option=orjson.OPT_INDENT_2)
-        )
-        keep = (f"{self.folder}/", f"{self.root}/_complete.json")
-        entries = self.store.list(self.root)
-        self.store.delete([entry.path for entry in entries if not entry.path.startswith(keep)])
+        there = {entry.path: entry.bytes for entry in self.store.list(self.root)}
+        own = self._own_files()
+        self._verify(own, there)
+        self.lease.check()
+        complete = f"{self.root}/_complete.json"
+        self.store.put(complete, orjson.dumps(note, option=orjson.OPT_INDENT_2))
+        self.store.delete(sorted(there.keys() - own.keys() - {complete}))
+        self._close()
         return _staged(self.store, self.source, note)
+
+    def _path(self, number: int, frame: str) -> str:
+        return f"{self.folder}/{number:05d}.{frame}.parquet"
+
+    def _own_files(self) -> dict[str, int]:
+        """What was put and counts, by path in bytes."""
+        chunks = enumerate(self.sizes[: self.chunks_staged])
+        return {
+            self._path(number, name): size for number, of in chunks for name, size in of.items()
+        }
+
+    def _verify(self, own: Mapping[str, int], there: Mapping[str, int]) -> None:
+        for path, size in own.items():
+            if there.get(path) != size:
+                self.forget_checkpoint()
+                raise StoreError(
+                    f"{self.store.url_of(path)} is not as it was written: somebody else removes or "
+                    "writes there; run again once that has ended",
+                    passing=True,
+                )
+
+    def closed_by(self, close: Callable[[], object]) -> Reading:
+        """The same, which calls `close` once it is finished, or given up and forgotten."""
+        self._close = finalize(self, close)
+        return self
 
 
 class Staging:
-    """The staged data of one day (ISO)."""
+    """The staged data of one day (ISO), which the run that has its `lease` may write.
 
-    def __init__(self, store: Store, day: str) -> None:
+    Without one, each reading waits for the day's.
+    """
+
+    def __init__(self, store: Store, day: str, lease: Lease | None = None) -> None:
         self.day = day
         self._store = store
         self._root = f"staged/{day}"
+        self._lease = lease
 
     def begin(self, source: str, plan: str, *, resume: bool = True) -> Reading:
         """A new reading of `source`, or the unfinished one of the same `plan`.
 
         `plan` says what is asked for and of whom: a checkpoint of another plan can't be gone
-        on from.
+        on from. Raises StoreError, also where another has the day's lease for too long.
         """
+        if self._lease:
+            return self._begun(self._lease, source, plan, resume=resume)
+        lease = take(self._store, self.day)
+        try:
+            reading = self._begun(lease, source, plan, resume=resume)
+        except BaseException:
+            lease.release()
+            raise
+        return reading.closed_by(lease.release)
+
+    def _begun(self, lease: Lease, source: str, plan: str, *, resume: bool) -> Reading:
         root = f"{self._root}/{source}"
+        self._store.sweep(root)
         note = self._note(f"{root}/_checkpoint.json") if resume else None
         if note and note["plan"] == plan:
             return Reading(
@@ -140,12 +214,14 @@ class Staging:
                 root,
                 plan,
                 note["folder"],
+                lease,
                 note["after"],
                 note["chunks_staged"],
                 Counter(note["counts"]),
+                note["sizes"],
             )
-        folder = f"{root}/{uuid.uuid4().hex[:12]}"
-        return Reading(self._store, source, root, plan, folder, resumable=resume)
+        folder = _new_folder(root)
+        return Reading(self._store, source, root, plan, folder, lease, resumable=resume)
 
     def complete(self, source: str) -> Staged:
         """The complete reading of `source`. Raises NotStagedError where there is none."""
@@ -158,13 +234,15 @@ class Staging:
         return _staged(self._store, source, note)
 
     def _note(self, path: str) -> dict[str, Any] | None:
-        if not self._store.exists(path):
-            return None
-        try:
+        # Nothing there, or half-written, as a machine that lost power leaves it.
+        with suppress(NotFoundError, orjson.JSONDecodeError):
             note: dict[str, Any] = orjson.loads(self._store.get(path))
-        except orjson.JSONDecodeError:
-            return None  # half-written, as a machine that lost power leaves it
-        return note
+            return note
+        return None
+
+
+def _new_folder(root: str) -> str:
+    return f"{root}/{uuid.uuid4().hex[:12]}"
 
 
 def write_temporary(frame: pl.DataFrame, path: Path) -> None:

@@ -10,14 +10,12 @@ A chunk of events has three frames:
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-import orjson
 import polars as pl
 
 from hubspot_assets.availability import AVAILABLE, Availability
@@ -29,6 +27,7 @@ from hubspot_assets.hubspot.events import Event, EventPage
 from hubspot_assets.hubspot.metadata import NOT_SERVED
 from hubspot_assets.readings.staging import NotStagedError, Reading, Staged, Staging
 from hubspot_assets.sources.flatten import MOMENT, epoch_milliseconds, snake_case, text_of
+from hubspot_assets.sources.resuming import plan_of, resumed
 from hubspot_assets.sources.source import CHUNK_CHARACTERS, CHUNK_VALUES, Report, quiet, refused
 
 EVENTS_SCHEMA = {
@@ -93,7 +92,7 @@ def extract_events(
     reading of the same `portal` and window. Raises HubSpotError and StoreError.
     """
     source = event_source(name)
-    reading = staging.begin(source, _plan(portal, source, window))
+    reading = staging.begin(source, _plan(client, portal, source, window))
     return _extract(
         reading,
         lambda after: api.occurrences(client, name, *window, after=after),
@@ -115,7 +114,7 @@ def extract_email_events(
 
     Otherwise as `extract_events`. `counts` has the events of each type.
     """
-    reading = staging.begin(EMAIL_EVENTS, _plan(portal, EMAIL_EVENTS, window))
+    reading = staging.begin(EMAIL_EVENTS, _plan(client, portal, EMAIL_EVENTS, window))
 
     def flat(event: Event, read_at: datetime) -> _Flat:
         flattened = _email_event(event, read_at)
@@ -145,9 +144,8 @@ def with_epoch_moments(values: pl.DataFrame, moments: Collection[str]) -> pl.Dat
     )
 
 
-def _plan(portal: str, source: str, window: Window) -> str:
-    bounds = [each.isoformat() for each in window]
-    return hashlib.sha256(orjson.dumps([portal, source, *bounds])).hexdigest()
+def _plan(client: HubSpot, portal: str, source: str, window: Window) -> str:
+    return plan_of(client, portal, source, *(each.isoformat() for each in window))
 
 
 def _extract(
@@ -162,7 +160,7 @@ def _extract(
         return reading.finish(AVAILABLE, last)
     chunk = _Chunk()
     try:
-        for page in pages(reading.after):
+        for page in resumed(reading, pages):
             chunk.add(flat(event, page.received_at) for event in page.events)
             reading.counts["events"] += len(page.events)
             last = page.received_at

@@ -11,8 +11,6 @@ whose lists HubSpot refuses. The source `list_memberships` holds chunks of two f
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -20,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
 import polars as pl
 
 from hubspot_assets.availability import AVAILABLE, Availability
@@ -34,7 +31,9 @@ from hubspot_assets.readings.ordering import in_key_order
 from hubspot_assets.readings.staging import Reading, Staged, Staging, write_temporary
 from hubspot_assets.sources.flatten import MOMENT, moment
 from hubspot_assets.sources.items import extract_items, read_items
+from hubspot_assets.sources.resuming import plan_of
 from hubspot_assets.sources.source import Report, quiet, refused
+from hubspot_assets.storage.temporary import temporary_folder
 from hubspot_assets.tables.counts import LISTS_GONE, LISTS_OF_ANOTHER_SIZE, LISTS_REFUSED
 
 LISTS, MEMBERSHIPS = "lists", "list_memberships"
@@ -83,15 +82,15 @@ def extract_memberships(
     """
     told = staging.complete(LISTS)
     listed = sorted(_listed(told))
-    plan = hashlib.sha256(orjson.dumps([portal, [each.list_id for each in listed]])).hexdigest()
+    plan = plan_of(client, portal, [each.list_id for each in listed])
     reading = staging.begin(MEMBERSHIPS, plan)
     if told.availability != AVAILABLE:
         return reading.finish(told.availability, told.observed_at)
     done, reading.chunks_staged = _after(reading)
     chunk = _MembersChunk(reading)
     with (
-        tempfile.TemporaryDirectory() as folder,
-        closing(_rosters(client, listed[done:], Path(folder), workers)) as rosters,
+        temporary_folder() as folder,
+        closing(_rosters(client, listed[done:], folder, workers)) as rosters,
     ):
         for number, roster in enumerate(rosters, start=done + 1):
             chunk.add(roster, number)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import atexit
 import gc
-import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 
-import orjson
 import polars as pl
 
 from hubspot_assets.availability import AVAILABLE, Availability
@@ -22,6 +20,7 @@ from hubspot_assets.hubspot.records import Page, Record, read_records
 from hubspot_assets.readings.staging import Reading, Staged, Staging
 from hubspot_assets.sources.flatten import records_frame, values_frame
 from hubspot_assets.sources.items import read_items
+from hubspot_assets.sources.resuming import plan_of, resumed
 from hubspot_assets.sources.source import (
     CHUNK_CHARACTERS,
     CHUNK_VALUES,
@@ -67,8 +66,7 @@ def extract_records(
     ]
     names = sorted(each.content["name"] for each in definitions)
     path_names = {_path_name(each): each.id for each in linked_types}
-    asked = [portal, object_type.id, names, sorted(path_names)]
-    plan = hashlib.sha256(orjson.dumps(asked)).hexdigest()
+    plan = plan_of(client, portal, object_type.id, names, sorted(path_names))
     reading = staging.begin(source, plan)
     if reading.chunks_staged and reading.after is None:  # it ended between last chunk and end
         return reading.finish(AVAILABLE, metadata.probe(client, object_type.id))
@@ -78,13 +76,16 @@ def extract_records(
     chunk = _RecordChunk(moments)
     last = datetime.now(UTC)
     try:
-        for page in read_records(
-            client,
-            object_type.id,
-            names,
-            associations=list(path_names),
-            after=reading.after,
-            workers=workers,
+        for page in resumed(
+            reading,
+            lambda after: read_records(
+                client,
+                object_type.id,
+                names,
+                associations=list(path_names),
+                after=after,
+                workers=workers,
+            ),
         ):
             chunk.add(page)
             reading.counts["records"] += len(page.records)

@@ -152,6 +152,6 @@ def test_a_disk_that_is_full_on_the_way_is_an_error_of_the_store(staging, monkey
 
 def test_a_state_folder_that_can_not_be_written_is_an_error_of_the_store(tmp_path):
     (tmp_path / "file").touch()
-    reading = Staging(open_store(tmp_path / "file" / "state"), "2026-11-22").begin(SOURCE, "a plan")
-    with pytest.raises(StoreError, match="cannot write"):
-        reading.add({"rows": frame(1)}, after=None)
+    staging = Staging(open_store(tmp_path / "file" / "state"), "2026-11-22")
+    with pytest.raises(StoreError, match="a file stands where a folder is needed"):
+        staging.begin(SOURCE, "a plan")
