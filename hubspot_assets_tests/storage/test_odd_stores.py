@@ -14,6 +14,7 @@ from hubspot_assets.settings import load_settings
 from hubspot_assets.storage import KeptError, StoreError, open_store
 from hubspot_assets.storage.s3_resource import ExportS3Resource
 from hubspot_assets_tests.conftest import DAY
+from hubspot_assets_tests.export.test_retention import deliver, purged_by_job, why
 from hubspot_assets_tests.storage.aws import LOCKED
 from hubspot_assets_tests.storage.conftest import of_settings
 from hubspot_assets_tests.stores import REGION
@@ -309,3 +310,44 @@ def test_a_store_that_says_deleted_and_keeps_it_is_found_out(aws):
     ):
         store.delete(["a"], versions=True)
     assert not store.exists("a")
+
+
+def test_a_purge_says_which_versions_stayed_and_the_next_one_removes_them(
+    aws, locking, monkeypatch
+):
+    client, bucket = locking
+    monkeypatch.setenv("EXPORT_URL", f"s3://{bucket}/prefix")
+    store = of_settings()
+    deliver(store, "2026-01-30", "2026-01-31")
+    held = "2026-01-30/NOTES/part-00000.csv.gz"
+    hold = {"Bucket": bucket, "Key": f"prefix/{held}"}
+    version = client.head_object(**hold)["VersionId"]
+    client.put_object_legal_hold(**hold, LegalHold={"Status": "ON"})
+
+    def versions(day):
+        return [entry.path for entry in store.list(day, versions=True) if entry.bytes]
+
+    for tables, objects in ((1, 3), (0, 0)):  # the second finds nothing more that goes
+        status, output = run("purge", "--keep-days", "1", "--versions")
+        assert status == 1
+        assert f"warning: 2026-01-30: 1 versions stayed: {held}: the object is locked" in output
+        assert LOCKED in output
+        assert "error: 1 days could not be purged; see the warnings" in output
+        assert (f"2026-01-30: {tables} tables, {objects} objects" in output) == (objects > 0)
+        assert versions("2026-01-30") == [held]
+        assert paths(store, "2026-01-30") == []
+    client.put_object_legal_hold(**hold, VersionId=version, LegalHold={"Status": "OFF"})
+    status, output = run("purge", "--keep-days", "1", "--versions")
+    assert status == 0, output
+    assert list(store.list("2026-01-30", versions=True)) == []
+    assert list(store.list("_state/purging", versions=True)) == []
+    assert len(versions("2026-01-31")) == 3
+
+
+def test_the_job_fails_where_versions_stayed(aws, monkeypatch):
+    store, _, _ = versioned()
+    monkeypatch.setenv("EXPORT_KEEP_DAYS", "1")
+    deliver(store, "2026-01-30", "2026-01-31")
+    aws.keeps_versions = True
+    assert why(purged_by_job({"versions": True})).startswith("versions stayed of 2026-01-30")
+    assert paths(store, "2026-01-30") == []
