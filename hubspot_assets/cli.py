@@ -153,7 +153,7 @@ def export(day: str | None, select: tuple[str, ...]) -> None:
 @main.command()
 @click.option(
     "--keep-days", type=click.IntRange(1),
-    help="How many days stay, the newest; default: EXPORT_KEEP_DAYS.",
+    help="How many complete days stay, the newest; default: EXPORT_KEEP_DAYS.",
 )  # fmt: skip
 @click.option(
     "--keep-monthly", type=click.IntRange(0),
@@ -189,8 +189,8 @@ def purge(keep_days: int | None, keep_monthly: int | None, versions: bool, dry_r
     for line in retention.left_lines(report):
         click.echo(f"warning: {line}", err=True)
     click.echo(f"{'would remove' if dry_run else 'removed'} {report.total}")
-    if report.unreadable:
-        raise StoreError(f"{len(report.unreadable)} days could not be purged; see the warnings")
+    if report.unfinished:
+        raise StoreError(f"{len(report.unfinished)} days could not be purged; see the warnings")
 
 
 @main.command()

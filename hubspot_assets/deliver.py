@@ -39,6 +39,11 @@ class Delivery:
 def check_day(text: str | None, settings: Settings, now: datetime | None = None) -> str:
     """The day to deliver, ISO; the newest complete one for None. Raises SettingsError."""
     newest = newest_complete_day(settings.zone, now or datetime.now(UTC))
+    if newest < settings.export_start:
+        raise SettingsError(
+            f"EXPORT_START: found {settings.export_start}, from which on no day has ended in "
+            f"{settings.export_timezone}; expected {newest} or earlier"
+        )
     if text is None:
         return newest.isoformat()
     try:

@@ -4,8 +4,8 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 from dagster_aws.s3 import S3Resource
@@ -13,6 +13,7 @@ from pydantic import PrivateAttr
 
 from hubspot_assets.hubspot.auth import Auth, BearerToken, RefreshToken
 from hubspot_assets.hubspot.budgets import Budgets
+from hubspot_assets.hubspot.catalog import known_zone
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.paths import Paths
 from hubspot_assets.readings.staging import Staging
@@ -27,7 +28,8 @@ Progress = Callable[[str, int], None]
 def connect(settings: Settings, time_zone: str | None = None) -> HubSpot:
     """A client of the portal that the settings name. Raises SettingsError without a token.
 
-    `time_zone` is the portal's, whose midnight ends the day of its daily limit.
+    `time_zone` is the portal's, whose midnight ends the day of its daily limit; UTC's does where
+    that one is not known here.
     """
     auth = _auth(settings)
     budgets = Budgets(_budgets_folder(), auth.account)
@@ -37,7 +39,7 @@ def connect(settings: Settings, time_zone: str | None = None) -> HubSpot:
         paths=_paths(settings),
         budgets=budgets,
         connections=settings.hubspot_workers + 2,
-        time_zone=ZoneInfo(time_zone or "UTC"),
+        time_zone=known_zone(time_zone) or UTC,
     )
 
 

@@ -29,7 +29,7 @@ def preflight(settings: Settings, s3: Callable[[], S3Client]) -> Iterator[Findin
         yield from check_portal(client, settings)
     places = _places(settings)
     if any(place.startswith("s3://") for place in places):
-        found = list(check_role(settings))
+        found = list(check_role(settings, s3))
         yield from found
         if any(each.status == "failed" for each in found):
             return

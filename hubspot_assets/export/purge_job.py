@@ -1,5 +1,7 @@
 """The job that removes old days of the export, and its schedule, which is off until turned on."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 from dagster_aws.s3 import S3Resource
 from pydantic import Field
@@ -49,12 +51,8 @@ def purge_job(settings: Settings) -> dg.JobDefinition:
         for line in left_lines(report):
             context.log.warning(line)
         metadata = _metadata(report)
-        if report.unreadable:
-            raise dg.Failure(
-                f"left as they are: {', '.join(report.unreadable)}; their manifests can't be read",
-                metadata=metadata,
-                allow_retries=False,
-            )
+        if report.unfinished:
+            raise dg.Failure("; ".join(_unfinished(report)), metadata=metadata, allow_retries=False)
         return dg.Output(None, metadata=metadata)
 
     @dg.job(name=PURGE_JOB, description="Removes old days of the export.")
@@ -73,6 +71,13 @@ def purge_schedule(job: dg.JobDefinition, settings: Settings) -> dg.ScheduleDefi
         execution_timezone=settings.zone.key,
         default_status=dg.DefaultScheduleStatus.STOPPED,
     )
+
+
+def _unfinished(report: Report) -> Iterator[str]:
+    if report.unreadable:
+        yield f"left as they are: {', '.join(report.unreadable)}; their manifests can't be read"
+    if report.kept:
+        yield f"versions stayed of {', '.join(report.kept)}; the warnings say why"
 
 
 def _metadata(report: Report) -> dict[str, int]:

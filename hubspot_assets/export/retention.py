@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
@@ -17,8 +18,8 @@ from typing import TypeVar
 import orjson
 
 from hubspot_assets.export.manifest import DayManifest, TableManifest, manifest_path
-from hubspot_assets.storage.errors import NotFoundError
-from hubspot_assets.storage.store import Store
+from hubspot_assets.storage.errors import KeptError, NotFoundError
+from hubspot_assets.storage.store import Entry, Kept, Store
 
 M = TypeVar("M", DayManifest, TableManifest)
 
@@ -44,12 +45,20 @@ class Report:
     """What a purge did: the days that went, and what it left in days that were to go.
 
     `foreign` are paths that no manifest names, by day; `unreadable` says of a day that was
-    left whole why.
+    left whole why; `kept` are the versions that a bucket did not let go of. `none_complete`
+    says of how many days none is complete, so that all are left.
     """
 
     days: tuple[Purged, ...]
     foreign: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, tuple[Kept, ...]] = field(default_factory=dict)
+    none_complete: int = 0
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The days of which something is there that was to go."""
+        return sorted({*self.unreadable, *self.kept})
 
     @property
     def total(self) -> Purged:
@@ -70,26 +79,39 @@ class _Doomed:
     tables: int
     steps: tuple[tuple[str, ...], ...]
     staged: tuple[str, ...]
-    objects: int
-    bytes: int
+    entries: tuple[Entry, ...]
+
+    def purged(self, kept: Sequence[Kept]) -> Purged:
+        """What of it went, but for versions that stayed and the deletions that hide them."""
+        there = {each.entry for each in kept}
+        hidden = {each.path for each in there}
+        gone = [
+            each
+            for each in self.entries
+            if each not in there and (each.bytes or each.path not in hidden)
+        ]
+        return Purged(self.day, self.tables, len(gone), sum(each.bytes for each in gone))
 
 
 def plan(days: Mapping[str, bool], keep_days: int, keep_monthly: int = 0) -> list[str]:
     """Which days are to go, oldest first.
 
-    `days` are ISO dates, true where the day is complete. Kept are the newest `keep_days` of
-    them, the newest complete one, and the last complete one of each of the newest
-    `keep_monthly` months that have a complete day. All is reckoned by the days that are
-    there, not by today: an export that stands still loses nothing.
+    `days` are ISO dates, true where the day is complete. Kept are the newest `keep_days`
+    complete ones, and the last complete one of each of the newest `keep_monthly` months that
+    have one. A day that is not complete may be under way: it goes once the `keep_days` are there
+    and all newer. All is reckoned by the days that are there, not by today: an export that
+    stands still loses nothing.
     """
-    newest_first = sorted(days, reverse=True)
-    complete = [day for day in newest_first if days[day]]
+    newest_first = sorted((day for day, complete in days.items() if complete), reverse=True)
     last_of_month: dict[str, str] = {}
-    for day in complete:
+    for day in newest_first:
         last_of_month.setdefault(day[:7], day)
-    monthly = list(last_of_month.values())[:keep_monthly]
-    keep = {*newest_first[:keep_days], *complete[:1], *monthly}
-    return sorted(days.keys() - keep)
+    newest = newest_first[:keep_days]
+    keep = {*newest, *list(last_of_month.values())[:keep_monthly]}
+    oldest = newest[-1] if len(newest) == keep_days else ""
+    return sorted(
+        day for day, complete in days.items() if (day not in keep if complete else day < oldest)
+    )
 
 
 def purge(
@@ -107,7 +129,8 @@ def purge(
     Objects that no manifest names stay, as do days with a manifest that can't be read. A
     day's manifest goes first, then those of its tables, then the parts: no reader takes for
     complete what is not. With `versions`, all versions that a bucket keeps of those objects
-    go too. `told` hears of each day that went. A dry run reports the same and touches nothing.
+    go too, and it is looked whether they have gone. `told` hears of each day that went. A dry
+    run reports the same, but for versions that will not go, and touches nothing.
 
     Raises `StoreError`; the day under way is then finished by the next purge.
     """
@@ -118,6 +141,7 @@ def purge(
     to_go = plan({day: bool(manifests.get(day)) for day in there}, keep_days, keep_monthly)
     days: list[Purged] = []
     foreign: dict[str, tuple[str, ...]] = {}
+    kept: dict[str, tuple[Kept, ...]] = {}
     for day in sorted({*to_go, *(begun - set(there))} - unreadable.keys()):
         try:
             doomed, others = _inspect(store, state, day, manifests.get(day), versions=versions)
@@ -126,22 +150,36 @@ def purge(
             continue
         if others:
             foreign[day] = others
-        if not dry_run:
-            _remove(store, state, doomed, versions=versions)
-        if doomed.objects:
-            days.append(Purged(day, doomed.tables, doomed.objects, doomed.bytes))
-            told(days[-1])
-    return Report(tuple(days), foreign, dict(sorted(unreadable.items())))
+        stayed = () if dry_run else _remove(store, state, doomed, versions=versions)
+        if stayed:
+            kept[day] = stayed
+        purged = doomed.purged(stayed)
+        if purged.objects:
+            days.append(purged)
+            told(purged)
+    unknown = unreadable or any(manifests.values())
+    return Report(
+        tuple(days), foreign, dict(sorted(unreadable.items())), kept, 0 if unknown else len(there)
+    )
 
 
 def left_lines(report: Report) -> Iterator[str]:
     """What was left of days that were to go, and why: a line per day."""
+    if report.none_complete:
+        yield f"none of {report.none_complete:,} days is complete, so all stay"
     for day, paths in report.foreign.items():
-        more = f" and {len(paths) - 3:,} more" if len(paths) > 3 else ""
-        names = ", ".join(paths[:3])
-        yield f"{day}: left {len(paths):,} objects that no manifest names: {names}{more}"
+        yield f"{day}: left {len(paths):,} objects that no manifest names: {_some(paths)}"
+    for day, kept in report.kept.items():
+        names = _some(list(dict.fromkeys(each.entry.path for each in kept)))
+        reasons = "; ".join(dict.fromkeys(each.reason for each in kept))
+        yield f"{day}: {len(kept):,} versions stayed: {names}: {reasons}"
     for day, reason in report.unreadable.items():
         yield f"{day}: left as it is: {reason}"
+
+
+def _some(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - 3:,} more" if len(paths) > 3 else ""
+    return ", ".join(paths[:3]) + more
 
 
 def _noted_days(state: Store) -> Iterator[str]:
@@ -202,8 +240,7 @@ def _inspect(
         len(tables),
         tuple(tuple(sorted(step & there)) for step in (whole, published, parts)),
         tuple(sorted({entry.path for entry in staged})),
-        len(entries) + len(staged),
-        sum(entry.bytes for entry in [*entries, *staged]),
+        (*entries, *staged),
     )
     return doomed, tuple(path for path in current if path not in owned)
 
@@ -254,14 +291,27 @@ def _noted(state: Store, day: str) -> set[str]:
         raise ValueError(f"{state.url_of(_note_path(day))} cannot be read: {error}") from error
 
 
-def _remove(store: Store, state: Store, doomed: _Doomed, *, versions: bool) -> None:
+def _remove(store: Store, state: Store, doomed: _Doomed, *, versions: bool) -> tuple[Kept, ...]:
+    """Removes what is doomed; gives the versions that stayed, for which the note does as well."""
     day = doomed.day
-    if doomed.objects:
+    kept: list[Kept] = []
+
+    def delete(where: Store, paths: Sequence[str]) -> None:
+        try:
+            where.delete(paths, versions=versions)
+        except KeptError as error:
+            kept.extend(error.kept)
+
+    if doomed.entries:
         paths = [path for step in doomed.steps for path in step]
-        state.put(_note_path(day), orjson.dumps(paths))
+        if _noted(state, day) != set(paths):
+            state.put(_note_path(day), orjson.dumps(paths))
         store.sweep(day)
         for step in doomed.steps:
-            store.delete(step, versions=versions)
+            delete(store, step)
         state.sweep(f"staged/{day}")
-        state.delete(doomed.staged, versions=versions)
-    state.delete([_note_path(day)], versions=versions)
+        delete(state, doomed.staged)
+    if not kept:
+        with suppress(KeptError):  # of the note itself, which names paths and nothing else
+            state.delete([_note_path(day)], versions=versions)
+    return tuple(kept)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 
@@ -120,6 +121,13 @@ class Catalog:
             raise CatalogError(f"{path}: {error}; run: hubspot-assets discover") from error
 
 
+def known_zone(name: str | None) -> ZoneInfo | None:
+    """The time zone of a name; None for one that this machine does not know."""
+    with suppress(ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo(name or "")
+    return None
+
+
 def load_catalog(path: Path) -> Catalog:
     """The discovered catalog, or the standard one where nothing has been discovered yet."""
     return Catalog.load(path) if path.exists() else standard_catalog()
@@ -170,6 +178,10 @@ def discover(client: HubSpot) -> Catalog:
     events, refused = discover_event_types(client, details.get("portalId"))
     standard = standard_catalog()
     disabled = _disabled(client)
+    time_zone = details.get("timeZone")
+    if time_zone and not known_zone(time_zone):
+        unknown = f"the portal's time zone {time_zone!r} is not known here: install a newer tzdata"
+        warnings += (f"{unknown}; until then its daily limit is taken to end at midnight UTC",)
     pairs = {
         (str(each["fromObjectTypeId"]), str(each["toObjectTypeId"]))
         for schema in schemas
@@ -184,7 +196,7 @@ def discover(client: HubSpot) -> Catalog:
         associations=(*standard.associations, *sorted(pairs)),
         portal_id=details.get("portalId"),
         account_type=details.get("accountType"),
-        time_zone=details.get("timeZone"),
+        time_zone=time_zone,
         warnings=warnings + refused,
     )
 

@@ -1,6 +1,6 @@
 """Folders and S3 behind one `Store`."""
 
-from hubspot_assets.storage.errors import NotFoundError, StoreError
-from hubspot_assets.storage.store import Entry, Store, open_store
+from hubspot_assets.storage.errors import KeptError, NotFoundError, StoreError
+from hubspot_assets.storage.store import Entry, Kept, Store, open_store
 
-__all__ = ["Entry", "NotFoundError", "Store", "StoreError", "open_store"]
+__all__ = ["Entry", "Kept", "KeptError", "NotFoundError", "Store", "StoreError", "open_store"]

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hubspot_assets.storage.store import Kept
+
 
 class StoreError(Exception):
     """The object store could not do what was asked: one line on what, where and what to do.
@@ -16,3 +22,12 @@ class StoreError(Exception):
 
 class NotFoundError(StoreError, FileNotFoundError):
     """There is no such object."""
+
+
+class KeptError(StoreError):
+    """Versions that were to be deleted are there still: `kept`, each with the reason."""
+
+    def __init__(self, kept: Sequence[Kept]) -> None:
+        first = kept[0]
+        super().__init__(f"{len(kept):,} versions stayed, as {first.entry.path}: {first.reason}")
+        self.kept = tuple(kept)

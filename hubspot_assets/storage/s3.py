@@ -5,69 +5,79 @@ from __future__ import annotations
 import base64
 import io
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from os.path import commonpath
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import boto3
+from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import (
-    BotoCoreError,
+    ChecksumError,
     ClientError,
-    CredentialRetrievalError,
+    FlexibleChecksumError,
     HTTPClientError,
     IncompleteReadError,
-    NoCredentialsError,
-    PartialCredentialsError,
     ResponseStreamingError,
 )
-from botocore.exceptions import ConnectionError as UnreachableError
 
 from hubspot_assets.storage.conditions import Conditions
-from hubspot_assets.storage.errors import NotFoundError, StoreError
-from hubspot_assets.storage.store import Entry, Versioned, checked
+from hubspot_assets.storage.deletions import Deletions
+from hubspot_assets.storage.errors import KeptError, NotFoundError, StoreError
+from hubspot_assets.storage.refusals import BOTO_ERRORS, code_of, of_s3
+from hubspot_assets.storage.store import Entry, Kept, Versioned, checked, is_plain
 from hubspot_assets.storage.temporary import temporary_folder
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
 T = TypeVar("T")
 
-_DELETED_AT_ONCE = 1000  # the most keys DeleteObjects takes
+#: From this many bytes a file goes in parts, each with a checksum of its own.
+IN_PARTS = 8 * 1024 * 1024
+#: Up to this many a file of a known SHA-256 goes whole: S3 can't hold parts against it.
+_WHOLE = 64 * 1024 * 1024
+
 _READ_ATTEMPTS = 3  # botocore retries a request, but not a body that breaks off
 _CHUNK = 1 << 20
 
-_BROKEN_OFF = (IncompleteReadError, ResponseStreamingError, HTTPClientError)
-_ABSENT = {"NoSuchKey", "404", "NotFound"}
-_EXPIRED = {"ExpiredToken", "400"}  # 400: what HeadObject, which has no body, says of it
-_PASSING = {
-    "SlowDown",
-    "Throttling",
-    "RequestTimeout",
-    "InternalError",
-    "ServiceUnavailable",
-    "BadDigest",
-}
-_ADVICE = {
-    "NoSuchBucket": "the bucket does not exist; create it, or correct the export URL",
-    "InvalidBucketName": "that is no bucket name; correct the export URL",
-    "InvalidAccessKeyId": "the access key is unknown; correct the AWS credentials",
-    "SignatureDoesNotMatch": "the secret key is wrong; correct the AWS credentials",
-    "ExpiredToken": "the AWS credentials have expired; renew them",
-    "BadDigest": "the content was damaged on the way; write it again",
-    "KMS.NotFoundException": "the KMS key does not exist; correct S3_SSE_KMS_KEY_ID",
-    "KMS.DisabledException": "the KMS key is disabled; enable it, or correct S3_SSE_KMS_KEY_ID",
-    "PermanentRedirect": "the bucket is in another region; set the region",
-    "AuthorizationHeaderMalformed": "the bucket is in another region; set the region",
-}
-_DENIED = "access denied; allow it to these credentials, by their policy or the bucket's"
+_NOT_GONE = (
+    "the store still has it, though it said that it was deleted; a lock, a retention or a legal "
+    "hold may keep it"
+)
+
+_BROKEN_OFF = (
+    *(IncompleteReadError, ResponseStreamingError, HTTPClientError),
+    *(ChecksumError, FlexibleChecksumError),
+)
+# 400: what HeadObject, which has no body, says of it
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "400"}
+_WORDLESS = {"400", "403"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """A version of an object, or a deletion that hides those before it."""
+
+    key: str
+    entry: Entry
+    newest: bool
+    deletion: bool
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """As DeleteObjects has it."""
+        return {"Key": self.key, "VersionId": self.entry.version}
 
 
 class S3Store:
     """Objects are keys below `prefix`. A key appears whole, as S3 has it.
 
-    S3's faults are retried by botocore, as its client is configured.
+    S3's faults are retried by botocore, as its client is configured. Keys that are no paths of
+    a store, as the empty object that a console makes for a folder, are not seen.
     """
 
     def __init__(
@@ -79,6 +89,7 @@ class S3Store:
         self._opened: S3Client | None = None
         self._opening = threading.Lock()
         self._conditions = Conditions(bucket, lambda key, ask: self._ask(self._path(key), ask))
+        self._deletions = Deletions(bucket, lambda key, ask: self._ask(self._path(key), ask))
 
     def put(
         self,
@@ -88,13 +99,22 @@ class S3Store:
         sha256: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
+        key = self._key(path)
+
         def send(client: S3Client) -> None:
-            more = {"Metadata": dict(metadata or {}), **_checksum(client, sha256)}
+            whole = isinstance(source, bytes) or source.stat().st_size < _WHOLE
+            more = {
+                "Metadata": dict(metadata or {}),
+                **_checksum(client, sha256 if whole else None),
+            }
             if isinstance(source, bytes):
-                client.put_object(Bucket=self._bucket, Key=self._key(path), Body=source, **more)
+                client.put_object(Bucket=self._bucket, Key=key, Body=source, **more)
                 return
+            in_parts = TransferConfig(
+                multipart_threshold=_WHOLE if sha256 else IN_PARTS, multipart_chunksize=IN_PARTS
+            )
             with source.open("rb") as file:
-                client.upload_fileobj(file, self._bucket, self._key(path), ExtraArgs=more)
+                client.upload_fileobj(file, self._bucket, key, ExtraArgs=more, Config=in_parts)
 
         self._ask(path, send)
 
@@ -109,6 +129,12 @@ class S3Store:
             self._ask(path, lambda client: client.head_object(Bucket=self._bucket, Key=key))
         except NotFoundError:
             return False
+        except StoreError as error:
+            if code_of(error.__cause__) in _WORDLESS:
+                # HEAD has no body that could say why it was refused; GET, refused alike, has.
+                with suppress(NotFoundError):
+                    self._ask(path, lambda client: self._opened_at(client, key).close())
+            raise
         return True
 
     @contextmanager
@@ -122,28 +148,30 @@ class S3Store:
     def list(self, prefix: str = "", *, versions: bool = False) -> Iterator[Entry]:
         below = f"{self._key(prefix.rstrip('/'))}/" if prefix else self._below
         if versions:
-            for item in self._versions(below):
-                size = item.get("Size", 0)
-                yield Entry(item["Key"].removeprefix(self._below), size, item["VersionId"])
+            found = (each.entry for each in self._versions(below))
+            yield from (entry for entry in found if is_plain(entry.path))
             return
         for page in self._pages(below):
-            for item in page.get("Contents", ()):
-                path = item["Key"].removeprefix(self._below)
-                yield Entry(path, item["Size"], f"{item['ETag']}-{item['LastModified']}")
+            with self._told(prefix):
+                entries = [
+                    Entry(path, item["Size"], f"{item['ETag']}-{item['LastModified']}")
+                    for item in page.get("Contents", ())
+                    if is_plain(path := self._path(item["Key"]))
+                ]
+            yield from entries
 
     def folders(self) -> Iterator[str]:
         for page in self._pages(self._below, Delimiter="/"):
-            for found in page.get("CommonPrefixes", ()):
-                yield found["Prefix"].removeprefix(self._below).rstrip("/")
+            with self._told(""):
+                names = [self._path(each["Prefix"]) for each in page.get("CommonPrefixes", ())]
+            yield from (name.rstrip("/") for name in names)
 
     def delete(self, paths: Iterable[str], *, versions: bool = False) -> None:
         keys = dict.fromkeys(self._key(path) for path in paths)
-        # Without versions first: while they go one by one, an old one must not come to light.
-        self._delete([{"Key": key} for key in keys])
         if versions and keys:
-            found = [each for each in self._versions(commonpath(keys)) if each["Key"] in keys]
-            found.sort(key=lambda each: "Size" not in each)  # deletions last
-            self._delete([{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found])
+            self._delete_versions(keys)
+        else:
+            self._hide(keys)
 
     def sweep(self, prefix: str) -> None:
         """Nothing to do: S3 keeps no half-written keys."""
@@ -166,63 +194,107 @@ class S3Store:
     def _path(self, key: str) -> str:
         return key.removeprefix(self._below)
 
-    def _delete(self, objects: Sequence[Any]) -> None:
-        for start in range(0, len(objects), _DELETED_AT_ONCE):
-            some = objects[start : start + _DELETED_AT_ONCE]
-            answer = self._ask(
-                some[0]["Key"].removeprefix(self._below),
-                lambda client: client.delete_objects(
-                    Bucket=self._bucket,
-                    Delete={"Objects": some, "Quiet": True},  # noqa: B023  (asked at once)
-                ),
-            )
-            for failed in answer.get("Errors", ()):
-                if failed.get("Code") != "AccessDenied":
-                    url = f"s3://{self._bucket}/{failed.get('Key')}"
-                    raise _refused("DeleteObjects", url, failed.get("Code", ""), "")
-                # Some stores judge this by the bucket; one by one they judge it by the object.
-                self._delete_one(failed)
+    def _hide(self, keys: Iterable[str]) -> None:
+        """Delete objects; what a bucket with versions keeps of them is seen no more."""
+        for _, refused in self._deletions.delete([{"Key": key} for key in keys]):
+            raise refused
 
-    def _delete_one(self, item: Any) -> None:  # noqa: ANN401  (boto3's)
-        version = {"VersionId": item["VersionId"]} if item.get("VersionId") else {}
-        self._ask(
-            item["Key"].removeprefix(self._below),
-            lambda client: client.delete_object(Bucket=self._bucket, Key=item["Key"], **version),
-        )
+    def _delete_versions(self, keys: Collection[str]) -> None:
+        """Delete all versions of objects. Raises `KeptError` for those that are there still.
+
+        Objects are hidden first, and what hides them goes last, or stays with what is kept: no
+        old version must come to light.
+        """
+        found = self._versions_of(keys)
+        hidden = {each.key for each in found if each.deletion and each.newest}
+        if visible := sorted({each.key for each in found} - hidden):
+            self._hide(visible)
+            found = self._versions_of(keys)
+        contents = [each for each in found if not each.deletion]
+        refused = self._refused(contents)
+        there = set(self._versions_of(keys)) if contents else set()
+        kept = [each for each in contents if each in there]
+        of_kept = {each.key for each in kept}
+        deletions = [each for each in found if each.deletion and each.key not in of_kept]
+        refused |= self._refused(deletions)
+        kept += [each for each in deletions if each in refused]
+        if kept:
+            raise KeptError([Kept(each.entry, refused.get(each, _NOT_GONE)) for each in kept])
+
+    def _versions_of(self, keys: Collection[str]) -> Sequence[_Version]:
+        return [each for each in self._versions(commonpath(keys)) if each.key in keys]
+
+    def _refused(self, versions: Iterable[_Version]) -> dict[_Version, str]:
+        """Delete versions; gives those that were refused, and why."""
+        named = {(each.key, each.entry.version): each for each in versions}
+        return {
+            named[item["Key"], item["VersionId"]]: str(error).partition(": ")[2]
+            for item, error in self._deletions.delete([each.asked for each in named.values()])
+        }
 
     def _pages(self, below: str, **more: Any) -> Iterator[Any]:  # noqa: ANN401  (boto3's)
         """Page by page, as credentials may expire between them."""
-        path = below.removeprefix(self._below)
+        path = self._path(below)
         while True:
             page = self._ask(
                 path,
-                lambda client: client.list_objects_v2(Bucket=self._bucket, Prefix=below, **more),
+                lambda client: client.list_objects_v2(Bucket=self._bucket, Prefix=below, **more),  # noqa: B023
             )
             yield page
-            if not page.get("IsTruncated"):
+            following = self._following(path, page, more, "NextContinuationToken")
+            if not following:
                 return
-            more["ContinuationToken"] = page["NextContinuationToken"]
+            more |= following
 
-    def _versions(self, start: str) -> Iterator[Any]:
-        """Versions and deletions of keys that begin with `start`; only versions have a Size."""
+    def _versions(self, start: str) -> Iterator[_Version]:
+        """Versions and deletions of keys that begin with `start`, ordered by key."""
+        path = self._path(start)
         more: dict[str, str] = {}
         while True:
             page = self._ask(
-                start.removeprefix(self._below),
+                path,
                 lambda client: client.list_object_versions(
                     Bucket=self._bucket,
                     Prefix=start,
                     **more,  # type: ignore[arg-type]  # noqa: B023
                 ),
             )
-            found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-            yield from sorted(found, key=lambda each: str(each["Key"]))
-            if not page.get("IsTruncated"):
+            with self._told(path):
+                found = [
+                    *(self._version(each) for each in page.get("Versions", ())),
+                    *(self._version(each, deletion=True) for each in page.get("DeleteMarkers", ())),
+                ]
+            yield from sorted(found, key=lambda each: each.key)
+            more = self._following(path, page, more, "NextKeyMarker", "NextVersionIdMarker")
+            if not more:
                 return
-            more = {
-                "KeyMarker": page["NextKeyMarker"],
-                "VersionIdMarker": page["NextVersionIdMarker"],
-            }
+
+    def _version(self, item: Any, *, deletion: bool = False) -> _Version:  # noqa: ANN401  (boto3's)
+        entry = Entry(
+            self._path(item["Key"]), 0 if deletion else item["Size"], str(item["VersionId"])
+        )
+        return _Version(item["Key"], entry, bool(item.get("IsLatest")), deletion)
+
+    def _following(
+        self,
+        path: str,
+        page: Any,  # noqa: ANN401  (boto3's)
+        before: Mapping[str, str],
+        *names: str,
+    ) -> dict[str, str]:
+        """What the next page is asked for with; nothing after the last.
+
+        Raises `StoreError` where that is not told, or told again: the rest would be lost.
+        """
+        told = {name.removeprefix("Next"): page.get(name) or "" for name in names}
+        if not page.get("IsTruncated", any(told.values())):
+            return {}
+        if not all(told.values()) or told.items() <= before.items():
+            raise StoreError(
+                f"{self.url_of(path)}: the listing is cut off, and the store does not tell where it"
+                f" goes on ({', '.join(names)}); it takes one that speaks S3 in full"
+            )
+        return told
 
     def _ask(self, path: str, ask: Callable[[S3Client], T]) -> T:
         """What `ask` gets; where credentials have expired, once more with a new client's.
@@ -234,7 +306,7 @@ class S3Store:
             try:
                 return ask(client)
             except ClientError as error:
-                if error.response.get("Error", {}).get("Code") not in _EXPIRED:
+                if code_of(error) not in _EXPIRED:
                     raise
             return ask(self._client(instead_of=client))
 
@@ -247,10 +319,10 @@ class S3Store:
     def _download(self, path: str, into: IO[bytes]) -> None:
         key = self._key(path)
         for attempt in range(1, _READ_ATTEMPTS + 1):
-            answer = self._ask(path, lambda client: client.get_object(Bucket=self._bucket, Key=key))
+            body = self._ask(path, lambda client: self._opened_at(client, key))
             with self._told(path):
                 try:
-                    for chunk in answer["Body"].iter_chunks(_CHUNK):
+                    for chunk in body.iter_chunks(_CHUNK):
                         into.write(chunk)
                 except _BROKEN_OFF:
                     if attempt == _READ_ATTEMPTS:
@@ -260,27 +332,26 @@ class S3Store:
                     continue
             return
 
+    def _opened_at(self, client: S3Client, key: str) -> StreamingBody:
+        return client.get_object(Bucket=self._bucket, Key=key)["Body"]
+
     @contextmanager
     def _told(self, path: str) -> Iterator[None]:
         """Turn boto's error into one that says what to do."""
         url = self.url_of(path)
         try:
             yield
-        except ClientError as error:
-            details = error.response.get("Error", {})
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
-            code = details.get("Code", str(status))
-            raise _refused(error.operation_name, url, code, str(status)) from error
-        except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError) as error:
-            advice = "no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a "
-            raise StoreError(f"{url}: {advice}profile or a role") from error
-        except (UnreachableError, HTTPClientError) as error:
-            reason = "cannot reach S3; check the endpoint and the network"
-            raise StoreError(f"{url}: {reason} ({error})", passing=True) from error
-        except BotoCoreError as error:
-            raise StoreError(f"{url}: {error}") from error
+        except (ClientError, *BOTO_ERRORS) as error:
+            raise of_s3(url, error) from error
+        except KeyError as error:  # boto3 gives an answer as it comes
+            raise StoreError(
+                f"{url}: the store's answer lacks {error.args[0]}; it takes one that speaks S3"
+            ) from error
         except OSError as error:
-            raise StoreError(f"{url}: a local file on the way failed: {error.strerror}") from error
+            file = f" ({error.filename})" if error.filename else ""
+            raise StoreError(
+                f"{url}: a local file on the way failed: {error.strerror or error}{file}"
+            ) from error
 
 
 def _checksum(client: S3Client, sha256: str | None = None) -> dict[str, Any]:
@@ -292,13 +363,3 @@ def _checksum(client: S3Client, sha256: str | None = None) -> dict[str, Any]:
         return {"ChecksumAlgorithm": "SHA256"}
     digest = base64.b64encode(bytes.fromhex(sha256)).decode()
     return {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": digest}
-
-
-def _refused(operation: str, url: str, code: str, status: str) -> StoreError:
-    if code in _ABSENT:
-        return NotFoundError(f"there is no object {url}")
-    passing = code in _PASSING or status.startswith("5")
-    advice = _ADVICE.get(code)
-    if advice is None and (status == "403" or code == "AccessDenied"):
-        advice = _DENIED
-    return StoreError(f"{url}: {advice or 'S3 refused'} ({operation}: {code})", passing=passing)

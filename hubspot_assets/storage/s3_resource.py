@@ -13,12 +13,11 @@ from botocore.credentials import (
     RefreshableCredentials,
     create_assume_role_refresher,
 )
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as UnreachableError
+from botocore.exceptions import ClientError
 from dagster_aws.s3 import S3Resource
 from pydantic import Field, PrivateAttr
 
-from hubspot_assets.storage.errors import StoreError
+from hubspot_assets.storage.refusals import BOTO_ERRORS, of_sts
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -28,17 +27,6 @@ _WRITES = ("PutObject", "CreateMultipartUpload")
 
 #: Where STS is asked when no region is set: a region of the role's partition.
 _STS_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
-
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException"}
-_REFUSED = {
-    "AccessDenied": "let its trust policy allow sts:AssumeRole to these credentials, which need it"
-    " allowed too, and set EXPORT_EXTERNAL_ID to the external id that it asks for",
-    "ValidationError": "correct EXPORT_ROLE_ARN, or set EXPORT_ROLE_DURATION to no more than the"
-    " role's maximum session duration",
-    "RegionDisabledException": "STS is off in that region; set S3_REGION to one where it is on",
-    "InvalidClientTokenId": "the access key is unknown; correct the AWS credentials",
-    "SignatureDoesNotMatch": "the secret key is wrong; correct the AWS credentials",
-} | dict.fromkeys(_EXPIRED, "the AWS credentials that assume it have expired; renew them")
 
 
 def sts_region(role_arn: str) -> str:
@@ -120,8 +108,8 @@ class ExportS3Resource(S3Resource):
         def assume() -> dict[str, Any]:
             try:
                 credentials: dict[str, Any] = ask()
-            except (ClientError, BotoCoreError) as error:
-                raise _not_assumed(role_arn, error) from error
+            except (ClientError, *BOTO_ERRORS) as error:
+                raise of_sts(role_arn, error) from error
             return credentials
 
         of_role = botocore.session.Session(profile=self.profile_name)
@@ -161,15 +149,3 @@ class _RoleProvider(CredentialProvider):
 
     def load(self) -> RefreshableCredentials:
         return self._credentials
-
-
-def _not_assumed(role_arn: str, error: ClientError | BotoCoreError) -> StoreError:
-    role = f"cannot assume EXPORT_ROLE_ARN {role_arn}"
-    if isinstance(error, ClientError):
-        code = error.response.get("Error", {}).get("Code", "")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        passing = status >= 500 or code == "Throttling"
-        return StoreError(f"{role}: {_REFUSED.get(code, 'STS refused')} ({code})", passing=passing)
-    if isinstance(error, UnreachableError | HTTPClientError):
-        return StoreError(f"{role}: cannot reach STS; check the network ({error})", passing=True)
-    return StoreError(f"{role}: {error}; credentials that may assume it are needed")

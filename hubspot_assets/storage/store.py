@@ -33,6 +33,14 @@ class Versioned(NamedTuple):
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A version that a bucket did not let go of, and why."""
+
+    entry: Entry
+    reason: str
+
+
 class Store(Protocol):
     """Objects under one root. Safe to share between threads.
 
@@ -49,7 +57,8 @@ class Store(Protocol):
     ) -> None:
         """Write a whole object; whoever reads `path` sees the old content or the new.
 
-        `sha256` is the content's, in hexadecimal: a bucket refuses content that came otherwise.
+        `sha256` is the content's, in hexadecimal: a bucket refuses content that came otherwise (a
+        file of 64 MiB or more goes in parts, each held against a checksum of its own).
         `metadata` is kept with an object in a bucket. A folder has use for neither.
         """
 
@@ -76,6 +85,8 @@ class Store(Protocol):
         """Delete objects; one that is not there is none to worry about.
 
         A bucket that keeps versions keeps what is deleted, unless all `versions` are to go.
+        Raises `KeptError` for versions that are there still once all others are gone, as those
+        under an object lock.
         """
 
     def sweep(self, prefix: str) -> None:
@@ -122,6 +133,11 @@ def open_store(url: str | Path, s3: Callable[[], S3Client] | None = None) -> Sto
 
 def checked(path: str) -> str:
     """`path` itself. Raises `ValueError` unless it is a plain relative path."""
-    if not {"", ".", ".."}.isdisjoint(path.split("/")):
+    if not is_plain(path):
         raise ValueError(f"not a relative path inside the store: {path!r}")
     return path
+
+
+def is_plain(path: str) -> bool:
+    """Whether this is a path of a store: relative, of nothing but names."""
+    return {"", ".", ".."}.isdisjoint(path.split("/"))

@@ -10,7 +10,7 @@ import pytest
 
 from hubspot_assets.definitions import build_defs
 from hubspot_assets.export import complete_day, manifest_path
-from hubspot_assets.export.retention import Purged, plan, purge
+from hubspot_assets.export.retention import Purged, left_lines, plan, purge
 from hubspot_assets.hubspot.catalog import standard_catalog
 from hubspot_assets.settings import load_settings
 from hubspot_assets.storage import StoreError, open_store
@@ -58,8 +58,11 @@ def everything(store):
     [
         ("a1 a2 a3", 5, 0, ""),
         ("a1 a2 a3", 2, 0, "a1"),
-        ("a1 a2 a3 -a4 -a5", 2, 0, "a1 a2"),  # the newest complete one stays
-        ("-a1 -a2 -a3", 1, 0, "-a1 -a2"),
+        ("a1 a2 a3 -a4 -a5", 2, 0, "a1"),  # what is not complete takes no complete one's place
+        ("a1 -a2 a3 -a4 a5", 2, 0, "a1 -a2"),  # and goes when it is older than all that stay
+        ("-a1 a2 -a3", 1, 0, "-a1"),
+        ("-a1 a2 a3", 3, 0, ""),  # or may still become one of them
+        ("-a1 -a2 -a3", 1, 0, ""),
         ("a1 a2 b1 b2 c1 c2", 1, 0, "a1 a2 b1 b2 c1"),
         ("a1 a2 b1 b2 c1 c2", 1, 2, "a1 a2 b1 c1"),
         ("a1 a2 b1 -b2 c1 c2", 1, 3, "a1 -b2 c1"),
@@ -134,7 +137,29 @@ def test_the_newest_complete_day_stays_however_old(store):
     deliver(store, "2026-01-01", "2026-01-02")
     deliver(store, OLD, NEW, complete=False)
     purge(store, state(store), keep_days=1)
-    assert days_of(store) == ["2026-01-02", NEW]
+    assert days_of(store) == ["2026-01-02", OLD, NEW]
+
+
+def test_days_without_an_export_take_no_days_place(store):
+    deliver(store, "2026-01-27", "2026-01-28", "2026-01-29")
+    deliver(store, OLD, complete=False)
+    for path in (f"{NEW}/theirs", "2026-02-01/theirs"):
+        store.put(path, b"1")
+    if bucket := getattr(store, "_bucket", None):  # a console's empty object for a folder
+        store._new_client().put_object(Bucket=bucket, Key="a/prefix/2026-02-02/", Body=b"")
+    before = [path for path in everything(store) if "2026-01-27" not in path]
+    report = purge(store, state(store), keep_days=2)
+    assert [day.day for day in report.days] == ["2026-01-27"]
+    assert everything(store) == before
+
+
+def test_days_of_which_none_is_complete_stay_and_are_told(store):
+    deliver(store, "2026-01-29", OLD, NEW, complete=False)
+    before = everything(store)
+    report = purge(store, state(store), keep_days=1)
+    assert report.days == ()
+    assert everything(store) == before
+    assert list(left_lines(report)) == ["none of 3 days is complete, so all stay"]
 
 
 def test_last_days_of_months_stay(store):
@@ -269,12 +294,23 @@ def test_versions_stay_unless_they_are_to_go(versioned, bucket, s3):
     assert f"a/prefix/{manifest_path(OLD)}" in versions_of(s3(), bucket, OLD)
 
     deliver(versioned, OLD)
+    # Names that begin like ours, versions and deletions of theirs.
+    foreign = [
+        f"{OLD}/theirs",
+        f"{OLD}/NOTES/_manifest.json.theirs",
+        f"{OLD}/NOTES/part-00000.csv.gz.theirs",
+    ]
+    foreign += [f"{OLD}/NOTES/part-00005.csv.gz", f"{OLD}/_manifest.json.theirs"]
+    for path in foreign[1:] * 2:
+        versioned.put(path, b"1")
+    versioned.delete(foreign[1:2])
     there = len(versions_of(s3(), bucket, OLD))
     would = purge(versioned, state(versioned), keep_days=1, versions=True, dry_run=True)
     did = purge(versioned, state(versioned), keep_days=1, versions=True)
     assert would == did
-    assert [day.objects for day in did.days] == [there - 1]
-    assert versions_of(s3(), bucket, OLD) == [f"a/prefix/{OLD}/theirs"]
+    theirs = sorted([*foreign, *foreign[1:], foreign[1]])
+    assert [day.objects for day in did.days] == [there - len(theirs)]
+    assert versions_of(s3(), bucket, OLD) == [f"a/prefix/{path}" for path in theirs]
     assert versions_of(s3(), bucket, NEW) == kept
     keys = {each["Key"] for each in s3().list_object_versions(Bucket=bucket)["Versions"]}
     assert not [key for key in keys if "purging" in key]

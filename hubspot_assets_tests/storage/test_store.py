@@ -7,7 +7,6 @@ import errno
 import hashlib
 import json
 import socket
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from hubspot_assets.settings import load_settings
 from hubspot_assets.storage import NotFoundError, StoreError, open_store
 from hubspot_assets.storage.s3_resource import ExportS3Resource
 from hubspot_assets_tests.export.tables import AS_OF, DAY, notes, write
-from hubspot_assets_tests.storage.aws import served
+from hubspot_assets_tests.storage.conftest import of_settings
 from hubspot_assets_tests.stores import REGION
 
 
@@ -110,32 +109,6 @@ def test_objects_in_s3_carry_their_checksum(bucket, s3):
     open_store(f"s3://{bucket}", s3).put("x", b"abc")
     head = s3().head_object(Bucket=bucket, Key="x", ChecksumMode="ENABLED")
     assert head["ChecksumSHA256"] == "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="
-
-
-@pytest.fixture
-def aws(reach, shared_sandbox):
-    """AWS with a bucket, which the settings name."""
-    with served() as server:
-        reach(
-            shared_sandbox,
-            EXPORT_URL=f"s3://export-{uuid.uuid4().hex}/prefix",
-            S3_ENDPOINT_URL=server.url,
-            S3_REGION=REGION,
-            AWS_ACCESS_KEY_ID="a-user",
-            AWS_SECRET_ACCESS_KEY="secret",
-        )
-        name = load_settings().export_url.split("/")[2]
-        location = {"LocationConstraint": REGION}
-        s3_resource(load_settings()).get_client().create_bucket(
-            Bucket=name, CreateBucketConfiguration=location
-        )
-        server.puts.clear()
-        yield server
-
-
-def of_settings():
-    settings = load_settings()
-    return open_store(settings.export_url, s3_resource(settings).get_client)
 
 
 def test_parts_go_with_the_checksum_of_their_manifest_and_say_who_wrote_them(aws):
