@@ -11,9 +11,11 @@ from hubspot_assets.hubspot.events import EMAIL_EVENTS, EventType
 from hubspot_assets.settings import Settings, SettingsError
 from hubspot_assets.sources.source import object_source, properties_source
 from hubspot_assets.tables.names import (
+    pair_suffix,
     suffix,
     type_id_order,
     unique_event_suffixes,
+    unique_folders,
     unique_names,
     unique_suffixes,
 )
@@ -23,10 +25,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ExportedType:
-    """An object type with its name in the export: `suffix` as in OBJECTS_<suffix>."""
+    """An object type with its name in the export: `suffix` as in OBJECTS_<suffix>.
+
+    `folder` is its sub-folder in the combined tables.
+    """
 
     object_type: ObjectType
     suffix: str
+    folder: str
 
     @property
     def table(self) -> str:
@@ -34,17 +40,12 @@ class ExportedType:
         return f"OBJECTS_{self.suffix}"
 
     @property
-    def folder(self) -> str:
-        """The sub-folder in the combined tables."""
-        return self.suffix.lower()
-
-    @property
     def path(self) -> tuple[str, ...]:
         """What people find the type's records by.
 
         A portal may call its own types what it likes, as another source or the beginning of one.
         """
-        return ("custom", self.folder) if self.object_type.custom else (self.folder,)
+        return (self.folder,) if self.object_type.standard else ("custom", self.folder)
 
     @property
     def has_own_api(self) -> bool:
@@ -70,10 +71,11 @@ class ExportedType:
 def named_types(catalog: Catalog) -> list[ExportedType]:
     """All of the catalog's types under their names in the export."""
     names = unique_suffixes(
-        (each.id, suffix(each.plural_label, each.singular_label, each.plural_name))
+        (each.id, suffix(each.id, each.plural_label, each.singular_label, each.plural_name))
         for each in catalog.object_types
     )
-    return [ExportedType(each, names[each.id]) for each in catalog.object_types]
+    folders = unique_folders(names)
+    return [ExportedType(each, names[each.id], folders[each.id]) for each in catalog.object_types]
 
 
 def exported_types(catalog: Catalog, settings: Settings) -> tuple[ExportedType, ...]:
@@ -216,9 +218,7 @@ def linked_pairs(catalog: Catalog, types: Sequence[ExportedType]) -> list[Linked
     ]
     # Labels can be such that two pairs come out alike: A to B_TO_C, and A_TO_B to C.
     names = unique_names((_ids(way), f"{way[0].folder}_and_{way[1].folder}") for way in pairs)
-    directed = unique_names(
-        (_ids(way), f"{way[0].suffix}_TO_{way[1].suffix}") for pair in pairs for way in _both(pair)
-    )
+    directed = unique_names((_ids(way), _suffix(way)) for pair in pairs for way in _both(pair))
     return [
         LinkedPair(*pair, names[_ids(pair)], tuple(directed[_ids(way)] for way in _both(pair)))
         for pair in pairs
@@ -227,6 +227,12 @@ def linked_pairs(catalog: Catalog, types: Sequence[ExportedType]) -> list[Linked
 
 def _ids(way: tuple[ExportedType, ExportedType]) -> str:
     return "_".join(of.object_type.id for of in way)
+
+
+def _suffix(way: tuple[ExportedType, ExportedType]) -> str:
+    first, second = way
+    ids = first.object_type.id, second.object_type.id
+    return pair_suffix((first.suffix, second.suffix), ids)
 
 
 def linked_types(pairs: Sequence[LinkedPair]) -> dict[str, list[ObjectType]]:

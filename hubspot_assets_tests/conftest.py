@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,6 +130,19 @@ def sql(exported):
         return connection.sql(query).fetchall()
 
     return run
+
+
+@pytest.fixture
+def clock_of():
+    """Sets the machine's own time zone, which is to make no difference to anything."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def set_zone(zone):
+            patch.setenv("TZ", zone)
+            time.tzset()
+
+        yield set_zone
+    time.tzset()
 
 
 @pytest.fixture

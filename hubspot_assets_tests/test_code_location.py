@@ -12,6 +12,9 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
+from dagster._core.code_pointer import CodePointer
+from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext
+from dagster._core.definitions.reconstruct import initialize_repository_def_from_pointer
 
 from hubspot_assets.assets.resources import connect
 from hubspot_assets.definitions import JOB, build_defs
@@ -58,14 +61,31 @@ def test_every_asset_says_what_it_is(standard):
         assert spec.partitions_def is not None
 
 
+def refuse(*_):
+    raise AssertionError("a connection was made")
+
+
 def test_definitions_are_made_without_the_network(reach, shared_sandbox, monkeypatch):
     reach(shared_sandbox, OBJECT_TYPES="", EXPORT_URL="s3://a-bucket/prefix")
-
-    def refuse(*_):
-        raise AssertionError("a connection was made")
-
     monkeypatch.setattr(socket.socket, "connect", refuse)
     dg.Definitions.validate_loadable(build_defs(standard_catalog(), load_settings()))
+
+
+def test_the_code_location_is_loaded_without_the_network(
+    reach, shared_sandbox, monkeypatch, tmp_path
+):
+    path = tmp_path / "catalog.json"
+    reach(shared_sandbox, OBJECT_TYPES="", EXPORT_URL="s3://a-bucket/x", CATALOG_FILE=str(path))
+    with connect(load_settings()) as client:
+        discover(client).save(path)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    pointer = CodePointer.from_module("hubspot_assets.definitions", "defs", working_directory=None)
+    with DefinitionsLoadContext.scoped(DefinitionsLoadContext.get()):
+        repository = initialize_repository_def_from_pointer(pointer)
+    assert {JOB, "discover", "check", "purge_export"} <= set(repository.job_names)
+    assert "OBJECTS_POP_TART___WAFFLE_LEADS" in repository.get_job(JOB).graph.node_dict
+    assert len(repository.schedule_defs) == 4
 
 
 def test_custom_types_have_tables_by_their_labels(reach, shared_sandbox, tmp_path):
@@ -91,6 +111,13 @@ def test_custom_types_have_tables_by_their_labels(reach, shared_sandbox, tmp_pat
         ("Europe/Warsaw", "2026-03-30T01:30", "2026-03-29", 23),
         ("Europe/Warsaw", "2026-10-26T01:30", "2026-10-25", 25),
         ("America/New_York", "2026-11-23T01:30", "2026-11-22", 24),
+        ("America/New_York", "2026-11-02T01:30", "2026-11-01", 25),
+        ("Asia/Tokyo", "2026-11-02T01:30", "2026-11-01", 24),
+        # There the clock is set at midnight, forward over it or back to it.
+        ("America/Havana", "2026-03-08T01:30", "2026-03-07", 24),
+        ("America/Havana", "2026-03-09T01:30", "2026-03-08", 23),
+        ("America/Havana", "2026-11-01T01:30", "2026-10-31", 24),
+        ("America/Havana", "2026-11-02T01:30", "2026-11-01", 25),
     ],
 )
 def test_the_schedule_asks_for_the_day_that_has_ended(

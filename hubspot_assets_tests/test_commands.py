@@ -89,6 +89,7 @@ def test_a_selected_table_reads_what_it_needs_and_no_more(sandbox, reach):
     assert asked == {
         "GET /account-info/details",
         "GET /crm-object-schemas/schemas",
+        "GET /crm-object-schemas/schemas/{objectType}",
         "GET /crm/object-library/enablement",
         "GET /events/event-occurrences/event-types",
         "GET /events/event-definitions",

@@ -1,9 +1,10 @@
 """A whole day of a sandbox portal, delivered and read back by DuckDB, against the portal's plan."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import duckdb
+import pytest
 
 from hubspot_assets.deliver import deliver
 from hubspot_assets.progress import Display
@@ -248,8 +249,12 @@ def test_a_type_that_is_not_enabled_has_a_table_without_rows_that_says_so(portal
             assert [part["rows"] for part in written["parts"]] == [0]
 
 
-def test_what_is_read_again_differs_in_ingestedat_alone(exported, portal, reach):
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
+def test_what_is_read_again_differs_in_ingestedat_alone(exported, portal, reach, clock_of, zone):
+    """Nor does it matter which time zone the machine is in."""
     again = reach(portal, OBJECT_TYPES="deals,companies,0-5")
+    clock_of(zone)
+    started = datetime.now(UTC)
     deliver(Settings(), DAY, [], Display())
     connection = duckdb.connect()
     compared = 0
@@ -268,3 +273,7 @@ def test_what_is_read_again_differs_in_ingestedat_alone(exported, portal, reach)
         assert first == second, path
         compared += 1
     assert compared > 15
+    ((read_at,),) = connection.execute(
+        "SELECT min(INGESTEDAT) FROM read_csv(?)", [str(again / DAY / "OBJECTS/*/*.csv.gz")]
+    ).fetchall()
+    assert started - timedelta(seconds=1) < read_at.replace(tzinfo=UTC) < datetime.now(UTC)

@@ -1,12 +1,14 @@
 """Both tables of lists, delivered from a sandbox portal and read back by DuckDB."""
 
 import json
+from collections import Counter
 from datetime import UTC
 
 import duckdb
 import pytest
 
 from hubspot_assets.deliver import deliver
+from hubspot_assets.hubspot import lists
 from hubspot_assets.progress import Display
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.settings import load_settings
@@ -63,13 +65,53 @@ def test_lists_of_every_type_and_their_members_are_delivered(delivered, shared_s
 
 
 def test_what_of_the_members_is_missing_is_told(delivered, sandbox):
-    gone, other = [each.facts.list_id for each in sandbox.portal.lists(READ_AT)][:2]
+    first, second = sandbox.portal.lists(READ_AT)[:2]
+    gone, other = first.facts.list_id, second.facts.list_id
     sandbox.faults.add("delete_list", path=rf"^GET /crm/lists/[^/]+/{gone}/memberships$")
     rows, manifest = delivered(sandbox)("LIST_MEMBERSHIPS")
     assert str(gone) not in {row["LISTID"] for row in rows}
     assert str(other) in {row["LISTID"] for row in rows}
     assert manifest["counts"]["lists_gone_while_reading"] == 1
-    assert any(f"lists {gone} deleted" in each for each in manifest["warnings"])
+    told = f"lists {gone} ({first.size} by HubSpot's count) deleted while"
+    assert any(each.startswith(told) for each in manifest["warnings"])
+
+
+def test_members_that_are_refused_or_not_all_there_are_told_with_hubspots_size(delivered):
+    with serve(PortalConfig(records=60, now=READ_AT, burst=100_000, odd_lists=True)) as sandbox:
+        table = delivered(sandbox)
+        sizes = {each.facts.list_id: each.size for each in sandbox.portal.lists(READ_AT)}
+        members = len(sandbox.portal.members(97, READ_AT))
+        asked = sandbox.requests["POST /crm/lists/all", 200]
+    rows, manifest = table("LIST_MEMBERSHIPS")
+    by_list = Counter(row["LISTID"] for row in rows)
+    assert (by_list["93"], by_list["97"]) == (0, members)
+    assert 0 < members < sizes[97]
+    counts = manifest["counts"]
+    assert (counts["lists_refused"], counts["lists_not_processed"]) == (1, 1)
+    assert counts["lists_of_another_size"] == 0
+    warnings = [each for each in manifest["warnings"] if each.startswith("lists ")]
+    assert [each.split(":")[0] for each in warnings] == [
+        f"lists 93 ({sizes[93]} by HubSpot's count) without members here",
+        f"lists 97 ({members} here, {sizes[97]} by HubSpot's count) with a part of the members",
+    ]
+    assert "ADHOC" in warnings[0]
+    assert "IN_PROGRESS" in warnings[1]
+    rows, _ = table("LISTS")
+    told = {row["LISTID"]: (row["LISTTYPE"], row["PROCESSINGSTATUS"], row["SIZE"]) for row in rows}
+    assert told["93"] == ("ADHOC", "COMPLETE", str(sizes[93]))
+    assert told["97"] == ("DYNAMIC", "IN_PROGRESS", str(sizes[97]))
+    assert asked == 1
+
+
+def test_a_list_that_a_page_repeats_is_there_once(delivered, sandbox, monkeypatch):
+    monkeypatch.setattr(lists, "PAGE", 5)
+    sandbox.faults.add("repeated_record", path="^POST /crm/lists/[^/]+/all", skip=1)
+    table = delivered(sandbox)
+    rows, manifest = table("LISTS")
+    planned = [str(each.facts.list_id) for each in sandbox.portal.lists(READ_AT)]
+    assert [row["LISTID"] for row in rows] == planned
+    assert manifest["counts"]["lists_repeated"] == 1
+    assert "1 lists that HubSpot told twice are here once" in manifest["warnings"]
 
 
 def test_a_token_without_the_scope_gives_empty_tables_that_say_so(delivered):

@@ -98,7 +98,7 @@ def _sources(types: Sequence[ExportedType]) -> Iterator[Source]:
     yield _source("owners", "OWNERS, OWNER_TEAM", lambda client: _first(metadata.owners(client)))
     yield _source("teams", "TEAMS", lambda client: _first(metadata.user_teams(client)))
     yield _source("team tree", "TEAMS", lambda client: _first(metadata.team_tree(client)))
-    yield _source("lists", "LISTS, LIST_MEMBERSHIPS", lambda client: _first(_lists(client)))
+    yield _source("lists", "LISTS, LIST_MEMBERSHIPS", _lists)
     yield Source("events", "EVENTS_...", lambda client: client.get("events", "types"), _by_plan)
     yield _source("e-mail events", "EVENTS_...", email_events.probe)
 
@@ -143,7 +143,7 @@ def _by_plan(error: Refused) -> tuple[Status, str]:
     return "warning", f"not enabled: {error}"
 
 
-def _lists(client: HubSpot) -> Iterator[object]:
+def _lists(client: HubSpot) -> object:
     return lists.lists(client, [CONTACTS], ())
 
 

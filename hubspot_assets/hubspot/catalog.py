@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 
+from hubspot_assets.hubspot import metadata
 from hubspot_assets.hubspot.associations import standard_types
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import Forbidden, Refused
@@ -23,6 +25,10 @@ from hubspot_assets.hubspot.events import (
 from hubspot_assets.hubspot.facts import facts
 
 FORMAT = 2
+#: Object types that HubSpot documents by name, without an id, and that few portals have.
+RARE = ("contracts", "partner_clients", "partner_services")
+#: Ids of types that HubSpot or an app defines; those of the portal's own have schemas.
+_HUBSPOTS = re.compile(r"[01]-[0-9]+")
 
 
 class CatalogError(Exception):
@@ -59,6 +65,11 @@ class ObjectType:
     def custom(self) -> bool:
         """Whether the portal's users made it."""
         return self.id.startswith("2-")
+
+    @property
+    def standard(self) -> bool:
+        """Whether the facts know it, so that no portal calls it otherwise."""
+        return self.id in _standard_ids()
 
     @property
     def label(self) -> str:
@@ -146,6 +157,11 @@ def standard_catalog() -> Catalog:
     return Catalog(types, standard_event_types(), associations=tuple(sorted(pairs)))
 
 
+@cache
+def _standard_ids() -> frozenset[str]:
+    return frozenset(each.id for each in standard_catalog().object_types)
+
+
 def _standard_type(row: dict[str, str]) -> ObjectType:
     return ObjectType(
         id=row["object_type_id"],
@@ -170,6 +186,8 @@ def discover(client: HubSpot) -> Catalog:
     """
     details = client.get("account", "details").body
     warnings: tuple[str, ...] = ()
+    library = _library(client)
+    others = _other_types(client, library)
     schemas: list[dict[str, Any]] = []
     try:
         schemas = client.get("schemas").body["results"]
@@ -177,27 +195,27 @@ def discover(client: HubSpot) -> Catalog:
         warnings = (f"custom object types are unknown: {error}",)
     events, refused = discover_event_types(client, details.get("portalId"))
     standard = standard_catalog()
-    disabled = _disabled(client)
     time_zone = details.get("timeZone")
     if time_zone and not known_zone(time_zone):
         unknown = f"the portal's time zone {time_zone!r} is not known here: install a newer tzdata"
         warnings += (f"{unknown}; until then its daily limit is taken to end at midnight UTC",)
     pairs = {
         (str(each["fromObjectTypeId"]), str(each["toObjectTypeId"]))
-        for schema in schemas
+        for schema in (*schemas, *others.schemas)
         for each in schema.get("associations") or ()
     }
     return Catalog(
         object_types=(
-            *(replace(each, enabled=each.id not in disabled) for each in standard.object_types),
-            *sorted(map(_custom_type, schemas), key=lambda each: int(each.id.split("-")[1])),
+            *(replace(each, enabled=library.get(each.id, True)) for each in standard.object_types),
+            *sorted(others.types, key=_number),
+            *sorted(map(_custom_type, schemas), key=_number),
         ),
         event_types=events,
         associations=(*standard.associations, *sorted(pairs)),
         portal_id=details.get("portalId"),
         account_type=details.get("accountType"),
         time_zone=time_zone,
-        warnings=warnings + refused,
+        warnings=warnings + refused + tuple(others.warnings),
     )
 
 
@@ -225,27 +243,87 @@ def changed_types(client: HubSpot, known: Iterable[ObjectType]) -> Iterator[str]
             yield f"the custom type {each.name} ({type_id}) is gone"
 
 
-def _disabled(client: HubSpot) -> set[str]:
-    """Ids of the types that the object library has switched off; none where it can't be read."""
+def _library(client: HubSpot) -> dict[str, bool]:
+    """By object type id whether it is switched on in the object library; nothing where that can't
+    be read."""
     try:
         told = client.get("object_library").body
     except Refused:
-        return set()
-    enabled = told.get("enablementByObjectTypeId") or {}
-    return {type_id for type_id, on in enabled.items() if not on}
+        return {}
+    return {
+        type_id: bool(on) for type_id, on in (told.get("enablementByObjectTypeId") or {}).items()
+    }
+
+
+class _Others(NamedTuple):
+    """Object types of HubSpot's that the facts don't know, what they say of themselves, and which
+    of them can't be read."""
+
+    types: list[ObjectType]
+    schemas: list[dict[str, Any]]
+    warnings: list[str]
+
+
+def _other_types(client: HubSpot, library: Mapping[str, bool]) -> _Others:
+    """The types beyond the facts that the portal has on.
+
+    Those of the object library are there, and named, whether or not they can be read; one that
+    HubSpot merely documents is not where it answers that there is no such type.
+    """
+    known = set(_standard_ids())
+    others = _Others([], [], [])
+    on = {type_id for type_id, is_on in library.items() if is_on and _HUBSPOTS.fullmatch(type_id)}
+    for name in (*sorted(on - known), *RARE):
+        schema, refusal = _schema(client, name)
+        type_id = str(schema.get("objectTypeId") or name)
+        if not schema and name in RARE:
+            if isinstance(refusal, Forbidden):
+                others.warnings.append(f"whether there are {name} is unknown: {refusal}")
+            continue
+        if type_id in known:
+            continue
+        known.add(type_id)
+        found = _described({"objectTypeId": type_id, "name": name} | schema)
+        try:
+            metadata.probe(client, type_id)
+        except (Forbidden, *metadata.NOT_SERVED) as error:
+            served = isinstance(error, Forbidden)
+            if not served and name in RARE:
+                continue
+            others.warnings.append(f"{found.label} ({type_id}) can't be read: {error}")
+            found = found if served else replace(found, api="none")
+        others.types.append(found)
+        others.schemas.append(schema)
+    return others
+
+
+def _schema(client: HubSpot, name: str) -> tuple[dict[str, Any], Refused | None]:
+    """What HubSpot tells of a type by id or name; nothing, and what it said, where it refuses."""
+    try:
+        return client.get("schemas", "one", object_type=name).body, None
+    except (Forbidden, *metadata.NOT_SERVED) as error:
+        return {}, error
+
+
+def _number(of: ObjectType) -> tuple[int, ...]:
+    return tuple(int(part) for part in of.id.split("-"))
 
 
 def _custom_type(schema: dict[str, Any]) -> ObjectType:
+    return replace(_described(schema), read_scope="crm.objects.custom.read")
+
+
+def _described(schema: Mapping[str, Any]) -> ObjectType:
+    """A type as its schema tells of it. That it has no pipelines is known by asking alone."""
     labels = schema.get("labels") or {}
     return ObjectType(
         id=schema["objectTypeId"],
         name=schema["name"],
         plural_name=schema["name"],
-        fully_qualified_name=schema["fullyQualifiedName"],
+        fully_qualified_name=schema.get("fullyQualifiedName") or schema["name"],
         singular_label=labels.get("singular"),
         plural_label=labels.get("plural"),
         primary_property=schema.get("primaryDisplayProperty"),
-        read_scope="crm.objects.custom.read",
         pipelines=True,
         description=schema.get("description"),
         created_at=schema.get("createdAt"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -14,6 +14,7 @@ from hubspot_assets.hubspot.errors import (
     BadRequest,
     Forbidden,
     IncompleteAnswer,
+    MissingScope,
     NotFound,
     Refused,
     UnknownObjectType,
@@ -30,8 +31,19 @@ METHOD_NOT_ALLOWED = 405
 #: The object type of lists themselves.
 LISTS_TYPE = "0-45"
 
-Tell = Callable[[str, Refused], None]
-"""Told an object type whose lists HubSpot refuses, and what it said."""
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The lists of a portal, each once, by list id.
+
+    `repeated` of them were told more than once, `untold` are only counted by HubSpot; `refused`
+    are the object types whose lists it would not tell, and why.
+    """
+
+    lists: Sequence[Read]
+    repeated: int
+    untold: int
+    refused: Mapping[str, Refused]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,43 +54,79 @@ class MembersPage:
     received_at: datetime
 
 
-def _ignore(object_type_id: str, error: Refused) -> None:
-    """Tells nobody."""
+def lists(client: HubSpot, object_type_ids: Iterable[str], extra: Sequence[str]) -> Listing:
+    """All lists, of records of whatever type: by one listing, else type by type.
 
-
-def lists(
-    client: HubSpot,
-    object_type_ids: Iterable[str],
-    extra: Sequence[str],
-    refused: Tell = _ignore,
-) -> Iterator[Read]:
-    """All lists of records of these types, each once, by list id.
-
-    `extra` names the additional properties they are to have. Types that HubSpot does not know have
-    no lists; `refused` is told of those that it refuses. Raises what it answered if it refused
-    all of them, and IncompleteAnswer where it can't be made to give every list.
+    `extra` names the additional properties they are to have. HubSpot does not say what a listing
+    of no type brings: it is believed to be all if it has lists of two types, and as many as HubSpot
+    counts. Else those of each of `object_type_ids` are asked for, too. Raises what HubSpot answered
+    if it refused everything, and IncompleteAnswer where it can't be made to give every list.
     """
-    found: dict[int, Read] = {}
-    refusal: Refused | None = None
-    answered = False
-    for object_type_id in object_type_ids:
-        before = len(found)
+    found = _Found()
+    if client.has("lists", "all"):
+        found.take(None, _all(client, None, extra))
+        if isinstance(refusal := found.refused.get(None), MissingScope):
+            raise refusal
+    counted = _counted(client)
+    if found.types < 2 or len(found.lists) < counted:
+        for object_type_id in object_type_ids:
+            found.take(object_type_id, _lists_of(client, object_type_id, extra))
+    if found.refused and not found.answered:
+        # That a type is not known says less than any other refusal.
+        raise min(found.refused.values(), key=lambda each: isinstance(each, UnknownObjectType))
+    return found.listing(counted)
+
+
+class _Found:
+    """Lists as several answers tell them."""
+
+    def __init__(self) -> None:
+        self.lists: dict[int, Read] = {}
+        self.repeated: set[int] = set()
+        self.refused: dict[str | None, Refused] = {}
+        self.answered = False
+
+    @property
+    def types(self) -> int:
+        """Of how many object types there are lists."""
+        return len({each.content.get("objectTypeId") for each in self.lists.values()})
+
+    def take(self, object_type_id: str | None, told: Iterable[Read]) -> None:
+        """Takes the lists of a type in, or those of all. Of a list that is told twice, the later.
+
+        Raises IncompleteAnswer where HubSpot refuses to go on with them.
+        """
+        seen: set[int] = set()
         try:
-            for read in _lists_of(client, object_type_id, extra):
-                found[int(read.content["listId"])] = read
-            answered = True
+            for read in told:
+                list_id = int(read.content["listId"])
+                if list_id in seen:
+                    self.repeated.add(list_id)
+                seen.add(list_id)
+                self.lists[list_id] = read
         except (Forbidden, *NOT_SERVED) as error:
-            if len(found) > before:
-                raise IncompleteAnswer(f"lists of {object_type_id}: {error}") from error
-            # That a type is not known says less than any other refusal.
-            if refusal is None or isinstance(refusal, UnknownObjectType):
-                refusal = error
-            if not isinstance(error, UnknownObjectType):
-                refused(object_type_id, error)
-    if refusal and not answered:
-        raise refusal
-    for list_id in sorted(found):
-        yield found[list_id]
+            if seen:
+                raise IncompleteAnswer(f"{_named(object_type_id)}: {error}") from error
+            self.refused[object_type_id] = error
+        else:
+            self.answered = True
+
+    def listing(self, counted: int) -> Listing:
+        """All that was taken in, of `counted` that there are by HubSpot's count."""
+        return Listing(
+            lists=[self.lists[each] for each in sorted(self.lists)],
+            repeated=len(self.repeated),
+            untold=max(0, counted - len(self.lists)),
+            refused={
+                type_id: error
+                for type_id, error in self.refused.items()
+                if type_id is not None and not isinstance(error, UnknownObjectType)
+            },
+        )
+
+
+def _named(object_type_id: str | None) -> str:
+    return f"lists of {object_type_id}" if object_type_id else "lists"
 
 
 def list_records(client: HubSpot, object_type_ids: Iterable[str]) -> Iterator[Read]:
@@ -87,7 +135,7 @@ def list_records(client: HubSpot, object_type_ids: Iterable[str]) -> Iterator[Re
     The properties are those that HubSpot defines for the type, else those of the facts.
     """
     names = sorted(_property_names(client))
-    for read in lists(client, object_type_ids, names):
+    for read in lists(client, object_type_ids, names).lists:
         yield Read(list_properties(read.content), read.received_at)
 
 
@@ -132,19 +180,16 @@ def _lists_of(client: HubSpot, object_type_id: str, extra: Sequence[str]) -> Ite
     yield from _searched(client, object_type_id, extra)
 
 
-def _all(client: HubSpot, object_type_id: str, extra: Sequence[str]) -> Iterator[Read]:
-    body: dict[str, Any] = {
-        "objectTypeId": object_type_id,
-        "processingTypes": [],
-        "additionalProperties": list(extra),
-        "count": PAGE,
-    }
+def _all(client: HubSpot, object_type_id: str | None, extra: Sequence[str]) -> Iterator[Read]:
+    body: dict[str, Any] = {"processingTypes": [], "additionalProperties": list(extra)}
+    if object_type_id:
+        body["objectTypeId"] = object_type_id
     seen: set[str | None] = {None}
     while True:
-        answer = client.post("lists", "all", json=body)
+        answer = client.post("lists", "all", json=body | {"count": PAGE})
         for content in answer.body["results"]:
             yield Read(content, answer.received_at)
-        if (after := _following(answer.body, seen, f"lists of {object_type_id}")) is None:
+        if (after := _following(answer.body, seen, _named(object_type_id))) is None:
             return
         body["after"] = after
 
@@ -178,7 +223,7 @@ def _searched(client: HubSpot, object_type_id: str, extra: Sequence[str]) -> Ite
         yield from part.lists
 
 
-class _Found(NamedTuple):
+class _Searched(NamedTuple):
     """What a search gave; `whole` is False where the ceiling cut it off. `total` is its count."""
 
     lists: list[Read]
@@ -188,32 +233,45 @@ class _Found(NamedTuple):
 
 def _search(
     client: HubSpot, object_type_id: str, extra: Sequence[str], processing_types: Sequence[str]
-) -> _Found:
+) -> _Searched:
     found: list[Read] = []
     offset = 0
     while True:
-        # HubSpot wants every one of these members, be they empty.
-        body = {
-            "query": "",
-            "count": PAGE,
-            "offset": offset,
-            "listIds": [],
-            "processingTypes": list(processing_types),
-            "additionalProperties": list(extra),
-            "objectTypeId": object_type_id,
-            "sort": "HS_LIST_ID",
-        }
+        body = _search_body(object_type_id, offset, PAGE)
+        body |= {"processingTypes": list(processing_types), "additionalProperties": list(extra)}
         answer = client.post("lists", "search", json=body)
         found += (Read(content, answer.received_at) for content in answer.body["lists"])
         total = int(answer.body.get("total") or 0)
         if not answer.body.get("hasMore"):
-            return _Found(found, total, whole=True)
+            return _Searched(found, total, whole=True)
         following = int(answer.body["offset"])
         if following <= offset:
             raise IncompleteAnswer(f"lists of {object_type_id}: a page names itself as the next")
         offset = following
         if max(total, offset + PAGE) > CEILING:
-            return _Found(found, total, whole=False)
+            return _Searched(found, total, whole=False)
+
+
+def _counted(client: HubSpot) -> int:
+    """How many lists of all types there are, as the search tells; 0 where it does not."""
+    try:
+        return int(client.post("lists", "search", json=_search_body(None, 0, 1)).body["total"] or 0)
+    except (Forbidden, *NOT_SERVED, KeyError):
+        return 0
+
+
+def _search_body(object_type_id: str | None, offset: int, count: int) -> dict[str, Any]:
+    # HubSpot wants every one of these members, be they empty, but for the object type.
+    body: dict[str, Any] = {
+        "query": "",
+        "count": count,
+        "offset": offset,
+        "listIds": [],
+        "processingTypes": [],
+        "additionalProperties": [],
+        "sort": "HS_LIST_ID",
+    }
+    return body | ({"objectTypeId": object_type_id} if object_type_id else {})
 
 
 def _property_names(client: HubSpot) -> Iterator[str]:

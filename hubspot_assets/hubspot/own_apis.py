@@ -138,7 +138,9 @@ def _probe_own(client: HubSpot, api: str) -> datetime:
     if api == "deal_splits":
         found = deal_splits(client, ["1"])
     else:
-        found = lists(client, [CONTACTS], ()) if api == "lists" else READERS[api](client)
+        found = (
+            iter(lists(client, [CONTACTS], ()).lists) if api == "lists" else READERS[api](client)
+        )
     first = next(iter(found), None)
     return first.received_at if first else asked
 

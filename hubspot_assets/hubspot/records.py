@@ -47,8 +47,9 @@ class Page:
 
 
 def fits_url(names: Sequence[str]) -> bool:
-    """Whether `names` go into a URL, so that one list pass brings everything."""
-    return len(",".join(names).encode()) <= NAMES_IN_URL
+    """Whether `names` go into a URL, where commas part them, so that one list pass brings all."""
+    joined = ",".join(names)
+    return len(joined.encode()) <= NAMES_IN_URL and joined.count(",") == max(0, len(names) - 1)
 
 
 def read_records(

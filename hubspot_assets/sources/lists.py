@@ -6,7 +6,8 @@ whose lists HubSpot refuses. The source `list_memberships` holds chunks of two f
 * `members`: listId, recordId Int64, objectTypeId String, joinedAt, readAt Datetime(ms). A row per
   member of a list, by list and record id, from chunk to chunk, too.
 * `lists`: listId Int64, size Int64 as HubSpot told it, members Int64 as read (null where they
-  could not be), refused String (why not; null for a list that was deleted meanwhile).
+  could not be), refused String (why not; null for a list that was deleted meanwhile), status String
+  (how far HubSpot is with a list whose members are not all there yet, else null).
 """
 
 from __future__ import annotations
@@ -26,19 +27,29 @@ from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import BadRequest, Forbidden, NotFound, Refused
 from hubspot_assets.hubspot.lists import MembersPage
-from hubspot_assets.hubspot.metadata import Read
+from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
 from hubspot_assets.readings.ordering import in_key_order
 from hubspot_assets.readings.staging import Reading, Staged, Staging, write_temporary
 from hubspot_assets.sources.flatten import MOMENT, moment
-from hubspot_assets.sources.items import extract_items, read_items
+from hubspot_assets.sources.items import read_items, stage_items
 from hubspot_assets.sources.resuming import plan_of
 from hubspot_assets.sources.source import Report, quiet, refused
 from hubspot_assets.storage.temporary import temporary_folder
-from hubspot_assets.tables.counts import LISTS_GONE, LISTS_OF_ANOTHER_SIZE, LISTS_REFUSED
+from hubspot_assets.tables.counts import (
+    LISTS_GONE,
+    LISTS_OF_ANOTHER_SIZE,
+    LISTS_OF_TYPES_REFUSED,
+    LISTS_PARTIAL,
+    LISTS_REFUSED,
+    LISTS_REPEATED,
+    LISTS_UNTOLD,
+)
 
 LISTS, MEMBERSHIPS = "lists", "list_memberships"
 #: What a list is to tell beyond its own fields.
 EXTRA = ("hs_list_size", "hs_classic_list_id")
+#: The processing status of a list whose members are all there.
+COMPLETE = "COMPLETE"
 
 #: A chunk is staged once it holds so many members.
 CHUNK_MEMBERS = 200_000
@@ -53,22 +64,29 @@ LISTS_SCHEMA = {
     "size": pl.Int64(),
     "members": pl.Int64(),
     "refused": pl.String(),
+    "status": pl.String(),
 }
 
 
 def extract_lists(client: HubSpot, staging: Staging, object_type_ids: Iterable[str]) -> Staged:
-    """Stages all lists of records of these types. Raises HubSpotError and StoreError."""
-    refusals: list[Read] = []
+    """Stages all lists; `object_type_ids` are the types whose lists are known to be possible.
 
-    def note(object_type_id: str, error: Refused) -> None:
-        told = {"objectTypeId": object_type_id, "refused": str(error)}
-        refusals.append(Read(told, datetime.now(UTC)))
-
-    def read() -> Iterator[Read]:
-        yield from lists.lists(client, object_type_ids, EXTRA, note)
-        yield from refusals
-
-    return extract_items(staging, LISTS, read)
+    Raises HubSpotError and StoreError.
+    """
+    reading = staging.begin(LISTS, "items", resume=False)
+    try:
+        listing = lists.lists(client, object_type_ids, EXTRA)
+    except (Forbidden, *NOT_SERVED) as error:
+        return reading.finish(refused(error), datetime.now(UTC))
+    reading.counts[LISTS_REPEATED] = listing.repeated
+    reading.counts[LISTS_UNTOLD] = listing.untold
+    reading.counts[LISTS_OF_TYPES_REFUSED] = len(listing.refused)
+    asked = datetime.now(UTC)
+    refusals = (
+        Read({"objectTypeId": type_id, "refused": f"no lists of {type_id}: {error}"}, asked)
+        for type_id, error in listing.refused.items()
+    )
+    return stage_items(reading, [*listing.lists, *refusals])
 
 
 def extract_memberships(
@@ -102,21 +120,24 @@ def extract_memberships(
 
 
 class _Listed(NamedTuple):
-    """A list to be read; `size` is what HubSpot told of it."""
+    """A list to be read; `size` is what HubSpot told of it, `status` how far it is with it."""
 
     list_id: int
     object_type_id: str
     size: int | None
+    status: str | None = None
 
 
 def _listed(staged: Staged) -> Iterator[_Listed]:
     for content, _ in read_items(staged):
         if "listId" in content:
             size = str((content.get("additionalProperties") or {}).get("hs_list_size"))
+            status = content.get("processingStatus")
             yield _Listed(
                 int(content["listId"]),
                 content["objectTypeId"],
                 int(size) if size.isdecimal() else None,
+                None if status in (None, COMPLETE) else str(status),
             )
 
 
@@ -218,7 +239,7 @@ class _MembersChunk:
 
     def _clear(self) -> None:
         self._members: list[pl.DataFrame] = []
-        self._lists: list[tuple[int, int | None, int | None, str | None]] = []
+        self._lists: list[tuple[int, int | None, int | None, str | None, str | None]] = []
         self._rows = 0
 
     def add(self, roster: _Roster, done: int) -> None:
@@ -244,14 +265,16 @@ class _MembersChunk:
         if roster.known:
             counts["lists_read"] += 1
             counts["memberships"] += members
-            counts[LISTS_OF_ANOTHER_SIZE] += of.size is not None and of.size != members
+            counts[LISTS_PARTIAL] += of.status is not None
+            counts[LISTS_OF_ANOTHER_SIZE] += of.status is None and of.size not in (None, members)
         elif refusal:
             counts[LISTS_REFUSED] += 1
             self.refusal = refused(refusal)
         else:
             counts[LISTS_GONE] += 1
         why = str(refusal) if refusal else None
-        self._lists.append((of.list_id, of.size, members if roster.known else None, why))
+        known = members if roster.known else None
+        self._lists.append((of.list_id, of.size, known, why, of.status))
 
     def stage(self) -> None:
         """Stages the whole lists that were taken in."""

@@ -23,6 +23,7 @@ from hubspot_assets.tables import associations, specs
 from hubspot_assets.tables.associations import AssociationType, PairTypes
 from hubspot_assets.tables.content import TableContent
 from hubspot_assets.tables.counts import RECORDS_REFUSED
+from hubspot_assets.tables.names import unique_folders
 from hubspot_assets.tables.observed import observed_content
 from hubspot_assets.tables.spec import TableSpec
 from hubspot_assets.tables.table import Table
@@ -105,14 +106,15 @@ def _combined(directions: Sequence[_Direction]) -> Content:
             each: staging.complete(links_source(each.pair.types))
             for each in sorted(directions, key=lambda each: each.name)
         }
+        folders = unique_folders({each.name: each.name for each in staged})
         linked = [each for each in staged if staged[each].chunks_staged]
         return observed_content(
             specs.ASSOCIATIONS,
             day,
             list(staged.values()),
-            ((each.name.lower(), _combined_rows(each, staged[each])) for each in linked),
+            ((folders[each.name], _combined_rows(each, staged[each])) for each in linked),
             sources={
-                each.name.lower(): of.availability
+                folders[each.name]: of.availability
                 for each, of in staged.items()
                 if each in linked or of.availability != AVAILABLE
             },

@@ -14,7 +14,11 @@ ENGAGEMENTS_TWICE = "ids_of_two_engagement_types"
 EVENTS_REPEATED = "events_repeated"
 LISTS_GONE = "lists_gone_while_reading"
 LISTS_OF_ANOTHER_SIZE = "lists_of_another_size"
+LISTS_OF_TYPES_REFUSED = "object_types_whose_lists_were_refused"
+LISTS_PARTIAL = "lists_not_processed"
 LISTS_REFUSED = "lists_refused"
+LISTS_REPEATED = "lists_repeated"
+LISTS_UNTOLD = "lists_untold"
 OBJECTS_ALIKE = "objects_alike"
 OBJECT_TYPES_UNKNOWN = "object_types_unknown"
 RECIPIENTS_UNKNOWN = "recipients_unknown"
@@ -34,7 +38,11 @@ SENTENCES: Mapping[str, str | None] = {
     EVENTS_REPEATED: "events that HubSpot told twice are here once",
     LISTS_GONE: None,
     LISTS_OF_ANOTHER_SIZE: None,
+    LISTS_OF_TYPES_REFUSED: None,
+    LISTS_PARTIAL: None,
     LISTS_REFUSED: None,
+    LISTS_REPEATED: "lists that HubSpot told twice are here once",
+    LISTS_UNTOLD: "lists that HubSpot counts are in none of its listings",
     OBJECTS_ALIKE: "objects had the id of another one: one of them is here",
     OBJECT_TYPES_UNKNOWN: "events happened to records of a type that the portal does not name",
     RECIPIENTS_UNKNOWN: "e-mail events have no OBJECTID: no contact has the address",

@@ -118,7 +118,11 @@ def _content(
     warnings: Iterable[str] = (),
 ) -> TableContent:
     counts = counted([staged.counts])
-    findings = Findings(observed_at=staged.observed_at, counts=counts, warnings=[*warnings])
+    findings = Findings(
+        observed_at=staged.observed_at,
+        counts=counts,
+        warnings=[*warnings, *typed.renamed(properties)],
+    )
     moments = {each.name for each in properties if each.type in {"date", "datetime"}}
 
     def rows(chunk: Chunk) -> pl.DataFrame:

@@ -38,10 +38,7 @@ def events_of_type(
     `object_types` gives the object type id to each name in upper case that the events API may
     call it by; what is not there is NULL, and counted.
     """
-    wide = values.rename({"eventId": "ID"}).pivot(
-        on="name", on_columns=[each.name for each in properties], index="ID", values="value"
-    )
-    typed = typed_columns(wide, "ID", properties, counts)
+    typed = typed_columns(values.rename({"eventId": "ID"}), "ID", properties, counts)
     named = pl.col("objectType").str.to_uppercase()
     rows = events.select(
         EVENTTYPEID=pl.lit(event_type_id, dtype=pl.String),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import polars as pl
 
@@ -56,12 +56,15 @@ def _warnings(joined: Staged) -> Iterator[str]:
     """What of the members is missing, or is not as HubSpot told it of the list."""
     outcomes = _outcomes(joined)
     missing = outcomes.filter(pl.col("members").is_null())
-    if gone := missing.filter(pl.col("refused").is_null())["listId"].to_list():
+    if (gone := missing.filter(pl.col("refused").is_null())).height:
         yield f"{_named(gone)} deleted while the members were read: they have none here"
     for (why,), of in missing.drop_nulls("refused").group_by("refused", maintain_order=True):
-        yield f"{_named(of['listId'].to_list())} without members here: {why}"
-    other = outcomes.filter(pl.col("members") != pl.col("size"))["listId"].to_list()
-    if other:
+        yield f"{_named(of)} without members here: {why}"
+    read = outcomes.drop_nulls("members")
+    for (status,), of in read.drop_nulls("status").group_by("status", maintain_order=True):
+        yield f"{_named(of)} with a part of the members: HubSpot is not done with it ({status})"
+    other = read.filter(pl.col("status").is_null() & (pl.col("members") != pl.col("size")))
+    if other.height:
         yield (
             f"{_named(other)} with another number of members than HubSpot told of the list: "
             "it counts them now and then, and members come and go"
@@ -73,7 +76,16 @@ def _outcomes(joined: Staged) -> pl.DataFrame:
     return pl.concat(frames) if frames else pl.DataFrame(schema=LISTS_SCHEMA)
 
 
-def _named(list_ids: Iterable[int]) -> str:
-    ids = list(list_ids)
-    more = f" and {len(ids) - NAMED:,} more" if len(ids) > NAMED else ""
-    return f"lists {', '.join(map(str, ids[:NAMED]))}{more}"
+def _named(outcomes: pl.DataFrame) -> str:
+    """The lists by id, each with its size where HubSpot told one, and with how many are here."""
+    columns = outcomes.select("listId", "size", "members")
+    names = [_sized(*row) for row in columns.head(NAMED).iter_rows()]
+    more = f" and {outcomes.height - NAMED:,} more" if outcomes.height > NAMED else ""
+    return f"lists {', '.join(names)}{more}"
+
+
+def _sized(list_id: int, size: int | None, members: int | None) -> str:
+    if size is None:
+        return str(list_id)
+    here = "" if members is None else f"{members:,} here, "
+    return f"{list_id} ({here}{size:,} by HubSpot's count)"

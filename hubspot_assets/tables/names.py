@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 _NOT_ALLOWED = re.compile(r"[^A-Z0-9]")
 _EVENT_PREFIX = re.compile(r"^(e|(pe|ae)\d+)_")
 
+#: A table's name of more characters than `LONGEST` keeps the first `CUT`, and has an id after them:
+#: a part of a path has at most 255 bytes.
+LONGEST, CUT = 200, 180
 
-def suffix(plural_label: str | None, singular_label: str | None, fallback: str) -> str:
+
+def suffix(
+    type_id: str, plural_label: str | None, singular_label: str | None, fallback: str
+) -> str:
     """What follows `OBJECTS_`: the plural label, else the singular one + `S`, else `fallback`.
 
-    >>> suffix("Line items", "Line item", "line_items")
+    The id stands for a label without a Latin letter or digit, and after a long one.
+
+    >>> suffix("0-8", "Line items", "Line item", "line_items")
     'LINE_ITEMS'
-    >>> suffix(None, "Pop-Tart & Waffle", "x")
-    'POP_TART___WAFFLES'
+    >>> suffix("2-7", None, "Pop-Tart & Waffle", "x"), suffix("2-8", "船", "船", "ship")
+    ('POP_TART___WAFFLES', '2_8')
     """
     label = plural_label or (f"{singular_label}S" if singular_label else fallback)
-    return _NOT_ALLOWED.sub("_", label.upper())
+    return _bounded("OBJECTS", label, type_id)
 
 
 def type_name(name: str) -> str:
@@ -30,13 +38,38 @@ def type_name(name: str) -> str:
     return _NOT_ALLOWED.sub("_", name.upper())
 
 
-def event_suffix(name: str) -> str:
+def event_suffix(name: str, type_id: str | None = None) -> str:
     """What follows `EVENTS_`: HubSpot's event name without its `e_`, `pe<portal>_` or `ae<app>_`.
+
+    The id, where there is one, stands for a name without a letter or digit, and after a long one.
 
     >>> event_suffix("e_visited_page"), event_suffix("pe1234567_key.interactions")
     ('VISITED_PAGE', 'KEY_INTERACTIONS')
     """
-    return _NOT_ALLOWED.sub("_", event_name(name).upper())
+    return _bounded("EVENTS", event_name(name), type_id)
+
+
+def pair_suffix(way: tuple[str, str], type_ids: tuple[str, str]) -> str:
+    """What follows `ASSOCIATIONS_`, from the suffixes of both types; ids after a long one.
+
+    >>> pair_suffix(("CONTACTS", "DEALS"), ("0-1", "0-3"))
+    'CONTACTS_TO_DEALS'
+    """
+    return _bounded("ASSOCIATIONS", "_TO_".join(way), "_".join(type_ids))
+
+
+def _bounded(family: str, text: str, tail: str | None) -> str:
+    """`text` as a name that follows `family` and `_`, with `tail` for what it lacks, or is cut.
+
+    Upper case first, so that a letter which has none of its own (`ß`) is what it becomes (`SS`).
+    """
+    name, end = _NOT_ALLOWED.sub("_", text.upper()), (tail or "").replace("-", "_")
+    if not name.strip("_"):
+        return end or name
+    room = len(f"{family}_")
+    if room + len(name) <= LONGEST:
+        return name
+    return "_".join(filter(None, (name[: CUT - room], end)))
 
 
 def event_name(name: str) -> str:
@@ -61,6 +94,22 @@ def unique_names(names: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {key: _free(name, taken, key) for key, name in names}
 
 
+def unique_folders(suffixes: Mapping[str, str]) -> dict[str, str]:
+    """Key to sub-folder, from key to suffix.
+
+    Spark, Hive and Athena pass over what begins with `_`: such a name gets `t` in front. Should
+    another be called so, the later gets `_2`.
+
+    >>> unique_folders({"2-1": "CARS", "2-2": "_ODD", "2-3": "T_ODD"})
+    {'2-1': 'cars', '2-2': 't_odd', '2-3': 't_odd_2'}
+    """
+    taken: set[str] = set()
+    return {
+        key: _free(f"t{name}" if name.startswith("_") else name, taken)
+        for key, name in ((key, suffix.lower()) for key, suffix in suffixes.items())
+    }
+
+
 def unique_event_suffixes(events: Iterable[tuple[str, str | None]]) -> dict[str, str]:
     """Event name to suffix, from (event name, event type id) pairs.
 
@@ -72,7 +121,7 @@ def unique_event_suffixes(events: Iterable[tuple[str, str | None]]) -> dict[str,
     """
     taken: set[str] = set()
     return {
-        name: _free(event_suffix(name), taken, type_id)
+        name: _free(event_suffix(name, type_id), taken, type_id)
         for name, type_id in sorted(events, key=_event_order)
     }
 
@@ -102,15 +151,25 @@ def type_id_order(object_type_id: str) -> tuple[int, ...]:
 def property_columns(names: Iterable[str], unparsed: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Property name to its (typed, unparsed) column; `unparsed` names those that have the second.
 
-    The second is "" where there is none. HubSpot's names are lower case; should two columns
-    come out alike all the same, the later gets `_2`, `_3`, ... so that no value is lost.
+    The second is "" where there is none. Of names that differ by case alone the later, in the order
+    of code points, gets `_2`; so does an unparsed column that is called as a typed one.
+
+    >>> property_columns(["foo", "FOO", "foo_2", "unparsed_FOO"], ["FOO", "foo"])["foo"]
+    ('PROPERTY_FOO_3', 'PROPERTY_UNPARSED_FOO_3')
     """
+    ordered = sorted(names)
+    upper: dict[str, str] = {}
+    for name in ordered:
+        upper.setdefault(name.upper(), name)
+    # Names that nobody contests are given first, so that none of them is taken by a `_2`.
+    taken = set(upper)
+    unique = {name: key for key, name in upper.items()}
+    unique |= {name: _free(name.upper(), taken) for name in ordered if name not in unique}
     with_unparsed = set(unparsed)
-    taken: set[str] = set()
     return {
         name: (
-            _free(f"PROPERTY_{name.upper()}", taken),
-            _free(f"PROPERTY_UNPARSED_{name.upper()}", taken) if name in with_unparsed else "",
+            f"PROPERTY_{unique[name]}",
+            f"PROPERTY_{_free(f'UNPARSED_{unique[name]}', taken)}" if name in with_unparsed else "",
         )
-        for name in sorted(names)
+        for name in ordered
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -108,6 +108,7 @@ def _content(
     *,
     availability: Availability = AVAILABLE,
     sources: dict[str, Availability] | None = None,
+    warnings: Iterable[str] = (),
 ) -> TableContent:
     """The content of a record table; `folders` make the frames of each sub-folder."""
     counts = counted(each.counts for each in staged)
@@ -115,6 +116,7 @@ def _content(
         observed_at=max((each.observed_at for each in staged), default=None),
         sources=sources or {},
         counts=counts,
+        warnings=[*warnings],
     )
 
     def filled() -> Iterator[tuple[str, Iterator[pl.DataFrame]]]:
@@ -169,6 +171,7 @@ def _type_table(of: ExportedType) -> Table:
             {"": table.reader(staged, of, day)},
             [staged],
             availability=staged.availability,
+            warnings=typed.renamed(properties),
         )
 
     return Table(base, (of.records, of.properties), content)

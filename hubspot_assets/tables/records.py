@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import orjson
 import polars as pl
 
 from hubspot_assets.tables.counts import SAME_MOMENT
@@ -192,7 +193,7 @@ def object_with_object_properties(state: AsOf, object_type_id: str) -> pl.DataFr
     """Rows of OBJECT_WITH_OBJECT_PROPERTIES."""
     # {"value":"text"} without its first nine and its last character is the text as JSON.
     text = pl.struct("value").struct.json_encode().str.slice(9).str.strip_suffix("}")
-    member = pl.concat_str(pl.lit('"'), pl.col("name"), pl.lit('":'), text)
+    member = pl.concat_str(pl.lit('"'), _escaped_names(state.values), pl.lit('":'), text)
     documents = state.values.group_by("id", maintain_order=True).agg(
         member.str.join(",").alias("members")
     )
@@ -205,6 +206,13 @@ def object_with_object_properties(state: AsOf, object_type_id: str) -> pl.DataFr
     )
 
 
+def _escaped_names(values: pl.DataFrame) -> pl.Expr:
+    """The names as they stand between quotes in JSON."""
+    names = {name: orjson.dumps(name).decode()[1:-1] for name in values["name"].unique()}
+    escaped = {name: text for name, text in names.items() if text != name}
+    return pl.col("name").replace(escaped) if escaped else pl.col("name")
+
+
 def objects_of_type(
     state: AsOf,
     object_type_id: str,
@@ -213,14 +221,8 @@ def objects_of_type(
     counts: Counter[str],
 ) -> pl.DataFrame:
     """Rows of OBJECTS_<type>: a typed column per property, in the order of `typed.columns`."""
-    wide = state.values.rename({"id": "OBJECTID"}).pivot(
-        on="name",
-        on_columns=[each.name for each in properties],
-        index="OBJECTID",
-        values="value",
-        maintain_order=True,
-    )
-    typed = typed_columns(wide, "OBJECTID", properties, counts)
+    values = state.values.select(OBJECTID="id", name="name", value="value")
+    typed = typed_columns(values, "OBJECTID", properties, counts)
     return objects(state, object_type_id).join(
         typed, on="OBJECTID", how="left", maintain_order="left"
     )

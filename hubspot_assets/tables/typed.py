@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -46,29 +46,52 @@ def columns(properties: Sequence[PropertyType]) -> tuple[Column, ...]:
     return tuple(result)
 
 
-def typed_columns(
-    wide: pl.DataFrame, key: str, properties: Sequence[PropertyType], counts: Counter[str]
-) -> pl.DataFrame:
-    """`key` and the PROPERTY_ columns, from `wide`: `key` and a raw text column per property.
+def renamed(properties: Sequence[PropertyType]) -> Iterator[str]:
+    """A sentence for each property whose columns another one kept from being called after it."""
+    for name, (typed, unparsed) in _names(properties).items():
+        usual = f"PROPERTY_{name.upper()}", f"PROPERTY_UNPARSED_{name.upper()}"
+        if typed != usual[0] or unparsed not in ("", usual[1]):
+            columns = " and ".join(filter(None, (typed, unparsed)))
+            yield f"the property {name} is in {columns}: another one is called alike"
 
-    `key` is in upper case, which no property's name is.
+
+def typed_columns(
+    values: pl.DataFrame, key: str, properties: Sequence[PropertyType], counts: Counter[str]
+) -> pl.DataFrame:
+    """A row per record: `key` and the PROPERTY_ columns.
+
+    `values` has `key`, name and value, of each property of a record no more than one.
     """
     by_name = {each.name: each for each in properties}
     expressions: list[pl.Expr] = []
     checks: list[pl.Expr] = []
+    wide = _wide(values, key, list(by_name))
+    raw = dict(zip(by_name, map(pl.col, wide.columns[1:]), strict=True))
     for name, (typed, unparsed) in _names(properties).items():
         kind = _column_type(by_name[name])
-        expressions.append(_parsed(name, kind).alias(typed))
+        expressions.append(_parsed(raw[name], kind).alias(typed))
         if unparsed:
-            expressions.append(pl.col(name).alias(unparsed))
+            expressions.append(raw[name].alias(unparsed))
         if kind != "VARCHAR":
-            checks.append((pl.col(name).is_not_null()).sum().alias(typed))
+            checks.append(raw[name].is_not_null().sum().alias(typed))
     table = wide.select(key, *expressions)
     if checks:
         given = wide.select(checks)
         parsed = table.select(pl.col(given.columns).is_not_null().sum())
         counts[UNPARSED] += sum(given.row(0)) - sum(parsed.row(0))
     return table
+
+
+def _wide(values: pl.DataFrame, key: str, names: Sequence[str]) -> pl.DataFrame:
+    """A row per `key`, and a column of raw text per property, called by its place among `names`.
+
+    A property may be called as `key` is, or in a way that has a meaning to polars.
+    """
+    wide = values.rename({key: ""}).pivot(
+        on="name", on_columns=list(names), index="", values="value", maintain_order=True
+    )
+    wide.columns = [key, *map(str, range(len(names)))]
+    return wide
 
 
 def _names(properties: Sequence[PropertyType]) -> dict[str, tuple[str, str]]:
@@ -82,8 +105,7 @@ def _column_type(of: PropertyType) -> ColumnType:
     return _TYPES.get(of.type, "VARCHAR")
 
 
-def _parsed(name: str, kind: ColumnType) -> pl.Expr:
-    raw = pl.col(name)
+def _parsed(raw: pl.Expr, kind: ColumnType) -> pl.Expr:
     match kind:
         case "NUMBER":
             text = raw.str.strip_chars()

@@ -1,5 +1,7 @@
 """Lists and their members, from a portal of a few lines and from the sandbox."""
 
+from itertools import chain
+
 import orjson
 import pytest
 
@@ -31,11 +33,17 @@ def a_list(number, object_type_id=CONTACTS, processing_type="DYNAMIC"):
 
 
 class Portal:
-    """Lists by object type, served by `all` and by a search with a ceiling of 10,000."""
+    """Lists by object type, served by `all` and by a search with a ceiling of 10,000.
 
-    def __init__(self, by_type, all_status=200):
+    A listing of no type brings those of the types `brings`, all without it, and is refused with
+    `all_status` where that is none of success. The search counts `more` lists than there are.
+    """
+
+    def __init__(self, by_type, all_status=200, brings=None, more=0):
         self.by_type = by_type
         self.all_status = all_status
+        self.brings = by_type.keys() if brings is None else brings
+        self.more = more
         self.refusals = {}
         self.asked = []
 
@@ -43,16 +51,17 @@ class Portal:
         body = orjson.loads(request.content)
         way = request.url.path.rsplit("/", 1)[1]
         self.asked.append((way, body))
-        kind = body["objectTypeId"]
+        kind = body.get("objectTypeId")
         if kind in self.refusals:
             return self.refusals[kind]
-        if kind not in self.by_type:
+        if kind is not None and kind not in self.by_type:
             return error(400, **UNKNOWN)
         if way == "all" and self.all_status != 200:
             return error(self.all_status, message="resource not found")
+        kinds = [kind] if kind else self.brings if way == "all" else self.by_type
         found = [
             each
-            for each in self.by_type[kind]
+            for each in chain.from_iterable(map(self.by_type.get, kinds))
             if not body["processingTypes"] or each["processingType"] in body["processingTypes"]
         ]
         start = int(body.get("after") or body.get("offset") or 0)
@@ -63,40 +72,105 @@ class Portal:
         if end > 10_000:
             return error(400, message="offset too large", category="VALIDATION_ERROR")
         more = end < len(found)
-        total = {"hasMore": more, "offset": min(end, len(found)), "total": len(found)}
-        return ok({"lists": found[start:end]} | total)
+        total = len(found) + (0 if kind else self.more)
+        return ok(
+            {"lists": found[start:end]}
+            | {"hasMore": more, "offset": min(end, len(found)), "total": total}
+        )
 
-    def read(self, *types, versions=None, told=None):
+    def listing(self, *types, versions=None):
         with client_of(self, FakeTime(), paths=Paths(versions)) as client:
-            told = [] if told is None else told
-            found = lists(client, types, ["hs_list_size"], lambda *what: told.append(what))
-            return [int(each.content["listId"]) for each in found]
+            return lists(client, types, ["hs_list_size"])
+
+    def read(self, *types, versions=None):
+        return [
+            int(each.content["listId"]) for each in self.listing(*types, versions=versions).lists
+        ]
+
+    def types_asked(self, way="all"):
+        return [body.get("objectTypeId") for asked, body in self.asked if asked == way]
 
 
-def test_all_lists_of_all_types_come_once_by_id():
+def test_all_lists_of_all_types_come_once_by_id_in_a_few_requests():
     portal = Portal(
         {
             CONTACTS: [a_list(number) for number in range(2, 1_300, 2)],
-            COMPANIES: [a_list(5, COMPANIES), a_list(2)],
+            COMPANIES: [a_list(5, COMPANIES)],
+            WIDGETS: [a_list(7, WIDGETS)],
         }
     )
-    assert portal.read(CONTACTS, WIDGETS, COMPANIES) == sorted([*range(2, 1_300, 2), 5])
-    ways = [way for way, _ in portal.asked]
-    assert ways == ["all"] * 4
+    # Nobody knows of the type of list 7: it comes all the same.
+    assert portal.read(CONTACTS, COMPANIES) == sorted([*range(2, 1_300, 2), 5, 7])
+    assert [way for way, _ in portal.asked] == ["all", "all", "search"]
     assert [body.get("after") for _, body in portal.asked[:2]] == [None, "500"]
     assert portal.asked[0][1] == {
-        "objectTypeId": CONTACTS,
         "processingTypes": [],
         "additionalProperties": ["hs_list_size"],
         "count": 500,
     }
 
 
+def test_a_list_that_is_told_twice_is_one_as_told_last():
+    renamed = a_list(2) | {"name": "Renamed meanwhile"}
+    portal = Portal({CONTACTS: [a_list(1), a_list(2), a_list(2)], COMPANIES: [renamed]})
+    listing = portal.listing(CONTACTS, COMPANIES)
+    assert [each.content["name"] for each in listing.lists] == ["List 1", "Renamed meanwhile"]
+    assert (listing.repeated, listing.untold) == (1, 2)  # by a count of what is told twice
+
+
+@pytest.mark.parametrize("brings", [[CONTACTS], [], [CONTACTS, COMPANIES]])
+def test_a_listing_that_does_not_bring_every_type_loses_none(brings):
+    portal = Portal(
+        {
+            CONTACTS: [a_list(1), a_list(2)],
+            COMPANIES: [a_list(3, COMPANIES)],
+            "0-3": [a_list(4, "0-3")],
+        },
+        brings=brings,
+    )
+    listing = portal.listing(CONTACTS, COMPANIES, "0-3")
+    assert [each.content["listId"] for each in listing.lists] == ["1", "2", "3", "4"]
+    # What the answers of several requests have in common is not HubSpot's telling it twice.
+    assert (listing.repeated, listing.untold, listing.refused) == (0, 0, {})
+    assert portal.types_asked() == [None, CONTACTS, COMPANIES, "0-3"]
+
+
+def test_a_portal_with_lists_of_one_type_is_asked_for_those_of_others():
+    portal = Portal({CONTACTS: [a_list(1)], COMPANIES: []})
+    assert portal.read(CONTACTS, COMPANIES, WIDGETS) == [1]
+    assert portal.types_asked() == [None, CONTACTS, COMPANIES, WIDGETS]
+
+
+def test_lists_that_are_counted_and_nowhere_listed_are_told():
+    portal = Portal({CONTACTS: [a_list(1)], COMPANIES: [a_list(2, COMPANIES)]}, more=3)
+    listing = portal.listing(CONTACTS, COMPANIES)
+    assert (len(listing.lists), listing.untold) == (2, 3)
+    assert portal.types_asked() == [None, CONTACTS, COMPANIES]
+
+
+def test_a_count_that_is_refused_is_no_reason_to_fail():
+    def portal(request):
+        if request.url.path.endswith("/search"):
+            return error(400, message="no")
+        return ok({"results": [a_list(1), a_list(2, COMPANIES)]})
+
+    with client_of(portal, FakeTime()) as client:
+        listing = lists(client, [CONTACTS], [])
+    assert (len(listing.lists), listing.untold) == (2, 0)
+
+
+def test_a_listing_of_no_type_that_is_refused_is_made_type_by_type():
+    portal = Portal({CONTACTS: [a_list(1)], COMPANIES: [a_list(2, COMPANIES)]})
+    portal.refusals[None] = error(400, message="Some required fields were not set: [objectTypeId]")
+    assert portal.read(CONTACTS, WIDGETS, COMPANIES) == [1, 2]
+    assert portal.types_asked() == [None, CONTACTS, WIDGETS, COMPANIES]
+
+
 @pytest.mark.parametrize("status", [404, 405])
 def test_where_all_is_not_served_they_are_searched_for(status):
     portal = Portal({CONTACTS: [a_list(number) for number in range(1, 1_102)]}, status)
     assert portal.read(CONTACTS) == list(range(1, 1_102))
-    searches = [body for way, body in portal.asked if way == "search"]
+    searches = [body for way, body in portal.asked if way == "search"][1:]
     assert [body["offset"] for body in searches] == [0, 500, 1000]
     assert searches[0] == {
         "query": "",
@@ -111,9 +185,11 @@ def test_where_all_is_not_served_they_are_searched_for(status):
 
 
 def test_an_older_version_of_the_api_is_searched_at_once():
-    portal = Portal({CONTACTS: [a_list(1)]})
-    assert portal.read(CONTACTS, versions={"lists": "v3"}) == [1]
-    assert [way for way, _ in portal.asked] == ["search"]
+    portal = Portal({CONTACTS: [a_list(1)], WIDGETS: [a_list(2)]})
+    listing = portal.listing(CONTACTS, versions={"lists": "v3"})
+    assert [each.content["listId"] for each in listing.lists] == ["1"]
+    assert listing.untold == 1
+    assert [way for way, _ in portal.asked] == ["search", "search"]
 
 
 def test_more_lists_than_a_search_serves_are_searched_by_processing_type():
@@ -134,23 +210,25 @@ def test_what_no_search_serves_is_never_cut_off_in_silence(rest):
 def test_a_refused_type_is_told_of_and_the_others_are_read():
     portal = Portal({CONTACTS: [a_list(1)]})
     portal.refusals[COMPANIES] = error(400, message="no lists of these")
-    told = []
-    assert portal.read(COMPANIES, CONTACTS, told=told) == [1]
-    assert [(kind, type(why)) for kind, why in told] == [(COMPANIES, BadRequest)]
+    listing = portal.listing(COMPANIES, WIDGETS, CONTACTS)
+    assert [each.content["listId"] for each in listing.lists] == ["1"]
+    assert {kind: type(why) for kind, why in listing.refused.items()} == {COMPANIES: BadRequest}
 
 
 def test_without_the_scope_nothing_can_be_read():
     portal = Portal({})
-    portal.refusals = dict.fromkeys([CONTACTS, COMPANIES], error(403, **NO_SCOPE))
+    portal.refusals = dict.fromkeys([None, CONTACTS, COMPANIES], error(403, **NO_SCOPE))
     with pytest.raises(MissingScope, match=r"lacks crm\.lists\.read"):
         portal.read(WIDGETS, CONTACTS, COMPANIES)
+    with pytest.raises(MissingScope, match=r"lacks crm\.lists\.read"):
+        portal.read(WIDGETS, CONTACTS, COMPANIES, versions={"lists": "v3"})
 
 
 def test_a_refusal_in_the_middle_is_no_end():
     page = {"results": [a_list(1)], "paging": {"next": {"after": "1"}}}
     script = Script(ok(page), error(400, message="INVALID_CURSOR"))
     with client_of(script, FakeTime()) as client, pytest.raises(IncompleteAnswer):
-        list(lists(client, [CONTACTS], []))
+        lists(client, [CONTACTS], [])
 
 
 @pytest.mark.parametrize(
@@ -165,7 +243,7 @@ def test_pages_that_name_themselves_as_the_next_are_an_error(versions, page):
         client_of(Script(ok(page)), FakeTime(), paths=Paths(versions)) as client,
         pytest.raises(IncompleteAnswer, match="names itself"),
     ):
-        list(lists(client, [CONTACTS], []))
+        lists(client, [CONTACTS], [])
 
 
 def member(number):
@@ -233,6 +311,8 @@ def test_lists_as_records_are_asked_for_every_property_that_hubspot_defines(serv
         if request.method == "GET":
             archived = request.url.params["archived"] == "true"
             return ok({"results": [{"name": "old" if archived else "new", "archived": archived}]})
+        if request.url.path.endswith("/search"):
+            return ok({"lists": [], "total": 1})
         asked.append(orjson.loads(request.content)["additionalProperties"])
         return ok({"results": [a_list(7)]})
 
@@ -240,7 +320,7 @@ def test_lists_as_records_are_asked_for_every_property_that_hubspot_defines(serv
         (record,) = list_records(client, [CONTACTS])
     assert record.content["hs_list_name"] == "List 7"
     if served:
-        assert asked == [["new"]]
+        assert asked == [["new"], ["new"]]
     else:
         assert {"hs_list_size", "hs_folder_name", "hs_lastmodifieddate"} < set(asked[0])
 
@@ -251,7 +331,7 @@ def test_the_sandbox_gives_all_it_has_in_every_version(shared_sandbox, version):
     types = [each.object_type_id for each in portal.object_types()]
     paths = Paths({"lists": version})
     with HubSpot(BearerToken(shared_sandbox.token), shared_sandbox.url, paths=paths) as client:
-        found = list(lists(client, [*types, WIDGETS], ["hs_list_size"]))
+        found = lists(client, [*types, WIDGETS], ["hs_list_size"]).lists
         sizes = {}
         for each in found:
             pages = list(members(client, each.content["listId"]))

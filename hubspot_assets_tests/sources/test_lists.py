@@ -22,7 +22,7 @@ from hubspot_assets.sources.lists import (
     extract_memberships,
 )
 from hubspot_assets.storage import open_store
-from hubspot_assets.tables.counts import LISTS_GONE, LISTS_OF_ANOTHER_SIZE
+from hubspot_assets.tables.counts import LISTS_GONE, LISTS_OF_ANOTHER_SIZE, LISTS_PARTIAL
 from hubspot_assets_tests.conftest import READ_AT
 from hubspot_assets_tests.hubspot.fakes import FakeTime, client_of, error, ok
 
@@ -61,13 +61,14 @@ class House:
     def __init__(self, folder):
         self.staging = Staging(open_store(folder), "2026-11-22")
 
-    def lists(self, *ids, sizes=None):
+    def lists(self, *ids, sizes=None, statuses=None):
         reading = self.staging.begin(LISTS, "items", resume=False)
-        sizes = sizes or {}
+        sizes, statuses = sizes or {}, statuses or {}
         told = [
             {
                 "listId": str(each),
                 "objectTypeId": CONTACTS,
+                "processingStatus": statuses.get(each, "COMPLETE"),
                 "additionalProperties": {"hs_list_size": sizes.get(each)},
             }
             for each in ids
@@ -106,8 +107,11 @@ def test_members_come_by_list_and_record_whatever_the_order_of_the_pages(house):
     staged = house.read(Portal({3: [9, 8, 7, *range(20, 40)], 20: [], 100: [1, 2]}))
     expected = [(3, each) for each in [7, 8, 9, *range(20, 40)]] + [(100, 1), (100, 2)]
     assert house.members() == expected
-    assert house.outcomes() == [(3, None, 23, None), (20, None, 0, None), (100, None, 2, None)]
-    assert staged.counts == {"lists_read": 3, "memberships": 25, LISTS_OF_ANOTHER_SIZE: 0}
+    assert [row[:3] for row in house.outcomes()] == [(3, None, 23), (20, None, 0), (100, None, 2)]
+    assert {field for row in house.outcomes() for field in row[3:]} == {None}
+    assert staged.counts["lists_read"] == 3
+    assert staged.counts["memberships"] == 25
+    assert staged.counts[LISTS_OF_ANOTHER_SIZE] == staged.counts[LISTS_PARTIAL] == 0
     (frame,) = house.frames()
     assert frame["joinedAt"].unique().to_list() == [datetime(2026, 10, 1, 9, 30, 0, 123_000)]
     assert frame["objectTypeId"].unique().to_list() == [CONTACTS]
@@ -152,10 +156,18 @@ def test_a_list_deleted_while_it_is_read_has_no_members(house, small):
     house.lists(1, 2, 3, sizes={1: "5", 2: "900", 3: "5"})
     staged = house.read(Portal({1: [1], 2: vanishing, 3: [3]}))
     assert house.members() == [(1, 1), (3, 3)]
-    assert house.outcomes()[1] == (2, 900, None, None)
+    assert house.outcomes()[1] == (2, 900, None, None, None)
     assert staged.counts[LISTS_GONE] == 1
     assert staged.counts[LISTS_OF_ANOTHER_SIZE] == 2
     assert staged.availability.status == "available"
+
+
+def test_a_list_that_hubspot_is_not_done_with_is_partial_whatever_its_size(house):
+    house.lists(1, 2, 3, sizes={1: "5", 2: "1", 3: "9"}, statuses={1: "PROCESSING", 2: None})
+    staged = house.read(Portal({1: [1], 2: [2], 3: [3]}))
+    assert house.members() == [(1, 1), (2, 2), (3, 3)]
+    assert [row[4] for row in house.outcomes()] == ["PROCESSING", None, None]
+    assert (staged.counts[LISTS_PARTIAL], staged.counts[LISTS_OF_ANOTHER_SIZE]) == (1, 1)
 
 
 def test_lists_whose_members_hubspot_refuses_are_told_of(house):
@@ -163,7 +175,7 @@ def test_lists_whose_members_hubspot_refuses_are_told_of(house):
     house.lists(1, 2)
     staged = house.read(Portal({1: refusal, 2: [7]}))
     assert house.members() == [(2, 7)]
-    list_id, _, members, why = house.outcomes()[0]
+    list_id, _, members, why, _ = house.outcomes()[0]
     assert (list_id, members) == (1, None)
     assert "lacks" in why
     assert staged.counts["lists_refused"] == 1

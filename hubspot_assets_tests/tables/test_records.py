@@ -193,6 +193,13 @@ def test_the_document_holds_every_value_as_a_string_in_the_order_of_names():
     assert ": " not in document.replace(nasty, "")
 
 
+def test_a_document_is_json_whatever_its_properties_are_called():
+    odd = {'a "b"': "1", "c\\d": "2", "e\nf": "3", "g": "4"}
+    state = as_of(record(properties=odd))
+    document = records.object_with_object_properties(state, "0-3")["PROPERTIES"].item()
+    assert json.loads(document) == odd
+
+
 def test_typed_columns_parse_leniently_and_count_what_does_not():
     kinds = [
         PropertyType("amount", "number", "Amount"),
