@@ -14,7 +14,7 @@ from hubspot_assets.aws import iam
 from hubspot_assets.check.finding import Finding, Status
 from hubspot_assets.settings import Settings
 from hubspot_assets.storage import Store, StoreError, open_store
-from hubspot_assets.storage.s3_resource import sts_region
+from hubspot_assets.storage.s3_resource import aws_settings, sts_region
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -46,9 +46,14 @@ def check_role(settings: Settings) -> Iterator[Finding]:
     if not role:
         return
     tried = f"AssumeRole {role}"
-    session = boto3.Session()  # boto3's default one would keep credentials that have changed
-    region = settings.s3_region or session.region_name or sts_region(role)
-    sts = session.client("sts", region_name=region)
+    try:
+        with aws_settings():
+            session = boto3.Session()  # the default one would keep credentials that have changed
+            region = settings.s3_region or session.region_name or sts_region(role)
+            sts = session.client("sts", region_name=region)
+    except StoreError as error:
+        yield Finding("STS", tried, "failed", str(error))
+        return
 
     def assume(shown: str | None) -> None:
         session = "hubspot-assets-check"
