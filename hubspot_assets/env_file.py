@@ -36,7 +36,6 @@ def check_file(path: Path, known: Collection[str]) -> None:
         raise EnvError(f"{path}: found bytes that are no UTF-8, expected text") from None
     except OSError as error:
         raise EnvError(f"{path}: cannot be read: {error.strerror}") from None
-    ours = tuple({f"{name.split('_')[0]}_" for name in known})
     for each in parse_stream(StringIO(text)):
         where = f"{path}, line {_line(each)}"
         if each.error:
@@ -49,8 +48,9 @@ def check_file(path: Path, known: Collection[str]) -> None:
             raise EnvError(f"{where}: found {found}, expected NAME=value")
         if name in known:
             continue
-        nearest = _nearest(name, known, _ALIKE if name.startswith(ours) else _MISTYPED)
-        if name.startswith(ours) or nearest:
+        ours = begins_as_ours(name, known)
+        nearest = _nearest(name, known, _ALIKE if ours else _MISTYPED)
+        if ours or nearest:
             raise EnvError(_no_setting(f"{where}: found {each.key}, which", nearest))
 
 
@@ -60,10 +60,9 @@ def check_names(names: Iterable[str], known: Collection[str]) -> None:
     Other programs have settings that begin with HUBSPOT_ or S3_, so that only what is nearly
     the name of a setting counts; of names that begin with EXPORT_, all do.
     """
-    ours = tuple({f"{name.split('_')[0]}_" for name in known})
     for each in sorted(names):
         name = each.upper()
-        if name in known or not name.startswith(ours) or _OF_A_SERVICE.search(name):
+        if name in known or not begins_as_ours(name, known) or _OF_A_SERVICE.search(name):
             continue
         nearest = _nearest(name, known, _ALIKE if name.startswith(_OURS) else _MISTYPED)
         if nearest or name.startswith(_OURS):
@@ -77,6 +76,15 @@ def _flaw(binding: Binding, known: Collection[str]) -> str:
         return _NOTHING
     of = f" at {begun[1]}" if begun[1].upper() in known else ""
     return f"a quote that is not closed, or text behind it{of}"
+
+
+def begins_as_ours(name: str, known: Collection[str]) -> bool:
+    """Whether a name begins with the first word of one of ours.
+
+    >>> begins_as_ours("EXPORT_TO", ["EXPORT_URL", "STATE_URL"])
+    True
+    """
+    return name.upper().startswith(tuple(f"{each.split('_')[0]}_" for each in known))
 
 
 def _no_setting(found: str, nearest: str | None) -> str:

@@ -43,6 +43,8 @@ _REGION = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?
 _AWS_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 #: As s3:bucket, file:x and C:\x begin, and what s3//bucket was meant to be.
 _NO_FOLDER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|s3//")
+#: What machines have beside time zones: another on each, or with leap seconds.
+_NO_ZONES = ("localtime", "posixrules", "Factory", "posix/", "right/")
 _ENV_FILE = ".env"
 #: By which boto3 is led to another store than AWS.
 _ENDPOINTS = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"}
@@ -212,6 +214,8 @@ class Settings(BaseSettings):
     @field_validator("export_timezone")
     @classmethod
     def _zone(cls, value: str) -> str:
+        if value.startswith(_NO_ZONES):
+            raise ValueError
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, OSError) as error:  # OSError: a folder's name
