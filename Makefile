@@ -13,11 +13,11 @@ $(SETUP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-## Deliver yesterday of a sandbox portal into ./export
+## Deliver yesterday of a sandbox portal into ./demo/export, whatever .env says
 demo: setup
 	$(BIN)/hubspot-assets demo
 
-## Sandbox portal and Dagster's UI, wired together
+## Sandbox portal and Dagster's UI over it, wired together in ./demo, whatever .env says
 dev: setup
 	$(BIN)/python -m hubspot_assets.dev
 

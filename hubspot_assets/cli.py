@@ -194,11 +194,14 @@ def purge(keep_days: int | None, keep_monthly: int | None, versions: bool, dry_r
 
 
 @main.command()
-@click.option("--records", default=2000, show_default=True, help="Contacts; the rest scales.")
+@click.option(
+    "--records", default=2000, show_default=True, help="Contacts; the rest scales.",
+    type=click.IntRange(0),
+)  # fmt: skip
 @click.option("--seed", default=7, show_default=True)
 @_told
 def demo(records: int, seed: int) -> None:
-    """Deliver yesterday of a sandbox portal into ./export."""
+    """Deliver yesterday of a sandbox portal into ./demo/export, whatever the settings are."""
     from hubspot_assets.demo import sandbox_settings
 
     with sandbox_settings(records=records, seed=seed) as settings:

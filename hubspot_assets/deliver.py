@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
+from pathlib import Path
 
 import dagster as dg
 
@@ -41,8 +42,8 @@ def check_day(text: str | None, settings: Settings, now: datetime | None = None)
     newest = newest_complete_day(settings.zone, now or datetime.now(UTC))
     if newest < settings.export_start:
         raise SettingsError(
-            f"EXPORT_START: found {settings.export_start}, from which on no day has ended in "
-            f"{settings.export_timezone}; expected {newest} or earlier"
+            f"EXPORT_START: found {settings.export_start}, expected a day that has ended in "
+            f"{settings.export_timezone}: {newest} or earlier"
         )
     if text is None:
         return newest.isoformat()
@@ -136,10 +137,16 @@ def _selected(defs: dg.Definitions, select: Sequence[str]) -> set[dg.AssetKey]:
 
 
 def _instance() -> dg.DagsterInstance:
-    """The deployment's instance where DAGSTER_HOME names one, else one for this run alone."""
-    if os.environ.get("DAGSTER_HOME"):
-        return dg.DagsterInstance.get()
-    return dg.DagsterInstance.ephemeral()
+    """The deployment's instance where DAGSTER_HOME names one, else one for this run alone.
+
+    Raises SettingsError.
+    """
+    home = os.environ.get("DAGSTER_HOME")
+    if not home:
+        return dg.DagsterInstance.ephemeral()
+    if not Path(home).is_absolute() or not Path(home).is_dir():
+        raise SettingsError(f"DAGSTER_HOME: found {home!r}, expected the absolute path of a folder")
+    return dg.DagsterInstance.get()
 
 
 def _causes(result: dg.ExecuteInProcessResult) -> Iterator[str]:

@@ -6,12 +6,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from hubspot_assets.day import newest_complete_day
+from hubspot_assets.env_file import begins_as_ours
 from hubspot_assets.settings import Settings, load_settings
+
+#: Below it is all that demo and dev write; a checkout's `.env` is not in it.
+FOLDER = Path("demo")
 
 #: The demo is a portal with the add-on for more requests, so that it is over soon.
 DEMO_BURST = 1000
@@ -37,8 +42,33 @@ def sandbox_process(*options: str) -> Iterator[Mapping[str, str]]:
 
 
 @contextmanager
+def own_folder() -> Iterator[Path]:
+    """Works in FOLDER, which it gives as an absolute path, and without a setting of this machine.
+
+    Settings and Dagster look for `.env` in the working folder, so do the processes that are
+    started in it. The environment has nothing that begins as a setting of ours or of Dagster's.
+    Raises SandboxError where FOLDER has a `.env` of its own.
+    """
+    folder = FOLDER.absolute()
+    if (folder / ".env").exists():
+        raise SandboxError(f"{folder / '.env'}: the sandbox is read without settings; remove it")
+    folder.mkdir(exist_ok=True)
+    known = [name.upper() for name in Settings.model_fields]
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith("DAGSTER_") or begins_as_ours(name, known):
+            del os.environ[name]
+    try:
+        with chdir(folder):
+            yield folder
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
 def sandbox_settings(*, records: int, seed: int) -> Iterator[Settings]:
-    """The settings that deliver yesterday of a sandbox portal into ./export.
+    """The settings that deliver yesterday of a sandbox portal into ./demo/export.
 
     The portal's clock stands at six in the morning of today, so that the same day gives the
     same portal however often it is read.
@@ -52,6 +82,6 @@ def sandbox_settings(*, records: int, seed: int) -> Iterator[Settings]:
         "--burst": DEMO_BURST,
     }
     arguments = [str(each) for pair in options.items() for each in pair]
-    with sandbox_process(*arguments) as environment:
-        os.environ.update(environment, EXPORT_URL="./export", EXPORT_TIMEZONE="UTC")
+    with sandbox_process(*arguments) as environment, own_folder() as folder:
+        os.environ.update(environment, EXPORT_URL=str(folder / "export"))
         yield load_settings()

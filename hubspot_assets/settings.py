@@ -2,16 +2,52 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from hubspot_assets.env_file import EnvError, check_file, check_names
+from hubspot_assets.hubspot.auth import flaw
+
 Names = Annotated[tuple[str, ...], NoDecode]
+
+#: HubSpot is no older.
+EARLIEST = "2006-01-01"
+_CREDENTIALS = {
+    "hubspot_access_token",
+    "hubspot_client_id",
+    "hubspot_client_secret",
+    "hubspot_refresh_token",
+}
+
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|(?=.*:)[0-9a-f:.]+")
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
+_REGION = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_AWS_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
+#: As s3:bucket, file:x and C:\x begin, and what s3//bucket was meant to be.
+_NO_FOLDER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|s3//")
+#: What machines have beside time zones: another on each, or with leap seconds.
+_NO_ZONES = ("localtime", "posixrules", "Factory", "posix/", "right/")
+_ENV_FILE = ".env"
+#: By which boto3 is led to another store than AWS.
+_ENDPOINTS = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"}
 
 
 class SettingsError(Exception):
@@ -27,7 +63,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+        env_file=_ENV_FILE, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 
     hubspot_access_token: SecretStr | None = Field(
@@ -43,7 +79,7 @@ class Settings(BaseSettings):
     hubspot_workers: int = Field(8, ge=1, le=64, description="requests in flight, 1 to 64")
     export_url: str = Field("./export", description="s3://bucket/prefix or a folder")
     state_url: str | None = Field(None, description="s3://bucket/prefix or a folder")
-    catalog_file: Path | None = Field(None, description="a file")
+    catalog_file: Path | None = Field(None, description="a local file")
     export_timezone: str = Field("UTC", description="a time zone, as Europe/Warsaw")
     export_start: date = Field(date(2024, 1, 1), description="a day, as 2026-01-31")
     object_types: Names = Field((), description="names or ids, as contacts,deals,2-123")
@@ -62,7 +98,9 @@ class Settings(BaseSettings):
     s3_sse: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = Field(
         None, description="AES256, aws:kms or aws:kms:dsse"
     )
-    s3_sse_kms_key_id: str | None = Field(None, description="the id, ARN or alias of a KMS key")
+    s3_sse_kms_key_id: str | None = Field(
+        None, pattern=r"^\S+$", description="the id, ARN or alias of a KMS key"
+    )
     export_role_arn: str | None = Field(
         None,
         pattern=r"^arn:(aws|aws-us-gov|aws-cn):iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$",
@@ -95,29 +133,89 @@ class Settings(BaseSettings):
     @field_validator("hubspot_api_versions", mode="before")
     @classmethod
     def _pairs(cls, value: object) -> object:
-        return dict(_pair(word) for word in _words(value)) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        pairs = [_pair(word) for word in _words(value)]
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError
+        return dict(pairs)
+
+    @field_validator("*", mode="before")  # before those above, as it is defined after them
+    @classmethod
+    def _plain(cls, value: object, info: ValidationInfo) -> object:
+        """A text without the blanks around it, which copying adds; it is one line, unquoted."""
+        if not isinstance(value, str):
+            return value
+        name, text = str(info.field_name), value.strip()
+        if name in _CREDENTIALS:
+            if found := flaw(text):
+                expected = cls.model_fields[name].description
+                raise SettingsError(f"{name.upper()}: found {found}, expected {expected}")
+        elif not text or not text.isprintable() or set("\"'") & {text[0], text[-1]}:
+            raise ValueError
+        return text
 
     @field_validator("hubspot_base_url", "s3_endpoint_url")
     @classmethod
-    def _address(cls, value: str | None) -> str | None:
-        if value is not None:
-            url = urlsplit(value)  # raises ValueError for half a bracket, as .port for a word
-            if url.scheme not in {"http", "https"} or not url.hostname or url.port == 0:
-                raise ValueError
-        return value.rstrip("/") if value else value
+    def _address(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        name = str(info.field_name)
+        url = urlsplit(value)  # raises ValueError for half a bracket, as .port for a word
+        if "@" in url.netloc:
+            raise SettingsError(f"{name.upper()}: found a user in it, expected an http(s) address")
+        if url.scheme not in {"http", "https"} or url.port == 0:
+            raise ValueError
+        if not _HOST.fullmatch(url.hostname or ""):
+            raise ValueError
+        # The paths of HubSpot's APIs are ours to know; another store may live below one.
+        more = "a query" if set("?#") & set(value) else ""
+        if name == "hubspot_base_url" and url.path.strip("/"):
+            more = f"the path {url.path}"
+        if more:
+            raise SettingsError(f"{name.upper()}: found {more} behind the address, expected none")
+        return value.rstrip("/")
+
+    @field_validator("s3_region")
+    @classmethod
+    def _region(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """AWS's regions have a form of their own; other stores name theirs as they like."""
+        elsewhere = info.data.get("s3_endpoint_url") or _ENDPOINTS & os.environ.keys()
+        form = _REGION if elsewhere else _AWS_REGION
+        if value is not None and not form.fullmatch(value):
+            raise ValueError
+        return value
+
+    @field_validator("export_start", mode="before")
+    @classmethod
+    def _day(cls, value: object) -> object:
+        if isinstance(value, str) and not (_ISO_DAY.fullmatch(value) and value >= EARLIEST):
+            raise ValueError  # or a number would be seconds since 1970
+        return value
 
     @field_validator("export_url", "state_url")
     @classmethod
     def _target(cls, value: str | None) -> str | None:
-        if value is not None and "://" in value:
-            scheme, rest = value.split("://", 1)
-            if scheme != "s3" or not rest.split("/")[0]:
+        if value is None:
+            return None
+        if value.startswith("s3://"):
+            bucket, *prefix = value.removeprefix("s3://").rstrip("/").split("/")
+            if not _BUCKET.fullmatch(bucket) or not {".", ".."}.isdisjoint(prefix):
                 raise ValueError
-        return value.rstrip("/") if value and value != "/" else value
+            return value.rstrip("/")
+        folder = _local(value, Path.is_dir)
+        return str(folder) if value.startswith("~") else value.rstrip("/") or "/"
+
+    @field_validator("catalog_file")
+    @classmethod
+    def _file(cls, value: Path | None) -> Path | None:
+        return None if value is None else _local(str(value), Path.is_file)
 
     @field_validator("export_timezone")
     @classmethod
     def _zone(cls, value: str) -> str:
+        if value.startswith(_NO_ZONES):
+            raise ValueError
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, OSError) as error:  # OSError: a folder's name
@@ -177,10 +275,14 @@ def load_settings() -> Settings:
 
     Raises SettingsError: one line for the first setting that is wrong.
     """
+    known = [name.upper() for name in Settings.model_fields]
     try:
+        if (file := Path(_ENV_FILE)).is_file():
+            check_file(file, known)
+        check_names(os.environ, known)
         return Settings()
-    except UnicodeDecodeError:
-        raise SettingsError(".env: found bytes that are no UTF-8, expected text") from None
+    except EnvError as error:
+        raise SettingsError(str(error)) from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         name = str(first["loc"][0])
@@ -190,8 +292,29 @@ def load_settings() -> Settings:
         ) from None
 
 
+def _local(path: str, as_it_should: Callable[[Path], bool]) -> Path:
+    """A path on this machine, where nothing is yet, or what should be. Raises ValueError."""
+    if _NO_FOLDER.match(path):
+        raise ValueError
+    try:
+        found = Path(path).expanduser()
+        if path.startswith("~") and not Path(path.split("/")[0]).expanduser().is_dir():
+            raise ValueError
+        if found.exists() and not as_it_should(found):
+            raise ValueError
+    except PermissionError:
+        return found  # who writes there is told
+    except (RuntimeError, OSError) as error:  # a user who is none, and a name that is too long
+        raise ValueError from error
+    return found
+
+
 def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+    """The words of a list; it has some, as an empty one would mean all there are."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise ValueError
+    return words
 
 
 def _pair(word: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ from hubspot_assets.cli import main
 from hubspot_assets_tests.conftest import DAY
 
 SCRIPT = Path(sys.executable).with_name("hubspot-assets")
+A_ROLE = "arn:aws:iam::123456789012:role/exporter"
 CONTACTS = "GET /crm/objects/{objectType}"
 
 
@@ -258,3 +260,38 @@ def test_no_secret_is_shown(shared_sandbox, reach, monkeypatch):
     shown = repr(settings) + str(settings)
     for secret in (shared_sandbox.token, "s3cr3t-value", "r3fr3sh-value"):
         assert secret not in shown
+
+
+@pytest.mark.parametrize("start", ["2999-01-01", str(datetime.now(UTC).date())])
+def test_an_export_that_has_not_begun_is_one_line(shared_sandbox, reach, start):
+    reach(shared_sandbox, EXPORT_START=start)
+    fails(2, f"EXPORT_START: found {start}, expected a day that has ended in UTC: ", "export")
+
+
+@pytest.mark.parametrize("home", ["nowhere", "/nowhere", "/dev/null"])
+def test_a_home_of_dagster_that_is_none_is_one_line(shared_sandbox, reach, home):
+    reach(shared_sandbox, DAGSTER_HOME=home)
+    text = f"DAGSTER_HOME: found {home!r}, expected the absolute path of a folder"
+    fails(2, text, "export", "--select", "OWNERS")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"AWS_PROFILE": "of-nobody"}, "The config profile (of-nobody) could not be found"),
+        ({"AWS_PROFILE": "of-nobody", "EXPORT_ROLE_ARN": A_ROLE}, "profile (of-nobody) could not"),
+        ({"AWS_ENDPOINT_URL": "no address"}, "Invalid endpoint: no address"),
+        ({"AWS_DEFAULT_REGION": "a region"}, "region_name 'a region' doesn't match a supported"),
+        ({"AWS_ACCESS_KEY_ID": "a-key"}, "missing: AWS_SECRET_ACCESS_KEY"),
+        ({"AWS_REQUEST_CHECKSUM_CALCULATION": "never"}, "Unsupported configuration value for"),
+    ],
+)
+def test_wrong_settings_of_boto3_are_one_line_with_advice(shared_sandbox, reach, wrong, text):
+    keys = {"AWS_ACCESS_KEY_ID": "a-key", "AWS_SECRET_ACCESS_KEY": "a-secret"}
+    some = {} if "AWS_ACCESS_KEY_ID" in wrong else keys
+    reach(shared_sandbox, EXPORT_URL="s3://a-bucket/x", **some, **wrong)
+    fails(1, text, "purge", "--keep-days", "1")
+    fails(1, "boto3's own settings are wrong: ", "purge", "--keep-days", "1")
+    status, output = run("check")
+    assert status == 1
+    assert re.search(f"failed +boto3's own settings are wrong: .*{re.escape(text)}", output)

@@ -6,7 +6,9 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from hubspot_assets.cli import main
 from hubspot_assets.exported import exported_events, exported_types
 from hubspot_assets.hubspot.catalog import standard_catalog
 from hubspot_assets.settings import Settings, SettingsError, load_settings
@@ -271,3 +273,227 @@ def test_event_types_are_known_by_name_table_and_id(env):
     env(EVENT_TYPES="e_visited_page,OPENED_EMAIL_V2,4-1553675", EXCLUDE_EVENT_TYPES="4-666440")
     found = exported_events(standard_catalog(), load_settings())
     assert [each.table for each in found] == ["EVENTS_AD_INTERACTION", "EVENTS_VISITED_PAGE"]
+
+
+TOKEN = "HUBSPOT_ACCESS_TOKEN"
+A_TOKEN = "expected a service key or the token of a private app"
+A_FOLDER = "expected s3://bucket/prefix or a folder"
+#: Settings, and a part of the one line that is said of them.
+WRONG_TEXTS = [
+    *(
+        ({name: found}, f"{name}: found {found!r}, {A_FOLDER}")
+        for name in ("EXPORT_URL", "STATE_URL")
+        for found in (
+            *("~no-such-user/x", "s3:bucket", "s3:/bucket", "s3//bucket/x", "S3://bucket", "s3://"),
+            *(
+                "s3://a bucket/x",
+                "s3://user@bucket/x",
+                "s3://bucket?x",
+                "s3://b/../x",
+                "s3://b/./x",
+            ),
+            *("file:///x", "https://b.s3.amazonaws.com", "arn:aws:s3:::b", "C:\\data", "   ", "\t"),
+            *("/dev/null", "a-file", "a-file/", '"./out"', "'./out'", '"./out', "./o\nut", "a\x07"),
+            *("x" * 300, "\udcff"),
+        )
+    ),
+    *(
+        ({"CATALOG_FILE": found}, f"CATALOG_FILE: found {found!r}, expected a local file")
+        for found in (".", "..", "/", "a-folder", "/dev/null", "s3://b/c.json", " ", "~no-one/c")
+    ),
+    *(
+        ({name: f"{before}5ec2e7{after}"}, f"{name}: found {found}, expected")
+        for name in (TOKEN, "HUBSPOT_CLIENT_ID", *list(SECRETS)[1:])
+        for before, after, found in (
+            ("Bearer ", "", "Bearer in front of it"),
+            ("bearer: ", "", "Bearer in front of it"),
+            ('"', '"', "quotes around it"),
+            ("'", "'", "quotes around it"),
+            ("", "`", "quotes around it"),
+            ("pat\n", "", "blanks or characters that no token has"),
+            ("pat ", "", "blanks or characters that no token has"),
+            ("pät-", "", "blanks or characters that no token has"),
+            ("\ufeff", "", "blanks or characters that no token has"),
+            ("", "\u200b", "blanks or characters that no token has"),
+            ("Authorization: Bearer ", "", "blanks or characters that no token has"),
+        )
+    ),
+    ({TOKEN: " \n"}, f"{TOKEN}: found nothing but blanks, {A_TOKEN}"),
+    *(
+        ({"HUBSPOT_BASE_URL": f"https://a.host{more}"}, f"_URL: found {found} behind the address, ")
+        for more, found in (
+            *(
+                ("/crm", "the path /crm"),
+                ("/crm/v3/", "the path /crm/v3/"),
+                ("//x", "the path //x"),
+            ),
+            *(("?a=5ec2e7", "a query"), ("/?a=b", "a query"), ("#x", "a query")),
+        )
+    ),
+    ({"HUBSPOT_BASE_URL": "https://me:5ec2e7@host"}, "HUBSPOT_BASE_URL: found a user in it, "),
+    ({"S3_ENDPOINT_URL": "https://5ec2e7@host"}, "S3_ENDPOINT_URL: found a user in it, "),
+    ({"S3_ENDPOINT_URL": "https://host/s3?5ec2e7"}, "found a query behind the address, expected"),
+    *(
+        ({name: found}, f"{name}: found {found!r}, expected an http(s) address")
+        for name in ("HUBSPOT_BASE_URL", "S3_ENDPOINT_URL")
+        for found in (
+            *(
+                "https:/a.host",
+                "https//a.host",
+                "https://.",
+                "https://a..b",
+                "https://-a",
+                "https://",
+            ),
+            *("https://a host", "https://hübapi.com", "https://a.host:99999", "https://a.host:0"),
+            *("https://a_host", "https://a.host\\x", "https://a\nhost", '"https://a.host"', " "),
+        )
+    ),
+    *(
+        ({"S3_REGION": found}, f"S3_REGION: found {found!r}, expected a region, as eu-central-1")
+        for found in (
+            *(
+                "eu central 1",
+                "EU",
+                "eu-central",
+                "eu_central_1",
+                "EU (Frankfurt)",
+                "eu-central-1a",
+            ),
+            *("-", "1", "$REGION"),
+        )
+    ),
+    ({"S3_REGION": "a region", "S3_ENDPOINT_URL": "http://minio"}, "S3_REGION: found 'a region'"),
+    ({"S3_REGION": "a_region", "AWS_ENDPOINT_URL": "http://minio"}, "S3_REGION: found 'a_region'"),
+    *(
+        ({name: found}, f"{name}: found {found!r}, expected names or ids, as ")
+        for name in ("OBJECT_TYPES", "EXCLUDE_OBJECT_TYPES", "EVENT_TYPES", "EXCLUDE_EVENT_TYPES")
+        for found in (",", " ", '"deals"')
+    ),
+    *(
+        ({"HUBSPOT_API_VERSIONS": found}, f"found {found!r}, expected api=version pairs")
+        for found in (",", "=v3", "owners=v3,owners=v4", "owners:v3")
+    ),
+    *(
+        ({"EXPORT_START": found}, f"EXPORT_START: found {found!r}, expected a day, as 2026-01-31")
+        for found in ("20260131", "1769817600", "2026-1-31", "31.01.2026", "0001-01-01", "2026")
+    ),
+    (
+        {"S3_SSE": "aws:kms", "S3_SSE_KMS_KEY_ID": "a key"},
+        "S3_SSE_KMS_KEY_ID: found 'a key', expec",
+    ),
+    *(
+        ({name: "x"}, f"{name}: found in the environment, but is no setting; expected {nearest} or")
+        for name, nearest in (
+            *(("EXPORT_TIMEZON", "EXPORT_TIMEZONE"), ("export_timezon", "EXPORT_TIMEZONE")),
+            *(("HUBSPOT_ACCESTOKEN", TOKEN), ("S3_REGIONS", "S3_REGION")),
+            *(("OBJECT_TYPE", "OBJECT_TYPES"), ("STATE_URI", "STATE_URL")),
+            *(("EXCLUDE_EVENT_TYPE", "EXCLUDE_EVENT_TYPES"), ("CATALOG_FILES", "CATALOG_FILE")),
+        )
+    ),
+    ({"EXPORT_TO": "./x"}, "EXPORT_TO: found in the environment, but is no setting; expected "),
+]
+
+
+def told(*arguments):
+    """What a command that must not be carried out says: one line, and status 2."""
+    result = CliRunner().invoke(main, arguments or ["discover"])
+    assert result.exit_code == 2, result.output
+    (line,) = result.output.splitlines()
+    assert line.startswith("error: ")
+    assert "5ec2e7" not in line
+    return line
+
+
+@pytest.mark.parametrize(("settings", "text"), WRONG_TEXTS)
+def test_what_is_no_such_text_is_told_before_anything_is_done(env, tmp_path, settings, text):
+    (tmp_path / "a-file").write_text("theirs")
+    (tmp_path / "a-folder").mkdir()
+    env(**settings)
+    assert text in told()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-file", "a-folder"]
+    assert (tmp_path / "a-file").read_text() == "theirs"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            'EXPORT_URL="./x\n',
+            "line 1: found a quote that is not closed, or text behind it at EXPO",
+        ),
+        ("HUBSPOT_WORKERS=3\n\n\nEXPORT_URL='./x\n", "line 4: found a quote that is not closed"),
+        (f'{TOKEN}="5ec2e7\nEXPORT_URL="./x"\n', "line 1: found a quote that is not closed"),
+        (f'{TOKEN}="5ec2e7\n', f"text behind it at {TOKEN}, expected NAME=value"),
+        ('EXPORT_URL="./x" y\n', "line 1: found a quote that is not closed, or text behind it"),
+        (
+            "OTHER='x\n",
+            "line 1: found a quote that is not closed, or text behind it, expected NAME=",
+        ),
+        ("# a comment\nEXPORT_URL\n", "line 2: found EXPORT_URL alone, expected NAME=value"),
+        ("EXPORT_URL: ./x\n", "line 1: found text that sets nothing, expected NAME=value"),
+        ("pat-5ec2e7\n", "line 1: found text that sets nothing, expected NAME=value"),
+        ("pat 5ec2e7\n", "line 1: found text that sets nothing, expected NAME=value"),
+        ("=x\n", "line 1: found text that sets nothing, expected NAME=value"),
+        (
+            "\nEXPORT_TIMEZON=x\n",
+            "line 2: found EXPORT_TIMEZON, which is no setting; expected EXPORT_T",
+        ),
+        (
+            "hubspot_token=5ec2e7\n",
+            "found hubspot_token, which is no setting; expected HUBSPOT_ACC",
+        ),
+        ("S3_BUCKET=b\n", "found S3_BUCKET, which is no setting; expected one that .env.example"),
+        ("EXCLUDED_OBJECT_TYPES=x\n", "is no setting; expected EXCLUDE_OBJECT_TYPES or another"),
+        ("OBJECTTYPES=x\n", "is no setting; expected OBJECT_TYPES or another"),
+    ],
+)
+def test_a_file_that_can_not_be_read_as_it_was_meant_names_the_line(tmp_path, text, line):
+    (tmp_path / ".env").write_text(text)
+    assert told().startswith("error: .env, ")
+    assert line in told()
+    assert [path.name for path in tmp_path.iterdir()] == [".env"]
+
+
+def test_names_of_other_programs_are_left_alone(env, tmp_path):
+    (tmp_path / ".env").write_text("export AWS_PROFILE=x\nGITHUB_ACCESS_TOKEN=x\nTZ=x # one\n")
+    env(
+        HUBSPOT_ACCOUNT_ID="x",  # HubSpot's own command line
+        HUBSPOT_PERSONAL_ACCESS_KEY="x",
+        EXPORT_SERVICE_HOST="x",  # Kubernetes, of a service called export
+        EXPORT_PORT_80_TCP_ADDR="x",
+        STATE_DIRECTORY="x",  # systemd
+        S3_BUCKET="x",
+    )
+    assert load_settings() == Settings()
+
+
+def test_blanks_around_a_setting_are_left_out(env):
+    env(EXPORT_URL=" s3://bucket/x/ \r", HUBSPOT_ACCESS_TOKEN="a-token\n", S3_REGION="eu-west-1 ")
+    settings = load_settings()
+    assert settings.export_url == "s3://bucket/x"
+    assert settings.hubspot_access_token.get_secret_value() == "a-token"
+    assert settings.s3_region == "eu-west-1"
+
+
+@pytest.mark.parametrize(
+    "region", ["us-east-1", "us-gov-west-1", "eu-isoe-west-1", "eusc-de-east-1", "ap-southeast-7"]
+)
+def test_regions_of_aws_are_known_by_their_form(env, region):
+    env(S3_REGION=region)
+    assert load_settings().s3_region == region
+
+
+@pytest.mark.parametrize("endpoint", ["S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_another_store_names_its_regions_as_it_likes(env, endpoint):
+    env(S3_REGION="garage", **{endpoint: "https://store.example/s3"})
+    assert load_settings().s3_region == "garage"
+
+
+def test_a_home_is_found(env, tmp_path):
+    env(HOME=str(tmp_path), EXPORT_URL="~/out", CATALOG_FILE="~/c.json")
+    settings = load_settings()
+    assert settings.export_url == f"{tmp_path}/out"
+    assert settings.catalog_path == tmp_path / "c.json"
+    env(HOME=str(tmp_path / "gone"))
+    assert told() == f"error: EXPORT_URL: found '~/out', {A_FOLDER}"

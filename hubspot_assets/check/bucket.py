@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from hubspot_assets.storage import Store, StoreError, open_store
 from hubspot_assets.storage.refusals import BOTO_ERRORS, code_of, of_s3, of_sts, words_of
 from hubspot_assets.storage.s3 import IN_PARTS
 from hubspot_assets.storage.s3_resource import sts_region
+from hubspot_assets.storage.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -104,8 +104,8 @@ def check_bucket(
     yield _located(client, url, region)
     listed = _tried(url, "ListBucket", lambda: _listed(store), iam.LIST)
     yield listed
-    with tempfile.TemporaryDirectory(prefix="hubspot-assets-") as folder:
-        objects = _objects(Path(folder))
+    with temporary_folder() as folder:
+        objects = _objects(folder)
         put = _tried(url, "PutObject", lambda: _put(store, objects), iam.OBJECTS)
         yield put
         if put.status != "ok":

@@ -6,12 +6,15 @@ Neither ever shows a secret: not in its repr, not in an error.
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any, Protocol
 
 from hubspot_assets.hubspot.errors import AuthenticationError, Refused
+
+_BEARER = re.compile(r"bearer\b", re.IGNORECASE)
 
 #: Posts a form to HubSpot's token endpoint and returns the parsed answer.
 Exchange = Callable[[Mapping[str, str]], Any]
@@ -125,16 +128,28 @@ class RefreshToken:
         return f"RefreshToken(account={self.account!r})"
 
 
-def _clean(secret: str, what: str) -> str:
-    """The secret without surrounding blanks, which copying adds; it must fit into a header."""
+def flaw(secret: str) -> str | None:
+    """What about a text is not as in any token, in words that show none of it; None for nothing.
+
+    Blanks around it, which copying adds, are no flaw.
+    """
     secret = secret.strip()
     if not secret:
-        raise AuthenticationError(f"{what} is empty; supply one")
+        return "nothing but blanks"
+    if _BEARER.match(secret):
+        return "Bearer in front of it"
+    if set("\"'`") & {secret[0], secret[-1]}:
+        return "quotes around it"
     if not secret.isascii() or not secret.isprintable() or " " in secret:
-        raise AuthenticationError(
-            f"{what} holds blanks or characters that no token has; copy it again"
-        )
-    return secret
+        return "blanks or characters that no token has"
+    return None
+
+
+def _clean(secret: str, what: str) -> str:
+    """The secret without surrounding blanks; it must fit into a header."""
+    if found := flaw(secret):
+        raise AuthenticationError(f"{what}: found {found}; copy it again")
+    return secret.strip()
 
 
 def _fingerprint(secret: str) -> str:

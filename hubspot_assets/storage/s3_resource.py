@@ -1,5 +1,7 @@
 """S3 as the settings describe it: whose credentials, which store, how it encrypts."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
@@ -34,6 +36,18 @@ def sts_region(role_arn: str) -> str:
     return _STS_REGIONS.get(role_arn.split(":")[1], _STS_REGIONS["aws"])
 
 
+@contextmanager
+def aws_settings() -> Iterator[None]:
+    """Turns what boto3 says of its own settings, where they are wrong, into a `StoreError`."""
+    try:
+        yield
+    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no address
+        raise StoreError(
+            f"boto3's own settings are wrong: {str(error).rstrip('.')}; correct the environment's "
+            "AWS_PROFILE, AWS_ENDPOINT_URL and other AWS_ variables, or the files in ~/.aws"
+        ) from error
+
+
 class ExportS3Resource(S3Resource):
     """dagster-aws' S3, with a role to assume, an addressing style and encryption.
 
@@ -63,28 +77,32 @@ class ExportS3Resource(S3Resource):
         self._run_id = context.run.run_id if context.run else None
 
     def get_client(self) -> "S3Client":
-        """A client of its own session. Raises `StoreError` where the role can't be assumed."""
-        session = boto3.session.Session(
-            profile_name=self.profile_name,
-            aws_access_key_id=self.aws_access_key_id,
-            aws_secret_access_key=self.aws_secret_access_key,
-            aws_session_token=self.aws_session_token,
-        )
-        if self.role_arn:
-            session = self._as_role(session, self.role_arn)
-        client = session.client(
-            "s3",
-            region_name=self.region_name,
-            endpoint_url=self.endpoint_url,
-            use_ssl=self.use_ssl,
-            verify=self.verify,
-            config=Config(
-                retries={"mode": "standard", "max_attempts": self.max_attempts},
-                max_pool_connections=_CONNECTIONS,
-                s3={"addressing_style": self.addressing_style},
-                signature_version=UNSIGNED if self.use_unsigned_session else None,
-            ),
-        )
+        """A client of its own session.
+
+        Raises `StoreError` where the role can't be assumed, or boto3's own settings are wrong.
+        """
+        with aws_settings():
+            session = boto3.session.Session(
+                profile_name=self.profile_name,
+                aws_access_key_id=self.aws_access_key_id,
+                aws_secret_access_key=self.aws_secret_access_key,
+                aws_session_token=self.aws_session_token,
+            )
+            if self.role_arn:
+                session = self._as_role(session, self.role_arn)
+            client = session.client(
+                "s3",
+                region_name=self.region_name,
+                endpoint_url=self.endpoint_url,
+                use_ssl=self.use_ssl,
+                verify=self.verify,
+                config=Config(
+                    retries={"mode": "standard", "max_attempts": self.max_attempts},
+                    max_pool_connections=_CONNECTIONS,
+                    s3={"addressing_style": self.addressing_style},
+                    signature_version=UNSIGNED if self.use_unsigned_session else None,
+                ),
+            )
         self._encrypt(client)
         return client
 
