@@ -34,7 +34,7 @@ def main() -> None:
             flush=True,
         )
         dagster = Path(sys.executable).with_name("dagster")
-        command = [dagster, "dev", "-w", workspace, "-h", "127.0.0.1", "-p", str(PORT)]
+        command = [str(dagster), "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(PORT)]
         try:
             subprocess.run(command, check=False)  # noqa: S603
         except KeyboardInterrupt:

@@ -15,10 +15,11 @@ from botocore.credentials import (
     RefreshableCredentials,
     create_assume_role_refresher,
 )
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from dagster_aws.s3 import S3Resource
 from pydantic import Field, PrivateAttr
 
+from hubspot_assets.storage.errors import StoreError
 from hubspot_assets.storage.refusals import BOTO_ERRORS, of_sts
 
 if TYPE_CHECKING:
