@@ -257,11 +257,7 @@ def test_moments_are_those_that_the_portal_tells(staged, shared_sandbox, type_id
 
 
 def test_lists_are_staged_with_what_hubspot_defines_of_them(staged, shared_sandbox):
-    planned = {
-        each.facts.list_id: each
-        for each in shared_sandbox.portal.lists(READ_AT)
-        if each.facts.object_type_id in ("0-1", "0-2", "0-3")
-    }
+    planned = {each.facts.list_id: each for each in shared_sandbox.portal.lists(READ_AT)}
     found = staged.values(LISTS)
     assert staged.records(LISTS)["id"].to_list() == sorted(planned)
     for number, each in planned.items():
