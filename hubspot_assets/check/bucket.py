@@ -17,6 +17,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from hubspot_assets.aws import iam
+from hubspot_assets.check.conditions import check_conditions
 from hubspot_assets.check.finding import Finding, Status
 from hubspot_assets.settings import Settings
 from hubspot_assets.storage import Store, StoreError, open_store
@@ -45,9 +46,12 @@ def check_folder(url: str) -> Iterator[Finding]:
     def write() -> None:
         store.put(path, CONTENT)
         store.get(path)
+        doubts.extend(check_conditions(url, store, path))
         store.delete([path])
 
+    doubts: list[Finding] = []
     yield _tried(url, "write, read and delete", write)
+    yield from doubts
 
 
 def check_role(settings: Settings, new_client: Callable[[], S3Client]) -> Iterator[Finding]:
@@ -121,6 +125,7 @@ def check_bucket(
             url, "HeadObject of none", lambda: _told_apart(store, objects), iam.LIST,
             f"S3 does not say that an object is missing: the condition of {iam.LIST} is too narrow",
         )  # fmt: skip
+        yield from check_conditions(url, store, next(iter(objects)))
     yield from _removed(client, store, list(objects), told_apart=told_apart)
     yield from _outside(client, url)
 

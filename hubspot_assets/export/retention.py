@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
@@ -18,6 +18,7 @@ from typing import TypeVar
 import orjson
 
 from hubspot_assets.export.manifest import DayManifest, TableManifest, manifest_path
+from hubspot_assets.storage import leases
 from hubspot_assets.storage.errors import KeptError, NotFoundError
 from hubspot_assets.storage.store import Entry, Kept, Store
 
@@ -132,7 +133,8 @@ def purge(
     go too, and it is looked whether they have gone. `told` hears of each day that went. A dry
     run reports the same, but for versions that will not go, and touches nothing.
 
-    Raises `StoreError`; the day under way is then finished by the next purge.
+    A day that a run is reading or writing is left as it is. Raises `StoreError`; the day under
+    way is then finished by the next purge.
     """
     there = [name for name in store.folders() if _is_day(name)]
     begun = {name for name in _noted_days(state) if _is_day(name)}
@@ -144,13 +146,14 @@ def purge(
     kept: dict[str, tuple[Kept, ...]] = {}
     for day in sorted({*to_go, *(begun - set(there))} - unreadable.keys()):
         try:
-            doomed, others = _inspect(store, state, day, manifests.get(day), versions=versions)
-        except (ValueError, NotFoundError) as error:
+            with nullcontext() if dry_run else _alone(store, state, day):
+                doomed, others = _inspect(store, state, day, manifests.get(day), versions=versions)
+                stayed = () if dry_run else _remove(store, state, doomed, versions=versions)
+        except (ValueError, NotFoundError, leases.LeaseError) as error:
             unreadable[day] = str(error)
             continue
         if others:
             foreign[day] = others
-        stayed = () if dry_run else _remove(store, state, doomed, versions=versions)
         if stayed:
             kept[day] = stayed
         purged = doomed.purged(stayed)
@@ -161,6 +164,14 @@ def purge(
     return Report(
         tuple(days), foreign, dict(sorted(unreadable.items())), kept, 0 if unknown else len(there)
     )
+
+
+@contextmanager
+def _alone(store: Store, state: Store, day: str) -> Iterator[None]:
+    """While no run reads or writes the day. Raises LeaseError where one still does."""
+    patience = 2 * leases.DURATION  # one that was killed is over by then
+    with leases.held(state, day, patience=patience), leases.held(store, day, patience=patience):
+        yield
 
 
 def left_lines(report: Report) -> Iterator[str]:
