@@ -40,7 +40,7 @@ DURATION = 60.0
 #: Seconds for which another's lease is waited for.
 PATIENCE = 3600.0
 
-_FIRST_LOOK, _LOOK = 0.02, 1.0  # seconds between two looks at another's lease, growing
+_FIRST_LOOK, _LOOK = 0.005, 1.0  # seconds between two looks at another's lease, growing
 _TRIES = 10  # of a change, while other members of the run make theirs
 
 Told = Callable[[str], object]

@@ -89,3 +89,27 @@ def test_a_table_that_is_being_rewritten_meanwhile_is_missing(store, monkeypatch
     store.delete([manifest_path(DAY, "NOTES")])
     monkeypatch.setattr(store, "list", lambda _: iter(entries))
     assert finish(store, ["NOTES"]) == ["NOTES"]
+
+
+def test_a_table_that_has_lost_a_part_is_missing(store):
+    known = {}
+    write(store, ("a", [notes(["x"])]), ("b", [notes(["y"])]))
+    assert isinstance(finish(store, ["NOTES"], known=known), DayManifest)
+    store.delete([manifest_path(DAY), f"{DAY}/NOTES/b/part-00000.csv.gz"])
+    assert finish(store, ["NOTES"], known=known) == ["NOTES"]
+    assert not store.exists(manifest_path(DAY))
+
+
+def test_a_table_that_is_begun_again_while_its_day_is_published_reopens_it(store, monkeypatch):
+    """As another process of the same run may do."""
+    write(store, ("", [notes(["x"])]))
+    put = store.put
+
+    def late(path, *args, **more):
+        if path == manifest_path(DAY):
+            store.delete([manifest_path(DAY), manifest_path(DAY, "NOTES")])
+        put(path, *args, **more)
+
+    monkeypatch.setattr(store, "put", late)
+    assert finish(store, ["NOTES"]) == ["NOTES"]
+    assert not store.exists(manifest_path(DAY))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from contextlib import contextmanager
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
 import polars as pl
@@ -22,7 +24,8 @@ from hubspot_assets.export import (
     read_table,
     write_table,
 )
-from hubspot_assets.storage import NotFoundError, StoreError, open_store
+from hubspot_assets.storage import NotFoundError, StoreError, leases, open_store
+from hubspot_assets.storage.leases import LeaseError, take
 from hubspot_assets.tables.content import Findings, TableContent
 from hubspot_assets_tests.export.tables import (
     AS_OF,
@@ -216,6 +219,88 @@ def test_the_manifests_go_before_a_part_changes(settled):
     former = settled.get(f"{DAY}/NOTES/part-00000.csv.gz")
     write(settled, ("", rows()), part_bytes=SMALL)
     assert settled.exists(manifest_path(DAY, "NOTES"))
+
+
+def is_whole(store):
+    """Whether what the manifest names is there, and nothing else."""
+    manifest = read_manifest(store, DAY, "NOTES")
+    found = {path: store.get(f"{DAY}/{path}") for path in paths(store)}
+    del found["NOTES/_manifest.json"]
+    digests = {path: hashlib.sha256(data).hexdigest() for path, data in found.items()}
+    return digests == {part.path: part.sha256 for part in manifest.parts}
+
+
+def at_once(*work):
+    """Runs functions in threads that begin together; raises what one of them raised."""
+    begin = threading.Barrier(len(work))
+
+    def run(one):
+        begin.wait()
+        one()
+
+    with ThreadPoolExecutor(len(work)) as pool:
+        list(pool.map(run, work))
+
+
+def test_two_writers_of_a_table_leave_it_whole(folder):
+    few, many = [lines(10)], [lines(700, 5)]
+    for _ in range(150):
+        at_once(
+            lambda: write(folder, ("", few), part_bytes=SMALL),
+            lambda: write(folder, ("", many), part_bytes=SMALL),
+        )
+        assert is_whole(folder)
+
+
+def test_two_writers_of_a_table_in_a_bucket_leave_it_whole(bucket, s3):
+    stores = [open_store(f"s3://{bucket}/p", s3) for _ in range(2)]  # as two hosts have them
+    for _ in range(3):
+        at_once(
+            lambda: write(stores[0], ("", [lines(10)]), part_bytes=SMALL),
+            lambda: write(stores[1], ("", [lines(700, 5)]), part_bytes=SMALL),
+        )
+        assert is_whole(stores[0])
+
+
+def test_a_table_whose_folder_is_removed_while_it_is_written_is_not_published(store):
+    def rows():
+        yield lines(1500)
+        store.delete([f"{DAY}/{path}" for path in paths(store)])
+        yield lines(1500, 1500)
+
+    with pytest.raises(StoreError, match=r"part-00000.* not as it was written.*run again"):
+        write(store, ("", rows()), part_bytes=SMALL)
+    assert not store.exists(manifest_path(DAY, "NOTES"))
+
+
+def test_a_part_that_another_wrote_over_is_not_published(store):
+    def rows():
+        yield lines(1500)
+        store.put(f"{DAY}/NOTES/part-00000.csv.gz", b"another's")
+        yield lines(1500, 1500)
+
+    with pytest.raises(StoreError, match=r"part-00000.* not as it was written"):
+        write(store, ("", rows()), part_bytes=SMALL)
+    assert not store.exists(manifest_path(DAY, "NOTES"))
+
+
+def test_who_has_lost_the_day_meanwhile_does_not_publish(store, monkeypatch):
+    def rows():
+        yield lines(1500)
+        store.delete([f"_leases/{DAY}.json"])
+        another = take(store, DAY, "another")
+        until_told.callback(another.release)
+        monkeypatch.setattr(leases, "DURATION", 0)  # so long ago was it renewed
+
+    with ExitStack() as until_told:
+        with pytest.raises(LeaseError, match="taken over by run another"):
+            write(store, ("", rows()), part_bytes=SMALL)
+        monkeypatch.setattr(leases, "PATIENCE", 0)
+        monkeypatch.setattr(leases, "DURATION", 60)
+        with pytest.raises(LeaseError, match="is being written by run another"):
+            complete_day(store, DAY, [], AS_OF, "run", "1.0")
+    assert not store.exists(manifest_path(DAY, "NOTES"))
+    assert not store.exists(manifest_path(DAY))
 
 
 @pytest.fixture

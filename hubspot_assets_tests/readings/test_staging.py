@@ -1,13 +1,17 @@
 """What is staged: whole or not at all, and gone on from where it was."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from hubspot_assets.availability import Availability
 from hubspot_assets.readings.staging import NotStagedError, Staging
-from hubspot_assets.storage import StoreError, open_store
+from hubspot_assets.storage import StoreError, leases, open_store
+from hubspot_assets.storage.leases import LeaseError, held
 
 READ_AT = datetime(2026, 11, 23, 6, tzinfo=UTC)
 AVAILABLE = Availability("available", "")
@@ -155,3 +159,82 @@ def test_a_state_folder_that_can_not_be_written_is_an_error_of_the_store(tmp_pat
     staging = Staging(open_store(tmp_path / "file" / "state"), "2026-11-22")
     with pytest.raises(StoreError, match="a file stands where a folder is needed"):
         staging.begin(SOURCE, "a plan")
+
+
+def test_two_that_read_a_source_at_once_do_so_one_after_the_other(root):
+    """Neither goes on from the other's checkpoint, nor puts chunks into its folder."""
+    begin = threading.Barrier(2)
+
+    def read_some(first):
+        begin.wait()
+        reading = Staging(open_store(root), "2026-11-22").begin(SOURCE, "a plan")
+        assert reading.after is None
+        for number in range(5):
+            reading.counts["rows"] += 1
+            reading.add({"rows": frame(first + number)}, after=str(number))
+        return reading.finish(AVAILABLE, READ_AT).folder
+
+    for _ in range(10):
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(read_some, (100, 200)))
+        complete = Staging(open_store(root), "2026-11-22").complete(SOURCE)
+        assert complete.folder in found
+        rows = [chunk.read("rows")["number"].item() for chunk in complete.chunks()]
+        assert rows in ([*range(100, 105)], [*range(200, 205)])
+        assert complete.counts == {"rows": 5}
+        assert len(files(root)) == 6
+
+
+def test_threads_that_share_a_staged_day_read_a_source_one_after_the_other(staging, root):
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda number: read(staging, [number], [number]), range(8)))
+    assert staging.complete(SOURCE) in found
+    assert len(files(root)) == 3
+
+
+def test_a_reading_that_is_given_up_is_in_nobodys_way(staging, root):
+    with pytest.raises(ZeroDivisionError):
+        staging.begin(SOURCE, "a plan").add({"rows": frame(1 // 0)}, after="1")
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(read, staging, [7]).result(10)
+    assert staged(staging) == [[7]]
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"less")])
+def test_a_reading_that_lost_a_chunk_is_not_complete_and_not_gone_on_with(staging, root, harm):
+    read(staging, [9])
+    reading = staging.begin(SOURCE, "a plan")
+    reading.add({"rows": frame(1)}, after="1")
+    reading = staging.begin(SOURCE, "a plan")
+    reading.add({"rows": frame(2)}, after=None)
+    (chunk,) = root.glob(f"**/{reading.folder.rpartition('/')[2]}/00000.rows.parquet")
+    harm(chunk)
+    with pytest.raises(StoreError, match=r"00000\.rows.* not as it was written.*run again"):
+        reading.finish(AVAILABLE, READ_AT)
+    assert staged(staging) == [[9]]
+    assert staging.begin(SOURCE, "a plan").chunks_staged == 0
+
+
+def test_who_has_lost_the_day_meanwhile_does_not_publish(staging, root, monkeypatch):
+    read(staging, [9])
+    store = open_store(root)
+    reading = staging.begin(SOURCE, "a plan")
+    reading.add({"rows": frame(1)}, after="1")
+    store.delete(["_leases/2026-11-22.json"])
+    with held(store, "2026-11-22", "another"):
+        monkeypatch.setattr(leases, "DURATION", 0)  # so long ago was it renewed
+        with pytest.raises(LeaseError, match="taken over by run another"):
+            reading.add({"rows": frame(2)}, after="2")
+        with pytest.raises(LeaseError, match="taken over by run another"):
+            reading.finish(AVAILABLE, READ_AT)
+        monkeypatch.undo()
+    assert staged(staging) == [[9]]
+    assert staging.begin(SOURCE, "a plan").after == "1"
+
+
+def test_what_a_killed_reading_left_half_written_is_swept_by_the_next(staging, root):
+    staging.begin(SOURCE, "a plan").add({"rows": frame(1)}, after="1")
+    left = root / "staged/2026-11-22/objects/0-1/.unfinished-0a1b"
+    left.write_bytes(b"half")
+    staging.begin(SOURCE, "a plan")
+    assert not left.exists()
