@@ -116,6 +116,7 @@ def extract_own(
             if spool.added:
                 raise
             _stage_properties(staging, object_type, definitions, ())
+            reading.counts.clear()  # of parts, where all is refused
             return reading.finish(unavailable(error, object_type), last)
         for records, values in spool.in_order():
             reading.counts["records"] += records.height

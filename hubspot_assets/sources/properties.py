@@ -8,7 +8,7 @@ from hubspot_assets.availability import Availability
 from hubspot_assets.hubspot import metadata
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import Forbidden, NotServed
+from hubspot_assets.hubspot.errors import Forbidden, NotServed, Refused
 from hubspot_assets.hubspot.own_apis import unsure_of
 from hubspot_assets.readings.staging import Staged, Staging
 from hubspot_assets.sources.items import stage_items
@@ -24,7 +24,7 @@ def extract_properties(client: HubSpot, staging: Staging, object_type: ObjectTyp
     """
     refused: list[str] = []
 
-    def note(error: NotServed) -> None:
+    def note(error: Refused) -> None:
         if isinstance(error, Forbidden):
             refused.append(f"sensitive properties are missing: {error}")
 
