@@ -326,7 +326,11 @@ def _meaning(
             return NotEnabled, "the portal does not have this"
         case 400 if said or envelope.category:
             return BadRequest, "HubSpot refused the request with 400"
-        case 404 if names and ("OBJECT_NOT_FOUND" in envelope.codes or _NOT_FOUND.search(said)):
+        case 404 if (
+            names
+            and "to_object_type" not in names
+            and ("OBJECT_NOT_FOUND" in envelope.codes or _NOT_FOUND.search(said))
+        ):
             of_type = all(name.endswith("object_type") for name in names)
             return (NotEnabled, "the portal does not have this") if of_type else (
                 NotFound, "not found"

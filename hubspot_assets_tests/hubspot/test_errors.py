@@ -227,7 +227,7 @@ def test_a_portal_that_moves_is_waited_for_as_long_as_it_asks(status: int) -> No
             lambda client: client.get(
                 "associations", "labels", object_type="0-1", to_object_type="0-2"
             ),
-            errors.NotEnabled,
+            errors.Unexplained,
         ),
     ],
 )
