@@ -30,12 +30,13 @@ def refresh_catalog(settings: Settings, s3: "Callable[[], S3Client]") -> Discove
     Raises SettingsError, HubSpotError, CatalogError, and StoreError where the state root can't be
     written.
     """
-    with connect(settings) as client:
-        catalog = discover(client)
     try:
-        told = list(changes(load_catalog(settings.catalog_path), catalog))
+        former = load_catalog(settings.catalog_path)
     except CatalogError:
-        told = []  # what is there is of no use, and is replaced
+        former = None  # what is there is of no use, and is replaced
+    with connect(settings) as client:
+        catalog = discover(client, former)
+    told = list(changes(former, catalog)) if former else []
     open_store(settings.state, s3).put("catalog.json", catalog.to_json())
     catalog.save(settings.catalog_path)
     return Discovery(catalog, told)

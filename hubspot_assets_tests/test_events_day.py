@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pytest
 
-from hubspot_assets.deliver import deliver
+from hubspot_assets.deliver import DeliveryError, deliver
 from hubspot_assets.progress import Display
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.settings import Settings, SettingsError
@@ -17,6 +17,7 @@ END = START + timedelta(days=1)
 MILLISECOND = timedelta(milliseconds=1)
 
 PAID, APP_PAID = "pe1234567_paid", "ae5_paid"
+UNKNOWN = {"status": "error", "message": "Invalid object or event type id: e_refused"}
 TYPES = ["e_visited_page", PAID, APP_PAID, "e_never_heard_of", "e_refused"]
 EMAIL_TABLES = [
     "EVENTS_HS_SCHEDULED_EMAIL_V2",
@@ -113,7 +114,7 @@ def front(sandbox, contacts):
     with events_front(sandbox.url) as events:
         events.types = list(TYPES)
         events.definitions = [DEFINITION]
-        events.refusals = {"e_refused": (400, {"status": "error", "message": "Not this one"})}
+        events.refusals = {"e_refused": (400, UNKNOWN)}
         paid = {"amount": "1.50", "due": "2026-12-01T10:00:00.000Z", "hs_browser": "Firefox"}
         events.occurrences = [
             *visits(),
@@ -284,8 +285,17 @@ def test_an_event_type_that_is_refused_alone_has_a_header_and_a_reason(front, de
     day = deliver_day(front, ["EVENTS_REFUSED", "EVENTS_NEVER_HEARD_OF"])
     refused = day.manifests["EVENTS_REFUSED"]
     assert (refused.rows, refused.availability.status) == (0, "not_enabled")
-    assert "Not this one" in refused.availability.detail
+    assert UNKNOWN["message"] in refused.availability.detail
     assert day.manifests["EVENTS_NEVER_HEARD_OF"].availability.status == "available"
+
+
+def test_an_event_type_of_which_hubspot_says_nothing_is_no_empty_table(
+    front, deliver_day, impatient
+):
+    for status, body in ((400, {"message": "Not this one"}), (403, {})):
+        front.refusals = {"e_refused": (status, body)}
+        with pytest.raises(DeliveryError, match="event-occurrences"):
+            deliver_day(front, ["EVENTS_REFUSED"])
 
 
 def test_a_portal_without_enterprise_has_its_email_events(front, deliver_day):

@@ -101,7 +101,7 @@ def _spec(
 def _result(
     context: dg.AssetExecutionContext, key: dg.AssetKey, staged: Staged, stats: Stats
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    if staged.availability.status not in {"available", "no_public_api"}:
+    if staged.availability.detail and staged.availability.status != "no_public_api":
         context.log.warning(f"{staged.source}: {staged.availability.detail}")  # noqa: G004
     return dg.MaterializeResult(
         asset_key=key,

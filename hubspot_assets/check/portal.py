@@ -12,7 +12,15 @@ from hubspot_assets.hubspot import email_events, lists, metadata, own_apis
 from hubspot_assets.hubspot.catalog import Catalog, discover
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
-from hubspot_assets.hubspot.errors import AuthenticationError, Forbidden, HubSpotError, Refused
+from hubspot_assets.hubspot.errors import (
+    AuthenticationError,
+    DailyLimitReached,
+    HubSpotError,
+    NotServed,
+    Refused,
+    Unexplained,
+    Unreachable,
+)
 from hubspot_assets.settings import Settings
 from hubspot_assets.sources.source import unavailable
 
@@ -26,13 +34,13 @@ FEW_CALLS = 0.1
 class Source:
     """Something that tables are made of, and a request that shows whether it can be read.
 
-    `refused` tells the status of a refusal, and why.
+    `refused` tells the status of a refusal, and why; any other error is a failure.
     """
 
     name: str
     tables: str
     ask: Callable[[HubSpot], object]
-    refused: Callable[[Refused], tuple[Status, str]]
+    refused: Callable[[NotServed], tuple[Status, str]]
 
 
 def check_portal(client: HubSpot, settings: Settings) -> Iterator[Finding]:
@@ -54,14 +62,14 @@ def check_portal(client: HubSpot, settings: Settings) -> Iterator[Finding]:
 
 
 def _portal(client: HubSpot, catalog: Catalog) -> Iterator[Finding]:
-    details = client.get("account", "details").body
+    details = client.get("account", "details").content
     told = (details.get("uiDomain"), catalog.account_type, catalog.time_zone)
     yield Finding(HUBSPOT, "token", "ok", "accepted")
     portal = f"{catalog.portal_id}: {', '.join(str(each) for each in told if each)}"
     yield Finding(HUBSPOT, "portal", "ok", portal)
     try:
-        usage = client.get("account", "daily_usage").body["results"]
-    except Refused as error:
+        usage = client.get("account", "daily_usage").items()
+    except (Refused, Unexplained) as error:
         yield Finding(HUBSPOT, "calls of the day", "warning", f"not told: {error}")
     else:
         yield from map(_quota, usage[:1])
@@ -82,9 +90,13 @@ def _readable(client: HubSpot, source: Source) -> Finding:
     tried = f"{source.name} ({source.tables})"
     try:
         source.ask(client)
-    except Refused as error:
+    except NotServed as error:
         status, detail = source.refused(error)
         return Finding(HUBSPOT, tried, status, detail)
+    except (AuthenticationError, DailyLimitReached, Unreachable):
+        raise
+    except HubSpotError as error:
+        return Finding(HUBSPOT, tried, "failed", str(error))
     return Finding(HUBSPOT, tried, "ok")
 
 
@@ -104,8 +116,8 @@ def _sources(types: Sequence[ExportedType]) -> Iterator[Source]:
 
 
 def _records(of: ExportedType) -> Source:
-    def refused(error: Refused) -> tuple[Status, str]:
-        availability = unavailable(of.object_type, error)
+    def refused(error: NotServed) -> tuple[Status, str]:
+        availability = unavailable(error, of.object_type)
         if availability.status == "missing_scope":
             leave_out = f"or name {of.folder} in EXCLUDE_OBJECT_TYPES"
             return "failed", f"missing scope: {availability.detail}, {leave_out}"
@@ -113,9 +125,12 @@ def _records(of: ExportedType) -> Source:
             return "ok", "HubSpot serves this type to nobody: its table has no rows"
         return "warning", f"not enabled: {availability.detail}"
 
-    return Source(
-        of.folder, of.table, lambda client: own_apis.probe(client, of.object_type), refused
-    )
+    def ask(client: HubSpot) -> None:
+        own_apis.probe(client, of.object_type)
+        if of.object_type.api == "crm":  # without its properties, nothing of it is delivered
+            _first(metadata.properties(client, of.object_type.id))
+
+    return Source(of.folder, of.table, ask, refused)
 
 
 def _pipelines(of: ExportedType) -> Source:
@@ -130,15 +145,15 @@ def _pipelines(of: ExportedType) -> Source:
 def _source(name: str, tables: str, ask: Callable[[HubSpot], object]) -> Source:
     """A source that no setting leaves out, so that a missing scope is always a failure."""
 
-    def refused(error: Refused) -> tuple[Status, str]:
-        if isinstance(error, Forbidden):
+    def refused(error: NotServed) -> tuple[Status, str]:
+        if error.availability == "missing_scope":
             return "failed", f"missing scope: {error}"
         return "warning", f"not enabled: {error}"
 
     return Source(name, tables, ask, refused)
 
 
-def _by_plan(error: Refused) -> tuple[Status, str]:
+def _by_plan(error: NotServed) -> tuple[Status, str]:
     """The events API comes with an Enterprise subscription, not by a scope that could be lost."""
     return "warning", f"not enabled: {error}"
 

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import BadRequest, IncompleteAnswer, UnknownObjectType
+from hubspot_assets.hubspot.client import HubSpot, cursor_of
+from hubspot_assets.hubspot.errors import BadRequest, IncompleteAnswer
 from hubspot_assets.hubspot.facts import facts
 from hubspot_assets.hubspot.metadata import Read
 
@@ -89,7 +89,7 @@ def definitions(client: HubSpot, from_type: str, to_type: str) -> Iterator[Read]
     `{"category", "typeId", "label"}` each. Raises Refused for a pair that can't be linked or read.
     """
     answer = client.get("associations", "labels", object_type=from_type, to_object_type=to_type)
-    for content in answer.body["results"]:
+    for content in answer.items():
         yield Read(content, answer.received_at)
 
 
@@ -153,8 +153,6 @@ def read_batch(
                 object_type=from_type,
                 to_object_type=to_type,
             )
-        except UnknownObjectType:
-            raise
         except BadRequest as error:
             if len(inputs) > 1:
                 half = len(inputs) // 2
@@ -165,14 +163,14 @@ def read_batch(
                 raise
             yield LinkPage((), datetime.now(UTC), {inputs[0]["id"]: str(error)})
             continue
-        failed = _failed(answer.body)
+        failed = _failed(answer.content)
         if failed and len(inputs) > 1:  # once more, each alone
             pending += [[each] for each in inputs if each["id"] in failed]
             failed = {}
         refused += len(failed)
-        if more := _following(answer.body["results"], inputs):
+        if more := _following(answer.items(), inputs):
             pending.append(more)
-        yield LinkPage(answer.body["results"], answer.received_at, failed)
+        yield LinkPage(answer.items(), answer.received_at, failed)
 
 
 def _following(results: Sequence[Mapping[str, Any]], inputs: Sequence[Input]) -> list[Input]:
@@ -181,7 +179,7 @@ def _following(results: Sequence[Mapping[str, Any]], inputs: Sequence[Input]) ->
     following: list[Input] = []
     for result in results:
         record_id = str(result["from"]["id"])
-        after = (result.get("paging") or {}).get("next", {}).get("after")
+        after = cursor_of(result)
         if after is None:
             continue
         if record_id not in asked or asked[record_id] == after:

@@ -16,7 +16,13 @@ import orjson
 from hubspot_assets.hubspot import metadata
 from hubspot_assets.hubspot.associations import standard_types
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import Forbidden, Refused
+from hubspot_assets.hubspot.errors import (
+    BadRequest,
+    HubSpotError,
+    NotEnabled,
+    NotServed,
+    Unexplained,
+)
 from hubspot_assets.hubspot.events import (
     EventType,
     discover_event_types,
@@ -178,37 +184,44 @@ def _standard_type(row: dict[str, str]) -> ObjectType:
     )
 
 
-def discover(client: HubSpot) -> Catalog:
+def discover(client: HubSpot, former: Catalog | None = None) -> Catalog:
     """Asks the portal for its account details, object library, custom object types and event types.
 
-    What the token may not read is missing in the catalog, with a warning in it.
-    Raises HubSpotError where the portal can't be asked at all.
+    What HubSpot refuses to tell is as the `former` catalog of the portal has it, if there is one,
+    with a warning. Raises HubSpotError where the portal can't be asked at all.
     """
-    details = client.get("account", "details").body
-    warnings: tuple[str, ...] = ()
-    library = _library(client)
-    others = _other_types(client, library)
-    schemas: list[dict[str, Any]] = []
-    try:
-        schemas = client.get("schemas").body["results"]
-    except Forbidden as error:
-        warnings = (f"custom object types are unknown: {error}",)
-    events, refused = discover_event_types(client, details.get("portalId"))
+    details = client.get("account", "details").content
     standard = standard_catalog()
-    time_zone = details.get("timeZone")
-    if time_zone and not known_zone(time_zone):
-        unknown = f"the portal's time zone {time_zone!r} is not known here: install a newer tzdata"
-        warnings += (f"{unknown}; until then its daily limit is taken to end at midnight UTC",)
-    pairs = {
+    if former is None or former.portal_id != details.get("portalId"):
+        former = standard
+    warnings: tuple[str, ...] = ()
+    library = _library(client, former)
+    others = _other_types(client, library, former)
+    custom = tuple(each for each in former.object_types if each.custom)
+    pairs = set(former.associations) - set(standard.associations)
+    try:
+        schemas = client.get("schemas").items()
+    except NotServed as error:
+        warnings = (f"custom object types are unknown: {error}",)
+        schemas = []
+    else:
+        custom = tuple(map(_custom_type, schemas))
+        pairs = {pair for pair in pairs if not any(end.startswith("2-") for end in pair)}
+    pairs |= {
         (str(each["fromObjectTypeId"]), str(each["toObjectTypeId"]))
         for schema in (*schemas, *others.schemas)
         for each in schema.get("associations") or ()
     }
+    events, refused = discover_event_types(client, details.get("portalId"), former.event_types)
+    time_zone = details.get("timeZone")
+    if time_zone and not known_zone(time_zone):
+        unknown = f"the portal's time zone {time_zone!r} is not known here: install a newer tzdata"
+        warnings += (f"{unknown}; until then its daily limit is taken to end at midnight UTC",)
     return Catalog(
         object_types=(
             *(replace(each, enabled=library.get(each.id, True)) for each in standard.object_types),
             *sorted(others.types, key=_number),
-            *sorted(map(_custom_type, schemas), key=_number),
+            *sorted(custom, key=_number),
         ),
         event_types=events,
         associations=(*standard.associations, *sorted(pairs)),
@@ -225,8 +238,8 @@ def changed_types(client: HubSpot, known: Iterable[ObjectType]) -> Iterator[str]
     Nothing where the token may not read schemas.
     """
     try:
-        schemas = client.get("schemas").body["results"]
-    except Refused:
+        schemas = client.get("schemas").items()
+    except NotServed:
         return
     now = {each.id: each for each in map(_custom_type, schemas)}
     old = {each.id: each for each in known if each.custom}
@@ -243,13 +256,13 @@ def changed_types(client: HubSpot, known: Iterable[ObjectType]) -> Iterator[str]
             yield f"the custom type {each.name} ({type_id}) is gone"
 
 
-def _library(client: HubSpot) -> dict[str, bool]:
-    """By object type id whether it is switched on in the object library; nothing where that can't
-    be read."""
+def _library(client: HubSpot, former: Catalog) -> dict[str, bool]:
+    """By object type id whether it is switched on in the object library; as it was in the `former`
+    catalog where HubSpot refuses to tell."""
     try:
-        told = client.get("object_library").body
-    except Refused:
-        return {}
+        told = client.get("object_library").content
+    except NotServed:
+        return {each.id: each.enabled for each in former.object_types}
     return {
         type_id: bool(on) for type_id, on in (told.get("enablementByObjectTypeId") or {}).items()
     }
@@ -264,30 +277,32 @@ class _Others(NamedTuple):
     warnings: list[str]
 
 
-def _other_types(client: HubSpot, library: Mapping[str, bool]) -> _Others:
+def _other_types(client: HubSpot, library: Mapping[str, bool], former: Catalog) -> _Others:
     """The types beyond the facts that the portal has on.
 
     Those of the object library are there, and named, whether or not they can be read; one that
-    HubSpot merely documents is not where it answers that there is no such type.
+    HubSpot merely documents is not where it answers that there is no such type. What HubSpot
+    refuses to tell of a type is as it was in the `former` catalog.
     """
     known = set(_standard_ids())
     others = _Others([], [], [])
     on = {type_id for type_id, is_on in library.items() if is_on and _HUBSPOTS.fullmatch(type_id)}
     for name in (*sorted(on - known), *RARE):
         schema, refusal = _schema(client, name)
-        type_id = str(schema.get("objectTypeId") or name)
-        if not schema and name in RARE:
-            if isinstance(refusal, Forbidden):
+        kept = _kept(former, name) if refusal and not isinstance(refusal, NotEnabled) else None
+        type_id = str(schema.get("objectTypeId") or (kept.id if kept else name))
+        if not schema and not kept and name in RARE:
+            if not isinstance(refusal, NotEnabled):
                 others.warnings.append(f"whether there are {name} is unknown: {refusal}")
             continue
         if type_id in known:
             continue
         known.add(type_id)
-        found = _described({"objectTypeId": type_id, "name": name} | schema)
+        found = kept or _described({"objectTypeId": type_id, "name": name} | schema)
         try:
             metadata.probe(client, type_id)
-        except (Forbidden, *metadata.NOT_SERVED) as error:
-            served = isinstance(error, Forbidden)
+        except NotServed as error:
+            served = error.availability != "not_enabled"
             if not served and name in RARE:
                 continue
             others.warnings.append(f"{found.label} ({type_id}) can't be read: {error}")
@@ -297,12 +312,21 @@ def _other_types(client: HubSpot, library: Mapping[str, bool]) -> _Others:
     return others
 
 
-def _schema(client: HubSpot, name: str) -> tuple[dict[str, Any], Refused | None]:
-    """What HubSpot tells of a type by id or name; nothing, and what it said, where it refuses."""
+def _schema(client: HubSpot, name: str) -> tuple[dict[str, Any], HubSpotError | None]:
+    """What HubSpot tells of a type by id or name; nothing, and what it said, where it refuses.
+
+    What it answers for a type that nobody knows is not known, either.
+    """
     try:
-        return client.get("schemas", "one", object_type=name).body, None
-    except (Forbidden, *metadata.NOT_SERVED) as error:
+        return client.get("schemas", "one", object_type=name).content, None
+    except (NotServed, BadRequest, Unexplained) as error:
         return {}, error
+
+
+def _kept(former: Catalog, name: str) -> ObjectType | None:
+    """What a catalog has by this id or name, beyond the facts."""
+    names = ((each, (each.id, each.name, each.plural_name)) for each in former.object_types)
+    return next((each for each, of in names if name in of and not each.standard), None)
 
 
 def _number(of: ObjectType) -> tuple[int, ...]:

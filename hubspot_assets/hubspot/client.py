@@ -14,7 +14,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
 from threading import Lock
@@ -31,9 +31,14 @@ from hubspot_assets.hubspot.errors import (
     AuthenticationError,
     DailyLimitReached,
     Envelope,
+    Forbidden,
     GaveUp,
     HubSpotError,
+    IncompleteAnswer,
+    Refused,
+    Unexplained,
     Unreachable,
+    UriTooLong,
     refusal,
 )
 from hubspot_assets.hubspot.paths import Endpoint, Params, Paths, host_of
@@ -51,18 +56,62 @@ LOCKED_PAUSE = 2.0
 #: Statuses of HubSpot's edge that do not pass: HubSpot says to contact its support.
 PERMANENT = frozenset({522, 525, 526})
 
+#: Statuses below 500 that pass: a 403 or 451 by which nobody says what is wrong, conflicts,
+#: requests that came too early, too often or to the wrong machine, locks, and portals that move to
+#: another data centre (477) or are not known there yet (488).
+PASSING = frozenset({403, 408, 409, 421, 423, 425, 429, 451, 477, 488})
+MOVING = frozenset({477, 488})
+
+#: Params that name something by its id, as the arguments of a path do.
+NAMING = frozenset({"userId"})
+
+#: Attempts for all others, which hardly pass: a redirect, a path that is not there.
+FEW_ATTEMPTS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer of HubSpot's: 200, or 207 if a batch was served in part.
 
     `body` is the parsed JSON (None for an empty 204), `received_at` is in UTC, to the
-    millisecond.
+    millisecond, `where` the method and path that were asked. What reads the body raises
+    IncompleteAnswer where it is not of the shape that is due.
     """
 
     status: int
     body: Any
     received_at: datetime
+    where: str = ""
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The body, an object."""
+        if not isinstance(self.body, dict):
+            raise self._misshapen("no object")
+        return self.body
+
+    def items(self, name: str = "results") -> list[dict[str, Any]]:
+        """The objects of the list `name`."""
+        items = self.content.get(name)
+        if not isinstance(items, list) or not all(isinstance(each, dict) for each in items):
+            raise self._misshapen(f"no list of objects in {name}")
+        return items
+
+    @property
+    def following(self) -> str | None:
+        """The cursor of the next page; None at the end, however that is said."""
+        return cursor_of(self.content)
+
+    def _misshapen(self, what: str) -> IncompleteAnswer:
+        return IncompleteAnswer(f"{self.where}: HubSpot's answer of {self.status} has {what}")
+
+
+def cursor_of(paged: Mapping[str, Any]) -> str | None:
+    """The cursor behind what has a `paging`; None if nothing follows, however that is said."""
+    following = paged.get("paging")
+    for name in ("next", "after"):
+        following = following.get(name) if isinstance(following, dict) else None
+    return None if following in (None, "") else str(following)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +179,7 @@ class HubSpot:
         self._sleep = sleep
         self._uniform = uniform
         self._tally = _Tally()
+        self._moved: dict[tuple[str, str], Endpoint] = {}
         self._extensions = {"timeout": httpx.Timeout(timeout, pool=None).as_dict()}
         # A connection outlives the pauses between the bursts of a budget of 10 seconds.
         limits = httpx.Limits(max_connections=connections, keepalive_expiry=30.0)
@@ -145,8 +195,7 @@ class HubSpot:
         Params that are None are left out; lists are joined with commas by the caller. Raises
         HubSpotError, and ValueError for an endpoint or path argument that does not fit.
         """
-        where = self._paths.endpoint(api, endpoint)
-        return self._run(_Call("GET", where, where.url(path, params), path))
+        return self._run(_Call.to(self._endpoint(api, endpoint), path, params))
 
     def post(
         self,
@@ -158,8 +207,8 @@ class HubSpot:
         **path: str,
     ) -> Answer:
         """POST `json`, which must only ask, not change: a fault may have it sent twice."""
-        where = self._paths.endpoint(api, endpoint)
-        return self._run(_Call("POST", where, where.url(path, params), path, orjson.dumps(json)))
+        where = self._endpoint(api, endpoint)
+        return self._run(_Call.to(where, path, params, orjson.dumps(json)))
 
     def has(self, api: str, endpoint: str = "list") -> bool:
         """Whether there is such an endpoint in the API's version that was chosen."""
@@ -195,13 +244,20 @@ class HubSpot:
         return f"HubSpot({self._auth!r}, {self._host!r})"
 
     def _exchange(self, form: Mapping[str, str]) -> object:
-        where = self._paths.endpoint("oauth", "token")
-        call = _Call("POST", where, where.url({}), {}, urlencode(form).encode(), form=True)
+        where = self._endpoint("oauth", "token")
+        call = _Call.to(where, {}, None, urlencode(form).encode(), form=True)
         return self._run(call).body
 
+    def _endpoint(self, api: str, name: str) -> Endpoint:
+        return self._moved.get((api, name)) or self._paths.endpoint(api, name)
+
     def _run(self, call: _Call) -> Answer:
-        """Send a call until it is answered, refused, or not worth another attempt."""
-        attempt, renewed = 0, False
+        """Send a call until it is answered, refused twice, or not worth another attempt.
+
+        A path that is not there twice is tried in the API's older versions; the one that is there
+        is remembered.
+        """
+        attempt, renewed, refused, asked = 0, False, False, call
         deadline: float | None = None
         while True:
             attempt += 1
@@ -218,10 +274,35 @@ class HubSpot:
                 renewed = True
                 continue
             if isinstance(outcome, Answer):
+                if call is not asked:
+                    self._move(call.endpoint)
                 return outcome
-            self._pause(call, outcome, attempt, deadline)
+            if isinstance(outcome, Refused):
+                if refused:
+                    raise outcome
+                refused = True
+                self._doubt(call, outcome)
+                continue
+            older = self._paths.older(call.endpoint) if outcome.status == 404 else None
+            if older and attempt > 1:
+                call = call.at(older)
+                continue
+            self._pause(asked, outcome, attempt, deadline)
 
-    def _attempt(self, call: _Call, token: str, attempt: int) -> Answer | _Fault:
+    def _move(self, to: Endpoint) -> None:
+        """Notes where an endpoint is, which is not in the version that was chosen."""
+        log.warning("HubSpot serves %s %s under %s alone", to.api, to.name, to.template)
+        self._moved[to.api, to.name] = to
+
+    def _doubt(self, call: _Call, refused: Refused) -> None:
+        """Waits before a refusal is asked for again: a moment where it is about what is allowed,
+        since those who judge that fail at times; not at all where it is about what there is."""
+        log.info("%s: refused with %d; asking again", call.where, refused.status)
+        if isinstance(refused, Forbidden):
+            self._sleep(pause := self._uniform() * BACKOFF)
+            self._tally.waited(pause)
+
+    def _attempt(self, call: _Call, token: str, attempt: int) -> Answer | Refused | _Fault:
         """Send a call once. Raises the error for what no further attempt would better."""
         request = httpx.Request(
             call.method,
@@ -242,29 +323,37 @@ class HubSpot:
         if call.endpoint.budget:
             self.budgets.learn(call.endpoint.budget, headers, sent_at)
         if response.is_success:
-            return self._decode(response.status_code, content)
+            return self._decode(call, response.status_code, content)
         envelope = Envelope.of(content, headers, self._clock())
         return self._judge(call, response.status_code, envelope, attempt)
 
-    def _decode(self, status: int, content: bytes) -> Answer | _Fault:
+    def _decode(self, call: _Call, status: int, content: bytes) -> Answer | _Fault:
         received_at = datetime.fromtimestamp(int(self._clock() * 1000) / 1000, UTC)
         if not content and status == 204:
-            return Answer(status, None, received_at)
+            return Answer(status, None, received_at, call.where)
         try:
-            return Answer(status, orjson.loads(content), received_at)
+            return Answer(status, orjson.loads(content), received_at, call.where)
         except orjson.JSONDecodeError:
             # Cut off on the way, or a page of something between HubSpot and us.
             return _Fault(status, f"{status} with a body that is not JSON")
 
-    def _judge(self, call: _Call, status: int, envelope: Envelope, attempt: int) -> _Fault:
-        """What to make of an error: a fault that may pass is returned, any other raised."""
+    def _judge(
+        self, call: _Call, status: int, envelope: Envelope, attempt: int
+    ) -> Refused | _Fault:
+        """What to make of an error: a refusal, if HubSpot says no, else a fault that may pass.
+
+        Raises what no further attempt would better.
+        """
+        error = refusal(status, call.where, envelope, call.names)
+        if isinstance(error, AuthenticationError | UriTooLong):
+            raise error
+        if error:
+            return error
         pause, held = envelope.retry_after, False
         if status == 429:
             pause, held = self._too_fast(call, envelope, attempt), True
         elif status == 423:
             pause = pause or LOCKED_PAUSE
-        elif status != 477 and status < 500:
-            raise refusal(status, call.where, envelope)
         reason = " ".join(filter(None, (str(status), envelope.policy)))
         return _Fault(status, reason, pause, held, envelope.correlation_id)
 
@@ -292,12 +381,13 @@ class HubSpot:
             pause = self._uniform() * ceiling
         if fault.held and call.endpoint.budget:
             self.budgets.hold(call.endpoint.budget, pause)
-        last = attempt >= self._max_attempts or fault.status in PERMANENT
+        most = min(self._max_attempts, FEW_ATTEMPTS if fault.odd else self._max_attempts)
+        last = attempt >= most or fault.status in PERMANENT
         if last or self._clock() + pause > deadline:
             raise self._end(call, fault, attempt) from fault.cause
         log.info(
             "%s: %s; attempt %d of %d failed, the next comes in %.1f s",
-            call.where, fault.reason, attempt, self._max_attempts, pause,
+            call.where, fault.reason, attempt, most, pause,
         )  # fmt: skip
         if not (fault.held and call.endpoint.budget):
             self._sleep(pause)
@@ -311,8 +401,7 @@ class HubSpot:
                 "check the base URL and the network",
                 host=self._host,
             )
-        resumes_at = None
-        advice = "try again later"
+        resumes_at, kind, advice = None, GaveUp, "try again later"
         if fault.status in PERMANENT:
             advice = "contact HubSpot's support"
         elif fault.status == 530:  # seen for tokens that are no tokens
@@ -320,10 +409,17 @@ class HubSpot:
         elif fault.pause is not None:
             resumes_at = datetime.fromtimestamp(self._clock() + fault.pause, UTC)
             advice = f"HubSpot asks to come back at {resumes_at.isoformat(timespec='seconds')}"
-            if fault.status == 477:
+            if fault.status in MOVING:
                 advice = f"the portal is moving to another data centre; {advice}"
+        elif fault.unexplained:
+            kind = Unexplained
+            advice = "HubSpot does not say why; check the base URL, or try again later"
+            if fault.status == 404:
+                advice = "there is no such path, in no version of this API; check the base URL"
+            elif fault.odd:
+                advice = "HubSpot has no such answer to this; check the base URL"
         tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-        return GaveUp(
+        return kind(
             f"{call.where}: gave up after {tries}, the last with {fault.reason}; {advice}",
             status=fault.status,
             where=call.where,
@@ -351,14 +447,43 @@ def _certificates() -> ssl.SSLContext:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A request to be sent, as often as it takes. `url` begins at the path."""
+    """A request to be sent, as often as it takes: a POST if it has a `content`.
 
-    method: str
+    `url` begins at the path. `names` are the arguments by which it names something.
+    """
+
     endpoint: Endpoint
     url: str
     arguments: Mapping[str, str]
+    params: Params | None
     content: bytes | None = None
     form: bool = False
+
+    @classmethod
+    def to(
+        cls,
+        endpoint: Endpoint,
+        arguments: Mapping[str, str],
+        params: Params | None = None,
+        content: bytes | None = None,
+        *,
+        form: bool = False,
+    ) -> _Call:
+        """Raises ValueError for an argument that does not fit the endpoint."""
+        url = endpoint.url(arguments, params)
+        return cls(endpoint, url, arguments, params, content, form)
+
+    def at(self, endpoint: Endpoint) -> _Call:
+        """The same, asked of another version of the API."""
+        return replace(self, endpoint=endpoint, url=endpoint.url(self.arguments, self.params))
+
+    @property
+    def method(self) -> str:
+        return "GET" if self.content is None else "POST"
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.arguments, *NAMING.intersection(self.params or ())]
 
     @property
     def where(self) -> str:
@@ -393,6 +518,16 @@ class _Fault:
     held: bool = False
     correlation_id: str | None = None
     cause: Exception | None = None
+
+    @property
+    def unexplained(self) -> bool:
+        """Whether it is an answer in which HubSpot says nothing that we know."""
+        return self.status is not None and 300 <= self.status < 500
+
+    @property
+    def odd(self) -> bool:
+        """Whether it is one that hardly passes."""
+        return self.unexplained and self.status not in PASSING
 
 
 class _Tally:

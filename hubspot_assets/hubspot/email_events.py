@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import IncompleteAnswer
 from hubspot_assets.hubspot.events import EventPage
 from hubspot_assets.hubspot.facts import facts
+from hubspot_assets.hubspot.paging import by_offset, pages
 
 PAGE = 1000
 
@@ -64,17 +64,13 @@ def email_events(
     """
     first, last = _milliseconds(start), _milliseconds(end) - 1
     params = {"limit": str(PAGE), "startTimestamp": str(first), "endTimestamp": str(last)}
-    seen = {after}
-    while True:
-        answer = client.get("email_events", params=params | ({"offset": after} if after else {}))
-        after = answer.body.get("offset") if answer.body.get("hasMore") else None
-        if after is not None and after in seen:
-            raise IncompleteAnswer("list of e-mail events: a page names itself as the next")
-        seen.add(after)
-        inside = [each for each in answer.body["events"] if first <= each["created"] <= last]
-        yield EventPage(inside, answer.received_at, after)
-        if after is None:
-            return
+    for answer, following in pages(
+        lambda offset: client.get("email_events", params={**params, "offset": offset}),
+        after,
+        by_offset,
+    ):
+        inside = [each for each in answer.items("events") if first <= each["created"] <= last]
+        yield EventPage(inside, answer.received_at, following)
 
 
 def probe(client: HubSpot) -> datetime:

@@ -5,16 +5,17 @@ The events API serves all types but the marketing e-mail events (see `email_even
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import Forbidden
+from hubspot_assets.hubspot.client import Answer, HubSpot
+from hubspot_assets.hubspot.errors import IncompleteAnswer, NotServed
 from hubspot_assets.hubspot.facts import facts
-from hubspot_assets.hubspot.metadata import NOT_SERVED, Read, pages
+from hubspot_assets.hubspot.metadata import Read, lister, paged
+from hubspot_assets.hubspot.paging import pages
 
 #: HubSpot documents no maximum for the pages of occurrences; this many it is known to give.
 PAGE = 100
@@ -81,20 +82,22 @@ def standard_event_properties() -> dict[str, tuple[dict[str, str], ...]]:
 
 
 def discover_event_types(
-    client: HubSpot, portal_id: int | None
+    client: HubSpot, portal_id: int | None, former: Iterable[EventType] = ()
 ) -> tuple[tuple[EventType, ...], tuple[str, ...]]:
     """The portal's event types, and warnings about what HubSpot refused to tell.
 
     They are all types that the events API reports, used or not, and the marketing e-mail events.
-    Where the portal lacks the events API (it takes an Enterprise subscription): HubSpot's own.
+    Where the portal lacks the events API (it takes an Enterprise subscription): HubSpot's own. What
+    is refused is as it was among the `former` types.
     """
-    known = {each.name: each for each in standard_event_types()}
+    standard = {each.name: each for each in standard_event_types()}
+    known = standard | {each.name: each for each in former if each.name not in standard}
     found = {name: each for name, each in known.items() if each.api == EMAIL_EVENTS}
     warnings: list[str] = []
     try:
-        names: list[str] = client.get("events", "types").body["eventTypes"]
-    except (Forbidden, *NOT_SERVED) as error:
-        return standard_event_types(), (f"custom event types are unknown: {error}",)
+        names = _names(client.get("events", "types"))
+    except NotServed as error:
+        return tuple(known.values()), (f"custom event types are unknown: {error}",)
     prefix = f"pe{portal_id}_"
     for name in names:
         new = EventType(name, custom=name.startswith(prefix))
@@ -104,7 +107,7 @@ def discover_event_types(
             each = _defined(content)
             if each.name in found:
                 found[each.name] = each
-    except (Forbidden, *NOT_SERVED) as error:
+    except NotServed as error:
         if any(each.custom for each in found.values()):
             warnings.append(f"ids and properties of custom event types are unknown: {error}")
     return tuple(found.values()), tuple(warnings)
@@ -113,9 +116,7 @@ def discover_event_types(
 def event_definitions(client: HubSpot, *, properties: bool) -> Iterator[Read]:
     """The definitions of custom event types, with or without those of their `properties`."""
     params = {"limit": str(PAGE_OF_DEFINITIONS), "includeProperties": str(properties).lower()}
-    for body, received_at, _ in pages(client, "event_definitions", params, None):
-        for content in body["results"]:
-            yield Read(content, received_at)
+    return paged(client, "event_definitions", params)
 
 
 def occurrences(
@@ -133,18 +134,25 @@ def occurrences(
         "occurredBefore": _iso(end + _MILLISECOND),
         "limit": str(PAGE),
     }
-    for body, received_at, following in pages(client, "events", params, after):
+    for answer, following in pages(lister(client, "events", params), after):
         inside = [
             event
-            for event in body["results"]
+            for event in answer.items()
             if start <= datetime.fromisoformat(event["occurredAt"]) < end
         ]
-        yield EventPage(inside, received_at, following)
+        yield EventPage(inside, answer.received_at, following)
 
 
 def probe(client: HubSpot, name: str) -> datetime:
     """Reads one event of a type. Raises what HubSpot answers where that can't be done."""
     return client.get("events", params={"eventType": name, "limit": "1"}).received_at
+
+
+def _names(answer: Answer) -> list[str]:
+    names = answer.content.get("eventTypes")
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise IncompleteAnswer(f"{answer.where}: HubSpot's answer has no list of eventTypes")
+    return names
 
 
 def _defined(definition: dict[str, Any]) -> EventType:

@@ -9,25 +9,27 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from hubspot_assets.hubspot import metadata
-from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.client import Answer, HubSpot
 from hubspot_assets.hubspot.errors import (
     BadRequest,
-    Forbidden,
     IncompleteAnswer,
     MissingScope,
-    NotFound,
+    NotServed,
     Refused,
+    Unexplained,
     UnknownObjectType,
 )
 from hubspot_assets.hubspot.facts import facts
-from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
+from hubspot_assets.hubspot.metadata import Read, Tell, ignore
+from hubspot_assets.hubspot.paging import by_offset, pages
 
 PAGE = 500
 MEMBERS_PAGE = 250
 #: The search serves no list beyond the first so many of a query.
 CEILING = 10_000
 PROCESSING_TYPES = ("MANUAL", "DYNAMIC", "SNAPSHOT")
-METHOD_NOT_ALLOWED = 405
+#: Not found, or not allowed: a version of the API that can only search.
+NO_SUCH_CALL = (404, 405)
 #: The object type of lists themselves.
 LISTS_TYPE = "0-45"
 
@@ -63,14 +65,20 @@ def lists(client: HubSpot, object_type_ids: Iterable[str], extra: Sequence[str])
     if it refused everything, and IncompleteAnswer where it can't be made to give every list.
     """
     found = _Found()
+    of_type = _searched
     if client.has("lists", "all"):
-        found.take(None, _all(client, None, extra))
+        try:
+            found.take(None, _all(client, None, extra))
+            of_type = _all
+        except Unexplained as error:
+            if error.status not in NO_SUCH_CALL:
+                raise
         if isinstance(refusal := found.refused.get(None), MissingScope):
             raise refusal
     counted = _counted(client)
     if found.types < 2 or len(found.lists) < counted:
         for object_type_id in object_type_ids:
-            found.take(object_type_id, _lists_of(client, object_type_id, extra))
+            found.take(object_type_id, of_type(client, object_type_id, extra))
     if found.refused and not found.answered:
         # That a type is not known says less than any other refusal.
         raise min(found.refused.values(), key=lambda each: isinstance(each, UnknownObjectType))
@@ -92,10 +100,7 @@ class _Found:
         return len({each.content.get("objectTypeId") for each in self.lists.values()})
 
     def take(self, object_type_id: str | None, told: Iterable[Read]) -> None:
-        """Takes the lists of a type in, or those of all. Of a list that is told twice, the later.
-
-        Raises IncompleteAnswer where HubSpot refuses to go on with them.
-        """
+        """Takes the lists of a type in, or all. Of a list that is told twice, the later counts."""
         seen: set[int] = set()
         try:
             for read in told:
@@ -104,9 +109,7 @@ class _Found:
                     self.repeated.add(list_id)
                 seen.add(list_id)
                 self.lists[list_id] = read
-        except (Forbidden, *NOT_SERVED) as error:
-            if seen:
-                raise IncompleteAnswer(f"{_named(object_type_id)}: {error}") from error
+        except (NotServed, BadRequest) as error:
             self.refused[object_type_id] = error
         else:
             self.answered = True
@@ -125,17 +128,19 @@ class _Found:
         )
 
 
-def _named(object_type_id: str | None) -> str:
-    return f"lists of {object_type_id}" if object_type_id else "lists"
-
-
-def list_records(client: HubSpot, object_type_ids: Iterable[str]) -> Iterator[Read]:
+def list_records(
+    client: HubSpot, object_type_ids: Iterable[str], refused: Tell = ignore
+) -> Iterator[Read]:
     """All lists as records of their own object type: property name to value.
 
-    The properties are those that HubSpot defines for the type, else those of the facts.
+    The properties are those that HubSpot defines for the type, else those of the facts. `refused`
+    is told of each type whose lists HubSpot would not tell.
     """
     names = sorted(_property_names(client))
-    for read in lists(client, object_type_ids, names).lists:
+    listing = lists(client, object_type_ids, names)
+    for error in listing.refused.values():
+        refused(error)
+    for read in listing.lists:
         yield Read(list_properties(read.content), read.received_at)
 
 
@@ -156,52 +161,21 @@ def members(client: HubSpot, list_id: str) -> Iterator[MembersPage]:
 
     Raises NotFound for a list that is gone, IncompleteAnswer for pages that do not end.
     """
-    after: str | None = None
-    seen: set[str | None] = {None}
-    while True:
-        params = {"limit": MEMBERS_PAGE, "after": after}
-        answer = client.get("lists", "memberships", params=params, list_id=list_id)
-        yield MembersPage(answer.body["results"], answer.received_at)
-        if (after := _following(answer.body, seen, "members of a list")) is None:
-            return
-
-
-def _lists_of(client: HubSpot, object_type_id: str, extra: Sequence[str]) -> Iterator[Read]:
-    if client.has("lists", "all"):
-        try:
-            yield from _all(client, object_type_id, extra)
-        except NotFound:
-            pass
-        except BadRequest as error:
-            if error.status != METHOD_NOT_ALLOWED:
-                raise
-        else:
-            return
-    yield from _searched(client, object_type_id, extra)
+    ask = metadata.lister(client, "lists", {"limit": MEMBERS_PAGE}, "memberships", list_id=list_id)
+    for answer, _ in pages(ask):
+        yield MembersPage(answer.items(), answer.received_at)
 
 
 def _all(client: HubSpot, object_type_id: str | None, extra: Sequence[str]) -> Iterator[Read]:
     body: dict[str, Any] = {"processingTypes": [], "additionalProperties": list(extra)}
     if object_type_id:
         body["objectTypeId"] = object_type_id
-    seen: set[str | None] = {None}
-    while True:
-        answer = client.post("lists", "all", json=body | {"count": PAGE})
-        for content in answer.body["results"]:
+    body["count"] = PAGE
+    for answer, _ in pages(
+        lambda after: client.post("lists", "all", json=body | ({"after": after} if after else {}))
+    ):
+        for content in answer.items():
             yield Read(content, answer.received_at)
-        if (after := _following(answer.body, seen, _named(object_type_id))) is None:
-            return
-        body["after"] = after
-
-
-def _following(body: Mapping[str, Any], seen: set[str | None], what: str) -> str | None:
-    """The cursor of the next page, None at the end. Raises IncompleteAnswer for one in `seen`."""
-    paging = body.get("paging") or {}
-    after: str | None = (paging.get("next") or {}).get("after")
-    if after is not None and after in seen:
-        raise IncompleteAnswer(f"{what}: a page names itself as the next")
-    seen.add(after)
-    return after
 
 
 def _searched(client: HubSpot, object_type_id: str, extra: Sequence[str]) -> Iterator[Read]:
@@ -235,28 +209,34 @@ def _search(
     client: HubSpot, object_type_id: str, extra: Sequence[str], processing_types: Sequence[str]
 ) -> _Searched:
     found: list[Read] = []
-    offset = 0
-    while True:
-        body = _search_body(object_type_id, offset, PAGE)
-        body |= {"processingTypes": list(processing_types), "additionalProperties": list(extra)}
-        answer = client.post("lists", "search", json=body)
-        found += (Read(content, answer.received_at) for content in answer.body["lists"])
-        total = int(answer.body.get("total") or 0)
-        if not answer.body.get("hasMore"):
-            return _Searched(found, total, whole=True)
-        following = int(answer.body["offset"])
-        if following <= offset:
-            raise IncompleteAnswer(f"lists of {object_type_id}: a page names itself as the next")
-        offset = following
-        if max(total, offset + PAGE) > CEILING:
+    total = 0
+    body = _search_body(object_type_id, 0, PAGE)
+    body |= {"processingTypes": list(processing_types), "additionalProperties": list(extra)}
+    for answer, offset in pages(
+        lambda offset: client.post("lists", "search", json=body | {"offset": int(offset or 0)}),
+        following=by_offset,
+    ):
+        found += (Read(content, answer.received_at) for content in answer.items("lists"))
+        total = _total(answer)
+        if offset is not None and max(total, int(offset) + PAGE) > CEILING:
             return _Searched(found, total, whole=False)
+    return _Searched(found, total, whole=True)
+
+
+def _total(answer: Answer) -> int:
+    total = answer.content.get("total")
+    return total if isinstance(total, int) else 0
 
 
 def _counted(client: HubSpot) -> int:
     """How many lists of all types there are, as the search tells; 0 where it does not."""
     try:
-        return int(client.post("lists", "search", json=_search_body(None, 0, 1)).body["total"] or 0)
-    except (Forbidden, *NOT_SERVED, KeyError):
+        return _total(client.post("lists", "search", json=_search_body(None, 0, 1)))
+    except (NotServed, BadRequest):
+        return 0
+    except Unexplained as error:
+        if error.status not in NO_SUCH_CALL:
+            raise
         return 0
 
 
@@ -280,7 +260,7 @@ def _property_names(client: HubSpot) -> Iterator[str]:
         for each in metadata.properties(client, LISTS_TYPE):
             if not each.content.get("archived"):
                 yield each.content["name"]
-    except (Forbidden, *NOT_SERVED):
+    except (NotServed, Unexplained):
         yield from _fields()
 
 

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import BadRequest, Forbidden, IncompleteAnswer, NotFound
+from hubspot_assets.hubspot.client import Answer, HubSpot
+from hubspot_assets.hubspot.errors import (
+    IncompleteAnswer,
+    NotEnabled,
+    NotServed,
+    Refused,
+    Unexplained,
+    UnknownObjectType,
+    no_refusals,
+)
+from hubspot_assets.hubspot.paging import pages
 from hubspot_assets.hubspot.paths import Params
 
 OWNERS_PAGE = 500
 PAGE = 100
+NOT_THERE = 404
 
-#: One of HubSpot's answers to a type without pipelines, a portal without an API, ...
-NOT_SERVED = (BadRequest, NotFound)
+SENSITIVITIES = ("non_sensitive", "sensitive", "highly_sensitive")
+
+
+Tell = Callable[[Refused], None]
+"""Told what HubSpot says to each part that it does not give."""
+
+
+def ignore(error: Refused) -> None:
+    """Tells nobody."""
 
 
 class Read(NamedTuple):
@@ -26,8 +44,13 @@ class Read(NamedTuple):
 
 def owners(client: HubSpot) -> Iterator[Read]:
     """Owners, then archived owners."""
-    for archived in ("false", "true"):
-        yield from paged(client, "owners", {"limit": str(OWNERS_PAGE), "archived": archived})
+    live, archived = (
+        paged(client, "owners", {"limit": str(OWNERS_PAGE), "archived": each})
+        for each in ("false", "true")
+    )
+    yield from live
+    with no_refusals():
+        yield from archived
 
 
 def user_teams(client: HubSpot) -> Iterator[Read]:
@@ -36,37 +59,50 @@ def user_teams(client: HubSpot) -> Iterator[Read]:
 
 
 def team_tree(client: HubSpot) -> Iterator[Read]:
-    """Teams with their parents."""
-    yield from paged(client, "teams", {"limit": str(PAGE)})
+    """Teams with their parents.
+
+    HubSpot documents this call as a beta alone: where it is not there, the portal does not have it.
+    """
+    try:
+        yield from paged(client, "teams", {"limit": str(PAGE)})
+    except Unexplained as error:
+        if error.status != NOT_THERE:
+            raise
+        raise NotEnabled(str(error), status=NOT_THERE, where=error.where) from error
 
 
 def pipelines(client: HubSpot, object_type_id: str) -> Iterator[Read]:
-    """The pipelines of a type with their stages; nothing for a type that has none."""
-    try:
-        yield from _whole(client, "pipelines", object_type=object_type_id)
-    except NOT_SERVED:
-        return
+    """The pipelines of a type with their stages. Raises NotEnabled for a type that has none."""
+    yield from _whole(client, "pipelines", object_type=object_type_id)
 
 
-def properties(client: HubSpot, object_type_id: str) -> Iterator[Read]:
+def properties(client: HubSpot, object_type_id: str, refused: Tell = ignore) -> Iterator[Read]:
     """All properties of a type: live and archived, of every sensitivity the token may see.
 
-    Live ones come first. Six requests. Raises what the plain list raises (Forbidden,
-    BadRequest, ...); a sensitivity that the portal or the token does not have is left out.
+    Live ones come first. Six requests. Raises NotServed where the type's are not to be had at all;
+    `refused` is told of a sensitivity that the portal or the token does not have.
     """
     seen: set[tuple[str, str]] = set()
     for archived in ("false", "true"):
-        for sensitivity in ("non_sensitive", "sensitive", "highly_sensitive"):
+        for sensitivity in SENSITIVITIES:
             params = {"archived": archived, "dataSensitivity": sensitivity}
+            plain = sensitivity == SENSITIVITIES[0]
             try:
-                for read in _whole(client, "properties", params, object_type=object_type_id):
-                    key = read.content["name"], archived
-                    if key not in seen:
-                        seen.add(key)
-                        yield read
-            except (Forbidden, BadRequest):
-                if sensitivity == "non_sensitive" and archived == "false":
+                with no_refusals() if plain and archived == "true" else nullcontext():
+                    found = list(_whole(client, "properties", params, object_type=object_type_id))
+            except NotServed as error:
+                if plain:
                     raise
+                if error.status == NOT_THERE or isinstance(error, UnknownObjectType):
+                    # It is of the type, which was there a moment ago.
+                    raise IncompleteAnswer(f"{error}, but it has properties") from error
+                refused(error)
+                continue
+            for read in found:
+                key = read.content["name"], archived
+                if key not in seen:
+                    seen.add(key)
+                    yield read
 
 
 def probe(client: HubSpot, object_type_id: str) -> datetime:
@@ -80,32 +116,19 @@ def _whole(
 ) -> Iterator[Read]:
     """The results of a list that HubSpot does not page."""
     answer = client.get(api, params=params, **path)
-    for content in answer.body["results"]:
+    for content in answer.items():
         yield Read(content, answer.received_at)
 
 
 def paged(client: HubSpot, api: str, params: Params, **path: str) -> Iterator[Read]:
     """The results of a list that HubSpot pages by a cursor. Raises IncompleteAnswer for a loop."""
-    for body, received_at, _ in pages(client, api, params, **path):
-        for content in body["results"]:
-            yield Read(content, received_at)
+    for answer, _ in pages(lister(client, api, params, **path)):
+        for content in answer.items():
+            yield Read(content, answer.received_at)
 
 
-def pages(
-    client: HubSpot, api: str, params: Params, after: str | None = None, **path: str
-) -> Iterator[tuple[Any, datetime, str | None]]:
-    """The pages of a list, from the cursor `after` on: body, moment of reading, next cursor.
-
-    Raises IncompleteAnswer for a page that names one that has been read.
-    """
-    seen = {after}
-    while True:
-        cursor = {"after": after} if after else {}
-        answer = client.get(api, params={**params, **cursor}, **path)
-        after = ((answer.body.get("paging") or {}).get("next") or {}).get("after")
-        if after is not None and after in seen:
-            raise IncompleteAnswer(f"list of {api}: a page names itself as the next")
-        seen.add(after)
-        yield answer.body, answer.received_at, after
-        if after is None:
-            return
+def lister(
+    client: HubSpot, api: str, params: Params, endpoint: str = "list", **path: str
+) -> Callable[[str | None], Answer]:
+    """What asks for the page of a list behind a cursor."""
+    return lambda after: client.get(api, endpoint, params={**params, "after": after}, **path)

@@ -1,12 +1,14 @@
 """Object types that HubSpot serves outside the CRM objects API, each through an API of its own.
 
 A reader gives the objects as that API does, in whatever order; those that page by a cursor are
-followed to the end. All raise Refused where the portal or the token does not have the API.
+followed to the end. All raise NotServed where the portal or the token does not have the API. A
+reader is told what to tell of refusals that leave out a part of its objects.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Any
@@ -14,9 +16,18 @@ from typing import Any
 from hubspot_assets.hubspot import metadata
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import Forbidden, IncompleteAnswer, NotFound, Refused
+from hubspot_assets.hubspot.errors import (
+    BadRequest,
+    IncompleteAnswer,
+    NotEnabled,
+    NotFound,
+    NotServed,
+    Refused,
+    Unexplained,
+    no_refusals,
+)
 from hubspot_assets.hubspot.lists import lists
-from hubspot_assets.hubspot.metadata import NOT_SERVED, Read, paged
+from hubspot_assets.hubspot.metadata import Read, Tell, ignore, paged
 from hubspot_assets.hubspot.paths import Params
 
 PAGE = 100
@@ -33,20 +44,20 @@ CAMPAIGN_PROPERTIES = (
     "hs_budget_items_sum_amount,hs_spend_items_sum_amount"
 )
 
-Reader = Callable[[HubSpot], Iterator[Read]]
+Reader = Callable[[HubSpot, Tell], Iterator[Read]]
 
 
-def forms(client: HubSpot, *, archived: bool = False) -> Iterator[Read]:
+def forms(client: HubSpot, _: Tell = ignore, *, archived: bool = False) -> Iterator[Read]:
     """Live forms of every kind, or archived ones; HubSpot's default is its own kind alone."""
     params: Params = {"limit": FORMS_PAGE, "formTypes": "all", "archived": archived}
     return paged(client, "forms", params)
 
 
-def form_submissions(client: HubSpot) -> Iterator[Read]:
+def form_submissions(client: HubSpot, refused: Tell = ignore) -> Iterator[Read]:
     """Every submission of every form, archived forms too, newest first within a form.
 
-    Each has its `formId`. Forms that HubSpot keeps no submissions of (those for blog comments),
-    or that are gone since they were listed, have none.
+    Each has its `formId`. `refused` is told of forms that HubSpot keeps no submissions of (those
+    for blog comments), and of those that are gone since they were listed.
     """
 
     def of(form: Read) -> Iterator[Read]:
@@ -54,16 +65,17 @@ def form_submissions(client: HubSpot) -> Iterator[Read]:
         for read in paged(client, "form_submissions", params, form_id=form_id):
             yield Read(read.content | {"formId": form_id}, read.received_at)
 
-    return _unless_gone(map(of, chain(forms(client), forms(client, archived=True))))
+    every = chain(forms(client), forms(client, archived=True))
+    return _each(map(of, every), (NotFound, NotEnabled), refused)
 
 
-def campaigns(client: HubSpot) -> Iterator[Read]:
+def campaigns(client: HubSpot, _: Tell = ignore) -> Iterator[Read]:
     """Marketing campaigns with their properties."""
     for read in paged(client, "campaigns", {"limit": str(PAGE), "properties": CAMPAIGN_PROPERTIES}):
         yield _spread(read)
 
 
-def files(client: HubSpot) -> Iterator[Read]:
+def files(client: HubSpot, _: Tell = ignore) -> Iterator[Read]:
     """All files. HubSpot's cursor reaches so many alone, so that each slice begins with an id.
 
     Raises IncompleteAnswer where there are more, and they are not listed by id.
@@ -84,16 +96,19 @@ def files(client: HubSpot) -> Iterator[Read]:
             raise IncompleteAnswer("files: there are many, and HubSpot does not list them by id")
 
 
-def sequences(client: HubSpot) -> Iterator[Read]:
-    """Sequences of all users, of those that are still there; one that several users can see comes
-    once."""
+def sequences(client: HubSpot, refused: Tell = ignore) -> Iterator[Read]:
+    """Sequences of all users; one that several users can see comes once.
+
+    `refused` is told of users that HubSpot has none for, or that are gone.
+    """
 
     def of(user: Read) -> Iterator[Read]:
         params = {"limit": str(PAGE), "userId": str(user.content["id"])}
         return paged(client, "sequences", params)
 
     seen: set[str] = set()
-    for read in _unless_gone(map(of, paged(client, "users", {"limit": str(PAGE)}))):
+    users = paged(client, "users", {"limit": str(PAGE)})
+    for read in _each(map(of, users), (NotFound, BadRequest), refused):
         if str(read.content["id"]) not in seen:
             seen.add(str(read.content["id"]))
             yield read
@@ -109,10 +124,13 @@ def deal_ids(client: HubSpot) -> Iterator[str]:
 def deal_splits(client: HubSpot, ids: Iterable[str]) -> Iterator[Read]:
     """The splits of the deals with these ids, each with its `dealId`."""
     remaining = iter(ids)
+    given = False
     while batch := list(islice(remaining, DEALS_AT_ONCE)):
         body = {"inputs": [{"id": each} for each in batch]}
-        answer = client.post("deal_splits", "batch_read", json=body)
-        for deal in answer.body["results"]:
+        with no_refusals() if given else nullcontext():
+            answer = client.post("deal_splits", "batch_read", json=body)
+        given = True
+        for deal in answer.items():
             for split in deal["splits"]:
                 told = split | {"dealId": str(deal["id"])}
                 yield _spread(Read(told, answer.received_at))
@@ -124,11 +142,36 @@ def probe(client: HubSpot, object_type: ObjectType) -> datetime:
     Raises what HubSpot answers where that can't be done.
     """
     try:
-        return metadata.probe(client, object_type.id)
-    except (Forbidden, *NOT_SERVED):
+        return probe_crm(client, object_type)
+    except NotServed:
         if object_type.api in ("crm", "none"):
             raise
     return _probe_own(client, object_type.api)
+
+
+def probe_crm(client: HubSpot, object_type: ObjectType) -> datetime:
+    """Reads a record of a type from the CRM objects API.
+
+    Raises what HubSpot answers where that can't be done.
+    """
+    with unsure_of(object_type):
+        return metadata.probe(client, object_type.id)
+
+
+@contextmanager
+def unsure_of(*object_types: ObjectType) -> Iterator[None]:
+    """Within, an answer that nobody knows is NotEnabled for a type that HubSpot need not serve.
+
+    What it answers for a type that the portal has switched off, or that no document names among
+    those of the CRM objects API, is not known. Nothing is lost by it: the former has no records,
+    the latter an API of its own, or none at all.
+    """
+    try:
+        yield
+    except (BadRequest, Unexplained) as error:
+        if all(each.api == "crm" and each.enabled for each in object_types):
+            raise
+        raise NotEnabled(str(error), status=error.status or 0, where=error.where) from error
 
 
 def _probe_own(client: HubSpot, api: str) -> datetime:
@@ -139,35 +182,43 @@ def _probe_own(client: HubSpot, api: str) -> datetime:
         found = deal_splits(client, ["1"])
     else:
         found = (
-            iter(lists(client, [CONTACTS], ()).lists) if api == "lists" else READERS[api](client)
+            iter(lists(client, [CONTACTS], ()).lists)
+            if api == "lists"
+            else READERS[api](client, ignore)
         )
-    first = next(iter(found), None)
+    first = next(found, None)
     return first.received_at if first else asked
 
 
 def _listed(api: str) -> Reader:
     """The reader of an API that pages like most do."""
-    return lambda client: paged(client, api, {"limit": str(PAGE)})
+
+    def read(client: HubSpot, _: Tell = ignore) -> Iterator[Read]:
+        return paged(client, api, {"limit": str(PAGE)})
+
+    return read
 
 
-def _unless_gone(readings: Iterable[Iterator[Read]]) -> Iterator[Read]:
-    """What all readings give. One that HubSpot refuses gives nothing, or no more than it had if
-    what it reads is gone meanwhile. Raises what HubSpot answered if it refused all."""
+def _each(
+    readings: Iterable[Iterator[Read]], known: tuple[type[Refused], ...], refused: Tell
+) -> Iterator[Read]:
+    """What all readings give; `refused` is told of those that HubSpot refuses for a `known` reason.
+
+    What is gone in the middle keeps what was read of it. Raises what HubSpot answered if it refused
+    all of them.
+    """
     refusal: Refused | None = None
     answered = False
     for reading in readings:
-        given = False
         try:
             for read in reading:
-                given = True
+                answered = True
                 yield read
             answered = True
-        except NOT_SERVED as error:
-            if given and not isinstance(error, NotFound):
-                raise
-            answered = answered or given
+        except known as error:
             refusal = error
-    if refusal and not answered:
+            refused(error)
+    if refusal and not answered and not isinstance(refusal, NotEnabled):
         raise refusal
 
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from urllib.parse import quote, urlsplit
 
 from hubspot_assets.hubspot.errors import HubSpotError
@@ -74,12 +75,14 @@ class Paths:
                 )
         #: Which version of each API was chosen.
         self.versions = {api: next(iter(of)) for api, of in served.items()} | chosen
-        self._endpoints = {
-            key: _endpoint(row, version)
-            for key, row in table.items()
-            if (version := chosen.get(row["api"], row["versions"].split()[0]))
-            in row["versions"].split()
-        }
+        self._endpoints: dict[tuple[str, str], Endpoint] = {}
+        self._older: dict[Endpoint, Endpoint] = {}
+        for key, row in table.items():
+            has = row["versions"].split()
+            if (version := chosen.get(row["api"], has[0])) in has:
+                these = [_endpoint(row, each) for each in has[has.index(version) :]]
+                self._endpoints[key] = these[0]
+                self._older |= pairwise(these)
 
     def has(self, api: str, name: str = "list") -> bool:
         """Whether the API has the endpoint `name` in the version that was chosen."""
@@ -92,6 +95,10 @@ class Paths:
         except KeyError:
             known = ", ".join(sorted(f"{api} {name}" for api, name in self._endpoints))
             raise ValueError(f"there is no endpoint {api} {name}; known are {known}") from None
+
+    def older(self, endpoint: Endpoint) -> Endpoint | None:
+        """The endpoint in the next older version of its API; None where there is none."""
+        return self._older.get(endpoint)
 
     def path(self, api: str, name: str = "list", **arguments: str) -> str:
         """The path of an endpoint: `path("objects", "list", object_type="0-1")`."""

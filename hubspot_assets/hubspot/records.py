@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
-from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.client import Answer, HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
-from hubspot_assets.hubspot.errors import BadRequest, Forbidden, IncompleteAnswer
+from hubspot_assets.hubspot.errors import BadRequest, IncompleteAnswer, NotServed
+from hubspot_assets.hubspot.paging import pages
 
 Record = dict[str, Any]
 T = TypeVar("T")
@@ -112,8 +114,8 @@ def batch_read(
             "propertiesWithHistory": names,
         }
         answer = client.post("objects", "batch_read", json=body, object_type=object_type_id)
-        records |= {each["id"]: each for each in answer.body["results"]}
-        for error in answer.body.get("errors") or ():
+        records |= {each["id"]: each for each in answer.items()}
+        for error in answer.content.get("errors") or ():
             missing.update((error.get("context") or {}).get("ids") or ())
         silent -= records.keys() | missing
         # A record that was merged away answers under its survivor's id, which is listed, too.
@@ -135,29 +137,23 @@ def _pages(
     after: str | None,
 ) -> Iterator[Page]:
     """The pages of a list, in order of ids."""
-    seen = {after}
     asked = {"associations": ",".join(associations)} if associations else {}
-    while True:
-        cursor = {"after": after} if after else {}
+
+    def ask(after: str | None) -> Answer:
+        nonlocal asked
+        request = partial(client.get, "objects", object_type=object_type_id)
         try:
-            answer = client.get(
-                "objects", params=params | asked | cursor, object_type=object_type_id
-            )
-        except (BadRequest, Forbidden):
+            return request(params={**params, **asked, "after": after})
+        except (BadRequest, NotServed):
             if not asked:
                 raise
             asked = {}  # one of the types can't be named here; the records can be read all the same
-            continue
-        following = answer.body.get("paging", {}).get("next", {}).get("after")
-        if following is not None and following in seen:
-            raise IncompleteAnswer(f"list of {object_type_id}: a page names itself as the next")
-        seen.add(following)
-        after = following
-        records = answer.body["results"]
+            return request(params={**params, "after": after})
+
+    for answer, following in pages(ask, after):
+        records = answer.items()
         linked = _linked(records, associations) if asked or not associations else None
-        yield Page(records, answer.received_at, after, linked=linked)
-        if after is None:
-            return
+        yield Page(records, answer.received_at, following, linked=linked)
 
 
 def _linked(records: Sequence[Record], associations: Sequence[str]) -> dict[str, int] | None:

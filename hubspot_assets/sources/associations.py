@@ -9,6 +9,7 @@ directions. A frame `refused` (id, message) names records whose links HubSpot wo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -22,13 +23,14 @@ from hubspot_assets.hubspot.associations import BATCH, Definition, LinkPage
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
-from hubspot_assets.hubspot.errors import Forbidden
-from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
+from hubspot_assets.hubspot.errors import NotServed, no_refusals
+from hubspot_assets.hubspot.metadata import Read
+from hubspot_assets.hubspot.own_apis import unsure_of
 from hubspot_assets.readings.staging import Reading, Staged, Staging
 from hubspot_assets.sources.flatten import MOMENT
 from hubspot_assets.sources.items import read_items, stage_items
 from hubspot_assets.sources.records import LINKED, LINKED_UNKNOWN
-from hubspot_assets.sources.source import CHUNK_VALUES, Report, object_source, quiet, refused
+from hubspot_assets.sources.source import CHUNK_VALUES, Report, object_source, quiet, unavailable
 from hubspot_assets.tables.counts import RECORDS_REFUSED
 
 DEFINITIONS = "association_definitions"
@@ -64,9 +66,10 @@ def extract_definitions(
         first, second = types
         told: dict[str, Any] = {"fromObjectTypeId": first.id, "toObjectTypeId": second.id}
         try:
-            found = list(associations.definitions(client, first.id, second.id))
-        except (Forbidden, *NOT_SERVED) as error:
-            return Read(told | asdict(refused(error)), datetime.now(UTC))
+            with unsure_of(first, second):
+                found = list(associations.definitions(client, first.id, second.id))
+        except NotServed as error:
+            return Read(told | asdict(unavailable(error)), datetime.now(UTC))
         read_at = max((each.received_at for each in found), default=datetime.now(UTC))
         return Read(told | {"definitions": [each.content for each in found]}, read_at)
 
@@ -132,17 +135,17 @@ def extract_links(
     """
     reading = staging.begin(links_source(pair), "links", resume=False)
     sides = [_Side.of(staging, direction, types) for direction in _directions(pair)]
-    readable = [each for each in sides if each.availability == AVAILABLE]
+    readable = [each for each in sides if each.availability.served]
     observed_at = max(each.observed_at for each in sides)
     if not readable:
         asked = next((each for each in sides if each.staged), sides[0])
         return reading.finish(asked.availability, observed_at)
     try:
         read_at = _stage_links(client, reading, pair, types, readable, workers, report)
-    except (Forbidden, *NOT_SERVED) as error:
+    except NotServed as error:
         if reading.counts["links"]:
             raise
-        return reading.finish(refused(error), datetime.now(UTC))
+        return reading.finish(unavailable(error), datetime.now(UTC))
     return reading.finish(AVAILABLE, read_at or observed_at)
 
 
@@ -196,7 +199,7 @@ class _Side:
             return cls(direction, None, why, datetime.min.replace(tzinfo=UTC))
         staged = staging.complete(object_source(mine))
         why = types.refusal(mine.id, other.id) or staged.availability
-        if why == AVAILABLE and not types.of(mine.id, other.id):
+        if why.served and not types.of(mine.id, other.id):
             why = Availability("not_enabled", f"{mine.name} and {other.name} can't be linked")
         return cls(direction, staged, why, staged.observed_at)
 
@@ -324,11 +327,13 @@ def _read(
     """The links of records, and whose were refused; parsed where they are received."""
     mine, other = direction
 
-    def read(batch: list[str]) -> list[tuple[pl.DataFrame, Mapping[str, str]]]:
-        pages = associations.read_batch(client, mine.id, other.id, batch)
-        return [(_flat(page), page.refused) for page in pages]
+    def read(numbered: tuple[int, list[str]]) -> list[tuple[pl.DataFrame, Mapping[str, str]]]:
+        number, batch = numbered
+        with no_refusals() if number else nullcontext():
+            pages = associations.read_batch(client, mine.id, other.id, batch)
+            return [(_flat(page), page.refused) for page in pages]
 
-    return chain.from_iterable(in_order(read, _batches(ids), workers))
+    return chain.from_iterable(in_order(read, enumerate(_batches(ids)), workers))
 
 
 def _batches(ids: Iterable[str]) -> Iterator[list[str]]:

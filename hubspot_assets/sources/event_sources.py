@@ -10,19 +10,18 @@ from hubspot_assets.exported import Exported, ExportedEvent
 from hubspot_assets.hubspot import email_events as email
 from hubspot_assets.hubspot import events as api
 from hubspot_assets.hubspot.concurrent import in_order
-from hubspot_assets.hubspot.errors import Forbidden
-from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
+from hubspot_assets.hubspot.errors import NotServed
+from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.readings.staging import Staged
 from hubspot_assets.sources.events import (
     EMAIL_CONTACTS,
     EMAIL_EVENTS,
     event_source,
-    events_refused,
     extract_email_events,
     extract_events,
 )
-from hubspot_assets.sources.items import stage_items
-from hubspot_assets.sources.source import Ask, Source, refused
+from hubspot_assets.sources.items import extract_items, stage_items
+from hubspot_assets.sources.source import Ask, Source, unavailable
 
 DEFINITIONS = "event_definitions"
 EVENT_TYPES = "event_types"
@@ -81,12 +80,9 @@ def _occurrences(of: ExportedEvent, portal: str) -> Callable[[Ask], Staged]:
 
 
 def _definitions(ask: Ask) -> Staged:
-    reading = ask.staging.begin(DEFINITIONS, "items", resume=False)
-    try:
-        definitions = list(api.event_definitions(ask.client, properties=True))
-    except (Forbidden, *NOT_SERVED) as error:
-        return reading.finish(events_refused(error), datetime.now(UTC))
-    return stage_items(reading, definitions)
+    return extract_items(
+        ask.staging, DEFINITIONS, lambda: api.event_definitions(ask.client, properties=True)
+    )
 
 
 def _event_types(events: Sequence[ExportedEvent]) -> Callable[[Ask], Staged]:
@@ -98,9 +94,8 @@ def _event_types(events: Sequence[ExportedEvent]) -> Callable[[Ask], Staged]:
                     asked = email.probe(ask.client)
                 else:
                     asked = api.probe(ask.client, of.event_type.name)
-            except (Forbidden, *NOT_SERVED) as error:
-                why = refused(error) if of.by_mail else events_refused(error)
-                asked, status = datetime.now(UTC), why.status
+            except NotServed as error:
+                asked, status = datetime.now(UTC), unavailable(error).status
             entry = {"id": of.definition_id, "table": of.table, "availability": status}
             return Read(asdict(of.event_type) | entry, asked)
 

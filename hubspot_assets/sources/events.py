@@ -22,13 +22,12 @@ from hubspot_assets.availability import AVAILABLE, Availability
 from hubspot_assets.hubspot import email_events as email
 from hubspot_assets.hubspot import events as api
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import Forbidden, MissingScope, Refused
+from hubspot_assets.hubspot.errors import NotServed
 from hubspot_assets.hubspot.events import Event, EventPage
-from hubspot_assets.hubspot.metadata import NOT_SERVED
 from hubspot_assets.readings.staging import NotStagedError, Reading, Staged, Staging
 from hubspot_assets.sources.flatten import MOMENT, epoch_milliseconds, snake_case, text_of
 from hubspot_assets.sources.resuming import plan_of, resumed
-from hubspot_assets.sources.source import CHUNK_CHARACTERS, CHUNK_VALUES, Report, quiet, refused
+from hubspot_assets.sources.source import CHUNK_CHARACTERS, CHUNK_VALUES, Report, quiet, unavailable
 
 EVENTS_SCHEMA = {
     "id": pl.String(),
@@ -68,15 +67,6 @@ def event_source(name: str) -> str:
     return f"events/{quote(name, safe='')}"
 
 
-def events_refused(error: Refused) -> Availability:
-    """Why the events API does not serve an event type, from what it answered."""
-    if isinstance(error, MissingScope):
-        return Availability("missing_scope", str(error))
-    if isinstance(error, Forbidden):
-        return Availability("needs_enterprise", str(error))
-    return Availability("not_enabled", str(error))
-
-
 def extract_events(
     client: HubSpot,
     staging: Staging,
@@ -97,7 +87,6 @@ def extract_events(
         reading,
         lambda after: api.occurrences(client, name, *window, after=after),
         _occurrence,
-        events_refused,
         lambda events: report(source, events),
     )
 
@@ -125,7 +114,6 @@ def extract_email_events(
         reading,
         lambda after: email.email_events(client, *window, after=after),
         flat,
-        refused,
         lambda events: report(EMAIL_EVENTS, events),
     )
     _stage_contacts(staging, staged)
@@ -152,7 +140,6 @@ def _extract(
     reading: Reading,
     pages: Callable[[str | None], Iterator[EventPage]],
     flat: Callable[[Event, datetime], _Flat],
-    why: Callable[[Refused], Availability],
     report: Callable[[int], None],
 ) -> Staged:
     last = datetime.now(UTC)
@@ -167,10 +154,10 @@ def _extract(
             report(reading.counts["events"])
             if chunk.full or (page.after is None and not chunk.empty):
                 reading.add(chunk.take(), after=page.after)
-    except (Forbidden, *NOT_SERVED) as error:
-        if reading.counts["events"]:
+    except NotServed as error:
+        if reading.chunks_staged:  # HubSpot served a part of it, to a reading that was cut off
             raise
-        return reading.finish(why(error), last)
+        return reading.finish(unavailable(error), last)
     return reading.finish(AVAILABLE, last)
 
 

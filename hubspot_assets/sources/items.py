@@ -8,40 +8,36 @@ from datetime import UTC, datetime
 import orjson
 import polars as pl
 
-from hubspot_assets.availability import AVAILABLE
-from hubspot_assets.hubspot.catalog import ObjectType
-from hubspot_assets.hubspot.errors import Forbidden
-from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
+from hubspot_assets.availability import AVAILABLE, Availability
+from hubspot_assets.hubspot.errors import NotServed
+from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.readings.staging import Reading, Staged, Staging
 from hubspot_assets.sources.flatten import MOMENT
-from hubspot_assets.sources.source import refused, unavailable
+from hubspot_assets.sources.source import unavailable
 
 ITEMS_SCHEMA = {"item": pl.String(), "readAt": MOMENT}
 
 
-def extract_items(
-    staging: Staging,
-    source: str,
-    read: Callable[[], Iterator[Read]],
-    *,
-    object_type: ObjectType | None = None,
-) -> Staged:
+def extract_items(staging: Staging, source: str, read: Callable[[], Iterator[Read]]) -> Staged:
     """Stages a short list, whole, as one chunk: frame `items` of JSON text and moment of reading.
 
     What the token or the portal does not give is staged empty with its availability. Raises
-    HubSpotError and StoreError.
+    HubSpotError and StoreError: what is refused in the middle is an error.
     """
     reading = staging.begin(source, "items", resume=False)
+    items: list[Read] = []
     try:
-        items = list(read())
-    except (Forbidden, *NOT_SERVED) as error:
-        if object_type:
-            return reading.finish(unavailable(object_type, error), datetime.now(UTC))
-        return reading.finish(refused(error), datetime.now(UTC))
+        items.extend(read())
+    except NotServed as error:
+        if items:
+            raise
+        return reading.finish(unavailable(error), datetime.now(UTC))
     return stage_items(reading, items)
 
 
-def stage_items(reading: Reading, items: Iterable[Read]) -> Staged:
+def stage_items(
+    reading: Reading, items: Iterable[Read], availability: Availability = AVAILABLE
+) -> Staged:
     """Stages `items` as the only chunk of a reading."""
     items = list(items)
     frame = pl.DataFrame(
@@ -54,7 +50,7 @@ def stage_items(reading: Reading, items: Iterable[Read]) -> Staged:
     reading.counts["items"] = len(items)
     reading.add({"items": frame}, after=None)
     last = max((each.received_at for each in items), default=datetime.now(UTC))
-    return reading.finish(AVAILABLE, last)
+    return reading.finish(availability, last)
 
 
 def read_items(staged: Staged) -> Iterator[Read]:

@@ -21,19 +21,19 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from hubspot_assets.availability import AVAILABLE, Availability
+from hubspot_assets.availability import AVAILABLE
 from hubspot_assets.hubspot import lists
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
-from hubspot_assets.hubspot.errors import BadRequest, Forbidden, NotFound, Refused
+from hubspot_assets.hubspot.errors import BadRequest, NotFound, NotServed, Refused
 from hubspot_assets.hubspot.lists import MembersPage
-from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
+from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.readings.ordering import in_key_order
 from hubspot_assets.readings.staging import Reading, Staged, Staging, write_temporary
 from hubspot_assets.sources.flatten import MOMENT, moment
 from hubspot_assets.sources.items import read_items, stage_items
 from hubspot_assets.sources.resuming import plan_of
-from hubspot_assets.sources.source import Report, quiet, refused
+from hubspot_assets.sources.source import Report, quiet, unavailable
 from hubspot_assets.storage.temporary import temporary_folder
 from hubspot_assets.tables.counts import (
     LISTS_GONE,
@@ -76,8 +76,8 @@ def extract_lists(client: HubSpot, staging: Staging, object_type_ids: Iterable[s
     reading = staging.begin(LISTS, "items", resume=False)
     try:
         listing = lists.lists(client, object_type_ids, EXTRA)
-    except (Forbidden, *NOT_SERVED) as error:
-        return reading.finish(refused(error), datetime.now(UTC))
+    except NotServed as error:
+        return reading.finish(unavailable(error), datetime.now(UTC))
     reading.counts[LISTS_REPEATED] = listing.repeated
     reading.counts[LISTS_UNTOLD] = listing.untold
     reading.counts[LISTS_OF_TYPES_REFUSED] = len(listing.refused)
@@ -102,7 +102,7 @@ def extract_memberships(
     listed = sorted(_listed(told))
     plan = plan_of(client, portal, [each.list_id for each in listed])
     reading = staging.begin(MEMBERSHIPS, plan)
-    if told.availability != AVAILABLE:
+    if not told.availability.served:
         return reading.finish(told.availability, told.observed_at)
     done, reading.chunks_staged = _after(reading)
     chunk = _MembersChunk(reading)
@@ -115,7 +115,9 @@ def extract_memberships(
             report(MEMBERSHIPS, reading.counts["memberships"])
         chunk.stage()
     if chunk.refusal and not reading.counts["lists_read"]:
-        return reading.finish(chunk.refusal, datetime.now(UTC))
+        if not isinstance(chunk.refusal, NotServed):
+            raise chunk.refusal
+        return reading.finish(unavailable(chunk.refusal), datetime.now(UTC))
     return reading.finish(AVAILABLE, max(told.observed_at, chunk.read_at))
 
 
@@ -159,7 +161,7 @@ def _rosters(
                 roster.add(page)
         except NotFound:
             roster.give_up(None)
-        except (Forbidden, BadRequest) as error:
+        except (NotServed, BadRequest) as error:
             roster.give_up(error)
         return roster
 
@@ -233,7 +235,7 @@ class _MembersChunk:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._done = 0
-        self.refusal: Availability | None = None
+        self.refusal: Refused | None = None
         self.read_at = datetime.min.replace(tzinfo=UTC)
         self._clear()
 
@@ -269,7 +271,7 @@ class _MembersChunk:
             counts[LISTS_OF_ANOTHER_SIZE] += of.status is None and of.size not in (None, members)
         elif refusal:
             counts[LISTS_REFUSED] += 1
-            self.refusal = refused(refusal)
+            self.refusal = refusal
         else:
             counts[LISTS_GONE] += 1
         why = str(refusal) if refusal else None

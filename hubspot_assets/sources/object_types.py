@@ -9,8 +9,8 @@ from typing import Any
 
 from hubspot_assets.hubspot.catalog import ObjectType, changed_types
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import Forbidden
-from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
+from hubspot_assets.hubspot.errors import NotServed
+from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.hubspot.own_apis import probe
 from hubspot_assets.readings.staging import Staged, Staging
 from hubspot_assets.sources.items import stage_items
@@ -35,8 +35,8 @@ def extract_object_types(
         for object_type, table in object_types:
             try:
                 asked, status = probe(client, object_type), "available"
-            except (Forbidden, *NOT_SERVED) as error:
-                asked, status = datetime.now(UTC), unavailable(object_type, error).status
+            except NotServed as error:
+                asked, status = datetime.now(UTC), unavailable(error, object_type).status
             entry: dict[str, Any] = {"table": table, "availability": status}
             yield Read(asdict(object_type) | entry, asked)
         for warning in changed_types(client, discovered):

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from hubspot_assets.exported import Exported, ExportedType
 from hubspot_assets.hubspot import metadata, own_apis
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import Forbidden
+from hubspot_assets.hubspot.errors import NotServed
 from hubspot_assets.hubspot.lists import list_records
-from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
+from hubspot_assets.hubspot.metadata import Read, Tell
 from hubspot_assets.readings.staging import Staged
 from hubspot_assets.sources.engagements import engagement_types, stage_engagements
 from hubspot_assets.sources.own_types import extract_own
@@ -55,8 +55,8 @@ class _OwnType:
     def extract(self, ask: Ask) -> Staged:
         """Stages its records and properties."""
         try:
-            metadata.probe(ask.client, self.of.object_type.id)
-        except (Forbidden, *NOT_SERVED):
+            own_apis.probe_crm(ask.client, self.of.object_type)
+        except NotServed:
             return self._by_own_api(ask)
         read_properties(ask, self.of)
         return read_records(ask, self.of, self.exported.portal)
@@ -73,21 +73,21 @@ class _OwnType:
             report=lambda _, records: ask.report(self.of.folder, records),
         )
 
-    def _reader(self, ask: Ask) -> Callable[[], Iterator[Read]]:
+    def _reader(self, ask: Ask) -> Callable[[Tell], Iterator[Read]]:
         match self.of.object_type.api:
             case "lists":
                 ids = [each.id for each in self.exported.catalog.object_types]
-                return lambda: list_records(ask.client, ids)
+                return lambda tell: list_records(ask.client, ids, tell)
             case "deal_splits":
-                return lambda: own_apis.deal_splits(ask.client, self._deal_ids(ask))
+                return lambda _: own_apis.deal_splits(ask.client, self._deal_ids(ask))
             case api:
-                return lambda: own_apis.READERS[api](ask.client)
+                return lambda tell: own_apis.READERS[api](ask.client, tell)
 
     def _deal_ids(self, ask: Ask) -> Iterator[str]:
         """Ids of the deals that are staged; of all deals where none could be."""
         for each in self.made_of:
             staged = ask.staging.complete(each.records)
-            if staged.availability.status == "available":
+            if staged.availability.served:
                 for chunk in staged.chunks():
                     yield from map(str, chunk.read("records", ["id"])["id"])
                 return
@@ -97,7 +97,8 @@ class _OwnType:
 def _defined(client: HubSpot, of: ExportedType) -> list[Read]:
     """The type's properties as HubSpot defines them, where it does."""
     try:
-        found = list(metadata.properties(client, of.object_type.id))
-    except (Forbidden, *NOT_SERVED):
+        with own_apis.unsure_of(of.object_type):
+            found = list(metadata.properties(client, of.object_type.id))
+    except NotServed:
         return []
     return [each for each in found if not each.content.get("archived")]

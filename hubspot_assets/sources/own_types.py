@@ -20,9 +20,9 @@ import polars as pl
 
 from hubspot_assets.availability import AVAILABLE
 from hubspot_assets.hubspot.catalog import ObjectType
-from hubspot_assets.hubspot.errors import Forbidden
+from hubspot_assets.hubspot.errors import NotFound, NotServed, Refused
 from hubspot_assets.hubspot.facts import facts
-from hubspot_assets.hubspot.metadata import NOT_SERVED, Read
+from hubspot_assets.hubspot.metadata import Read, Tell
 from hubspot_assets.readings.ordering import in_key_order
 from hubspot_assets.readings.staging import Staged, Staging, write_temporary
 from hubspot_assets.sources.flatten import (
@@ -44,7 +44,7 @@ from hubspot_assets.sources.source import (
     unavailable,
 )
 from hubspot_assets.storage.temporary import temporary_folder
-from hubspot_assets.tables.counts import OBJECTS_ALIKE
+from hubspot_assets.tables.counts import OBJECTS_ALIKE, PARTS_GONE, PARTS_REFUSED
 
 #: Objects that are held at a time, unless they are large.
 SPOOLED_AT_ONCE = 20_000
@@ -84,7 +84,7 @@ def known_fields(object_type_id: str) -> Mapping[str, Field]:
 def extract_own(
     staging: Staging,
     object_type: ObjectType,
-    read: Callable[[], Iterator[Read]],
+    read: Callable[[Tell], Iterator[Read]],
     *,
     defined: Sequence[Read] = (),
     report: Report = quiet,
@@ -92,11 +92,15 @@ def extract_own(
     """Stages what `read` gives, and the definitions of its properties.
 
     Those are the ones `defined` by HubSpot, if any, those of the facts, and all that were seen.
-    What the portal or the token does not give is staged empty with its availability. Raises
-    HubSpotError and StoreError.
+    What the portal or the token does not give is staged empty with its availability; the parts that
+    `read` tells to be gone or refused are counted. Raises HubSpotError and StoreError.
     """
     reading = staging.begin(object_source(object_type), "own", resume=False)
     last = datetime.now(UTC)
+
+    def note(error: Refused) -> None:
+        reading.counts[PARTS_GONE if isinstance(error, NotFound) else PARTS_REFUSED] += 1
+
     definitions = _definitions(object_type, defined)
     moments = {
         name for name, each in definitions.items() if each.content["type"] in {"date", "datetime"}
@@ -104,15 +108,16 @@ def extract_own(
     with temporary_folder() as folder:
         spool = _Spool(folder, object_type.id, moments)
         try:
-            for each in read():
+            for each in read(note):
                 spool.add(each)
                 last = each.received_at
                 report(reading.source, spool.added)
-        except (Forbidden, *NOT_SERVED) as error:
+        except NotServed as error:
             if spool.added:
                 raise
             _stage_properties(staging, object_type, definitions, ())
-            return reading.finish(unavailable(object_type, error), last)
+            reading.counts.clear()  # of parts, where all is refused
+            return reading.finish(unavailable(error, object_type), last)
         for records, values in spool.in_order():
             reading.counts["records"] += records.height
             reading.add({"records": records, "values": values}, after=None)

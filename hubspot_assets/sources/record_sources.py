@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hubspot_assets.exported import Exported, ExportedType, linked_types
-from hubspot_assets.hubspot import metadata
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.readings.staging import Staged
-from hubspot_assets.sources.items import extract_items
+from hubspot_assets.sources.properties import extract_properties
 from hubspot_assets.sources.records import extract_records
 from hubspot_assets.sources.source import Ask, Source
 
@@ -45,12 +44,7 @@ def _records(of: ExportedType, portal: str, linked: Sequence[ObjectType]) -> Sou
 
 def read_properties(ask: Ask, of: ExportedType) -> Staged:
     """Stages a type's property definitions from the properties API."""
-    return extract_items(
-        ask.staging,
-        of.properties,
-        lambda: metadata.properties(ask.client, of.object_type.id),
-        object_type=of.object_type,
-    )
+    return extract_properties(ask.client, ask.staging, of.object_type)
 
 
 def read_records(

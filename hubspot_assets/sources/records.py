@@ -10,12 +10,18 @@ from functools import cache
 
 import polars as pl
 
-from hubspot_assets.availability import AVAILABLE, Availability
+from hubspot_assets.availability import Availability
 from hubspot_assets.hubspot import metadata
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import Forbidden, Refused
-from hubspot_assets.hubspot.metadata import NOT_SERVED
+from hubspot_assets.hubspot.errors import (
+    BadRequest,
+    HubSpotError,
+    IncompleteAnswer,
+    NotServed,
+    Unexplained,
+)
+from hubspot_assets.hubspot.own_apis import probe_crm
 from hubspot_assets.hubspot.records import Page, Record, read_records
 from hubspot_assets.readings.staging import Reading, Staged, Staging
 from hubspot_assets.sources.flatten import records_frame, values_frame
@@ -30,10 +36,13 @@ from hubspot_assets.sources.source import (
     quiet,
     unavailable,
 )
-from hubspot_assets.tables.counts import RECORDS_GONE, UNLIKE_HISTORY
+from hubspot_assets.tables.counts import PROPERTIES_ARCHIVED, RECORDS_GONE, UNLIKE_HISTORY
 
 #: Records are flattened this many at a time, so that few JSON objects are alive at once.
 FLATTENED_AT_ONCE = 500
+
+#: The property that records of every type have.
+RECORD_ID = "hs_object_id"
 
 #: What a record extraction counts: the records with links to the type whose id follows, and
 #: whether it could not be told.
@@ -54,27 +63,28 @@ def extract_records(
 
     The property definitions must be staged. How many records have links to each of `linked_types`
     is counted along the way, as `linked/<type id>`; `linked_unknown` if HubSpot would not tell.
-    A type that can't be read is staged empty with its availability. Goes on from the checkpoint
-    of a reading of the same `portal`, properties and types. Raises HubSpotError and StoreError.
+    A type that can't be read, or whose properties can't, is staged empty with its availability.
+    Goes on from the checkpoint of a reading of the same `portal`, properties and types. Raises
+    HubSpotError and StoreError.
     """
     _spare_the_collector()
     source = object_source(object_type)
-    definitions = [
-        each
-        for each in read_items(staging.complete(properties_source(object_type)))
-        if not each.content.get("archived")
-    ]
+    defined = staging.complete(properties_source(object_type))
+    definitions = [each for each in read_items(defined) if not each.content.get("archived")]
     names = sorted(each.content["name"] for each in definitions)
     path_names = {_path_name(each): each.id for each in linked_types}
     plan = plan_of(client, portal, object_type.id, names, sorted(path_names))
     reading = staging.begin(source, plan)
+    if RECORD_ID not in names:
+        return reading.finish(_undefined(client, object_type, defined), datetime.now(UTC))
     if reading.chunks_staged and reading.after is None:  # it ended between last chunk and end
-        return reading.finish(AVAILABLE, metadata.probe(client, object_type.id))
+        return reading.finish(defined.availability, metadata.probe(client, object_type.id))
     moments = {
         each.content["name"] for each in definitions if each.content["type"] in {"date", "datetime"}
     }
     chunk = _RecordChunk(moments)
     last = datetime.now(UTC)
+    untold: set[str] = set()
     try:
         for page in resumed(
             reading,
@@ -88,6 +98,8 @@ def extract_records(
             ),
         ):
             chunk.add(page)
+            # HubSpot tells of every property that it knows, be it null.
+            untold.update(*(set(names) - each["properties"].keys() for each in page.records[:1]))
             reading.counts["records"] += len(page.records)
             reading.counts[RECORDS_GONE] += page.missing
             if page.linked is None:
@@ -98,11 +110,30 @@ def extract_records(
             report(source, reading.counts["records"])
             if page.whole and (chunk.full or page.after is None):
                 chunk.stage(reading, page.after)
-    except (Forbidden, *NOT_SERVED) as error:
+    except (NotServed, BadRequest, Unexplained) as error:
         if reading.counts["records"]:
             raise
         return reading.finish(_refusal(client, object_type, error), last)
-    return reading.finish(AVAILABLE, last)
+    reading.counts[PROPERTIES_ARCHIVED] = len(untold and untold - _live(client, object_type))
+    return reading.finish(defined.availability, last)
+
+
+def _refusal(client: HubSpot, object_type: ObjectType, error: HubSpotError) -> Availability:
+    """Why HubSpot refuses a type's records; raises `error` if it refused our way of asking."""
+    try:
+        probe_crm(client, object_type)
+    except NotServed as refused:
+        return unavailable(refused, object_type)
+    raise error
+
+
+def _live(client: HubSpot, object_type: ObjectType) -> set[str]:
+    """The names of a type's properties as of now."""
+    return {
+        each.content["name"]
+        for each in metadata.properties(client, object_type.id)
+        if not each.content.get("archived")
+    }
 
 
 def _path_name(of: ObjectType) -> str:
@@ -110,13 +141,22 @@ def _path_name(of: ObjectType) -> str:
     return of.fully_qualified_name if of.custom else of.plural_name
 
 
-def _refusal(client: HubSpot, object_type: ObjectType, error: Refused) -> Availability:
-    """Why HubSpot refuses a type's records; raises `error` if it refused our way of asking."""
+def _undefined(client: HubSpot, object_type: ObjectType, defined: Staged) -> Availability:
+    """Why a type without property definitions has no records to be read.
+
+    Raises IncompleteAnswer where HubSpot has some, and nothing to say against their properties.
+    """
+    if defined.availability.lacking:
+        return defined.availability
     try:
-        metadata.probe(client, object_type.id)
-    except (Forbidden, *NOT_SERVED) as refused:
-        return unavailable(object_type, refused)
-    raise error
+        probe_crm(client, object_type)
+    except NotServed as error:
+        return unavailable(error, object_type)
+    raise IncompleteAnswer(
+        f"properties of {object_type.plural_name}: HubSpot tells of none, not even {RECORD_ID}, "
+        f"but serves the records ({defined.availability.detail or 'an empty list'}); nothing of "
+        "this type is delivered, try again"
+    )
 
 
 @cache

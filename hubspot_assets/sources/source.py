@@ -9,7 +9,7 @@ from hubspot_assets.availability import Availability
 from hubspot_assets.day import Day
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import Forbidden, MissingScope, Refused
+from hubspot_assets.hubspot.errors import NotServed
 from hubspot_assets.readings.staging import Staged, Staging
 
 #: A chunk is staged once it holds so many values, or so many characters in them: what a table
@@ -65,16 +65,8 @@ def properties_source(object_type: ObjectType) -> str:
     return f"properties/{object_type.id}"
 
 
-def unavailable(object_type: ObjectType, error: Refused) -> Availability:
-    """Why a type's records can't be had, from what HubSpot answered to a plain request."""
-    if isinstance(error, MissingScope):
-        return Availability("missing_scope", str(error))
-    if object_type.api == "none":
+def unavailable(error: NotServed, object_type: ObjectType | None = None) -> Availability:
+    """Why something, or the records of a type, can't be had, from what HubSpot answered."""
+    if object_type and object_type.api == "none" and error.availability == "not_enabled":
         return Availability("no_public_api", str(error))
-    return Availability("not_enabled", str(error))
-
-
-def refused(error: Refused) -> Availability:
-    """Why something that is no type's own can't be had, from what HubSpot answered."""
-    forbidden = isinstance(error, Forbidden)
-    return Availability("missing_scope" if forbidden else "not_enabled", str(error))
+    return Availability(error.availability, str(error))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from hubspot_assets.availability import AVAILABLE
 from hubspot_assets.day import Day
 from hubspot_assets.exported import ExportedType, LinkedPair
 from hubspot_assets.hubspot.associations import standard_types
@@ -116,7 +115,7 @@ def _combined(directions: Sequence[_Direction]) -> Content:
             sources={
                 folders[each.name]: of.availability
                 for each, of in staged.items()
-                if each in linked or of.availability != AVAILABLE
+                if each in linked or not of.availability.served
             },
             warnings=[
                 warning
@@ -164,7 +163,7 @@ def _definitions(types: Sequence[ExportedType]) -> Content:
         refused = {
             why.detail
             for pair in pairs
-            if (why := told.refusal(pair.from_type, pair.to_type)) and why.status == "missing_scope"
+            if (why := told.refusal(pair.from_type, pair.to_type)) and why.lacking
         }
         spec = specs.ASSOCIATION_DEFINITIONS
         return observed_content(spec, day, [staged], [("", [rows])], warnings=sorted(refused))

@@ -21,10 +21,14 @@ LISTS_REPEATED = "lists_repeated"
 LISTS_UNTOLD = "lists_untold"
 OBJECTS_ALIKE = "objects_alike"
 OBJECT_TYPES_UNKNOWN = "object_types_unknown"
+PARTS_GONE = "parts_gone_while_reading"
+PARTS_REFUSED = "parts_refused"
+PROPERTIES_ARCHIVED = "properties_archived_while_reading"
 RECIPIENTS_UNKNOWN = "recipients_unknown"
 RECORDS_GONE = "records_gone_while_reading"
 RECORDS_REFUSED = "records_refused"
 SAME_MOMENT = "history_values_of_the_same_moment"
+SOURCES_REFUSED = "sources_refused"
 UNLIKE_HISTORY = "values_unlike_newest_history"
 UNPARSED = "values_not_parsed"
 
@@ -45,10 +49,16 @@ SENTENCES: Mapping[str, str | None] = {
     LISTS_UNTOLD: "lists that HubSpot counts are in none of its listings",
     OBJECTS_ALIKE: "objects had the id of another one: one of them is here",
     OBJECT_TYPES_UNKNOWN: "events happened to records of a type that the portal does not name",
+    PARTS_GONE: "forms, or users, were listed and gone a moment later: nothing of them is here",
+    PARTS_REFUSED: "forms, users or object types have nothing here, since HubSpot refused them",
+    PROPERTIES_ARCHIVED: (
+        "properties were archived while the records were read: their values may be missing"
+    ),
     RECIPIENTS_UNKNOWN: "e-mail events have no OBJECTID: no contact has the address",
     RECORDS_GONE: "records were listed and gone a moment later, when they were read",
     RECORDS_REFUSED: None,
     SAME_MOMENT: "values of histories have the moment of a newer one, which alone is here",
+    SOURCES_REFUSED: None,
     UNLIKE_HISTORY: "values differ from the newest of their history, as HubSpot told both",
     UNPARSED: "values that don't read as their property's type are NULL here",
 }

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 import polars as pl
 
+from hubspot_assets.availability import Availability
 from hubspot_assets.day import Day
 from hubspot_assets.exported import ExportedEvent, ExportedType
 from hubspot_assets.readings.staging import Staged, Staging
 from hubspot_assets.sources.event_sources import DEFINITIONS, EVENT_TYPES
 from hubspot_assets.sources.items import read_items
 from hubspot_assets.sources.object_types import OBJECT_TYPES
-from hubspot_assets.sources.pipelines import PIPELINES
+from hubspot_assets.sources.pipelines import PIPELINES, refused_pipelines
 from hubspot_assets.tables import definitions, specs
 from hubspot_assets.tables.content import TableContent
 from hubspot_assets.tables.definitions import Item
@@ -38,14 +39,12 @@ def definition_tables(
 
     yield _observed(specs.OWNERS, ["owners"], _rows(definitions.owners))
     yield _observed(specs.OWNER_TEAM, ["owners"], _rows(definitions.owner_team))
-    yield _observed(specs.TEAMS, ["user_teams", "team_tree"], _teams)
+    yield _observed(specs.TEAMS, ["user_teams", "team_tree"], _teams, _no_parents)
     for spec, rows in (
         (specs.PIPELINES, definitions.pipelines),
         (specs.PIPELINE_STAGES, definitions.pipeline_stages),
     ):
-        yield _observed(
-            spec, [PIPELINES], _rows_by_type(rows), lambda staged: _told(staged, "refused")
-        )
+        yield _observed(spec, [PIPELINES], _rows_by_type(rows), parts=refused_pipelines)
     yield _observed(
         specs.OBJECT_AND_EVENT_TYPE_DEFINITIONS,
         [OBJECT_TYPES, EVENT_TYPES],
@@ -64,16 +63,23 @@ def _observed(
     sources: Sequence[str],
     rows: Callable[..., pl.DataFrame],
     refusals: Callable[..., list[str]] = lambda *_: [],
+    parts: Callable[..., Mapping[str, Availability]] = lambda *_: {},
 ) -> Table:
     """A table that `rows` makes of the readings of `sources`.
 
-    `refusals` tells what of them HubSpot refused in part.
+    `refusals` tells what is missing for what HubSpot refused of them, `parts` what was refused of a
+    source by itself.
     """
 
     def content(staging: Staging, day: Day) -> TableContent:
         staged = [staging.complete(source) for source in sources]
         return observed_content(
-            spec, day, staged, [("", [rows(*staged)])], warnings=refusals(*staged)
+            spec,
+            day,
+            staged,
+            [("", [rows(*staged)])],
+            sources=parts(*staged),
+            warnings=refusals(*staged),
         )
 
     return Table(spec, tuple(sources), content)
@@ -100,6 +106,11 @@ def _told(staged: Staged, what: str) -> list[str]:
 
 def _teams(flat: Staged, tree: Staged) -> pl.DataFrame:
     return definitions.teams(_items(flat), _items(tree))
+
+
+def _no_parents(_: Staged, tree: Staged) -> list[str]:
+    why = tree.availability
+    return [] if why.served else [f"PARENTTEAMID is NULL in every row: {why.detail}"]
 
 
 def _type_definitions(objects: Staged, events: Staged) -> pl.DataFrame:

@@ -9,7 +9,6 @@ from functools import partial
 
 import polars as pl
 
-from hubspot_assets.availability import AVAILABLE
 from hubspot_assets.day import Day
 from hubspot_assets.exported import ExportedEvent
 from hubspot_assets.hubspot.catalog import Catalog
@@ -102,7 +101,7 @@ def _email_table(of: ExportedEvent, object_types: Mapping[str, str]) -> Content:
             known_properties(of, staging), {name for each in names for name in each}
         )
         unknown = addressees.availability
-        warnings = [] if unknown == AVAILABLE else [f"no OBJECTID is known here: {unknown.detail}"]
+        warnings = [] if unknown.served else [f"no OBJECTID is known here: {unknown.detail}"]
         return _content(of, day, staged, properties, object_types, frames, warnings)
 
     return content

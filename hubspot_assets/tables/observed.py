@@ -8,7 +8,7 @@ from hubspot_assets.availability import AVAILABLE, Availability
 from hubspot_assets.day import Day
 from hubspot_assets.readings.staging import Staged
 from hubspot_assets.tables.content import Findings, Frames, TableContent
-from hubspot_assets.tables.counts import counted
+from hubspot_assets.tables.counts import SOURCES_REFUSED, counted
 from hubspot_assets.tables.spec import TableSpec
 
 NOT_HISTORY = (
@@ -28,12 +28,20 @@ def observed_content(
 ) -> TableContent:
     """The content of a table that the sources `staged` fill.
 
-    It is unavailable only where all of them were refused: else the others fill it, and a warning
-    tells of each that lacks a scope. Of a day that is not the newest it is no point in time.
+    It is unavailable only where all of them were refused: else the others fill it, the availability
+    of each is told, and a warning tells of each that was refused for want of a scope or of another
+    subscription. `sources` are those of parts of it. Of a day that is not the newest it is no point
+    in time.
     """
     observed_at = max(each.observed_at for each in staged)
     newest = day.was_newest_at(observed_at)
-    refused = [each.availability for each in staged if each.availability != AVAILABLE]
+    refused = [each.availability for each in staged if not each.availability.served]
+    told = {each.source: each.availability for each in staged} if len(staged) > 1 else {}
+    parts = dict(sources or told)
+    lacking = [each.availability for each in staged if each.availability.lacking]
+    counts = counted({each.source: each.counts for each in staged}.values())
+    lacking = list(dict.fromkeys([*lacking, *(each for each in parts.values() if each.lacking)]))
+    counts[SOURCES_REFUSED] = len(lacking)
     return TableContent(
         spec=spec,
         folders=folders,
@@ -42,11 +50,11 @@ def observed_content(
         availability=refused[0] if len(refused) == len(staged) else AVAILABLE,
         findings=Findings(
             observed_at=observed_at,
-            counts=counted({each.source: each.counts for each in staged}.values()),
-            sources=dict(sources or {}),
+            counts=counts,
+            sources=parts,
             warnings=[
                 *([] if newest else [NOT_HISTORY]),
-                *dict.fromkeys(each.detail for each in refused if each.status == "missing_scope"),
+                *(each.detail for each in lacking),
                 *warnings,
             ],
         ),

@@ -16,7 +16,7 @@ from hubspot_assets.sources.flatten import VALUES_SCHEMA
 from hubspot_assets.sources.items import read_items
 from hubspot_assets.tables import records, specs, typed
 from hubspot_assets.tables.content import Findings, TableContent
-from hubspot_assets.tables.counts import CELLS_UNKNOWN, counted
+from hubspot_assets.tables.counts import CELLS_UNKNOWN, SOURCES_REFUSED, counted
 from hubspot_assets.tables.records import AsOf
 from hubspot_assets.tables.spec import TableSpec
 from hubspot_assets.tables.table import Table
@@ -112,11 +112,13 @@ def _content(
 ) -> TableContent:
     """The content of a record table; `folders` make the frames of each sub-folder."""
     counts = counted(each.counts for each in staged)
+    lacking = [each.availability for each in staged if each.availability.lacking]
+    counts[SOURCES_REFUSED] += len(lacking)
     findings = Findings(
         observed_at=max((each.observed_at for each in staged), default=None),
         sources=sources or {},
         counts=counts,
-        warnings=[*warnings],
+        warnings=[*dict.fromkeys(each.detail for each in lacking), *warnings],
     )
 
     def filled() -> Iterator[tuple[str, Iterator[pl.DataFrame]]]:

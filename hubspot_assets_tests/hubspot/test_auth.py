@@ -175,7 +175,7 @@ def test_faults_of_the_token_endpoint_pass() -> None:
             "BAD_REFRESH_TOKEN",
         ),
         (httpx.Response(401, json={"error": "invalid_client"}), "invalid_client"),
-        (html(403), "403"),
+        (error(400, message=f"who is {REFRESH_TOKEN}?"), "400"),
     ],
 )
 def test_a_refusal_to_renew_says_what_to_do_and_nothing_secret(
@@ -183,7 +183,7 @@ def test_a_refusal_to_renew_says_what_to_do_and_nothing_secret(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     app, time = App(), FakeTime()
-    app.faults = [answer]
+    app.faults = [answer, answer]  # what is refused is asked twice
     auth = refresh_token(time)
     with pytest.raises(
         AuthenticationError, match=rf"renew the access token \({reason}\)"

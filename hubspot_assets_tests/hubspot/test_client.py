@@ -13,10 +13,10 @@ from hubspot_assets.hubspot.auth import BearerToken
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import (
+    BadRequest,
     DailyLimitReached,
     GaveUp,
     HubSpotError,
-    NotFound,
 )
 from hubspot_assets.hubspot.paths import Paths
 from hubspot_assets_tests.hubspot.fakes import (
@@ -280,18 +280,19 @@ def test_each_call_draws_on_its_own_budget_of_the_size_that_hubspot_tells() -> N
 
 
 def test_counts_of_a_stretch_of_work() -> None:
-    client = client_of(Script(ok(), html(502), error(404), ok()), FakeTime())
+    refused = error(400, message="Invalid value for limit", category="VALIDATION_ERROR")
+    client = client_of(Script(ok(), html(502), refused, refused, ok()), FakeTime())
     client.get("owners")
     before = client.stats
-    with pytest.raises(NotFound):
+    with pytest.raises(BadRequest):
         client.get("owners")
     spent = client.stats - before
-    assert spent.requests == 2
-    assert spent.by_status == {404: 1, 502: 1}
-    assert spent.retries == 1
+    assert spent.requests == 3
+    assert spent.by_status == {400: 2, 502: 1}
+    assert spent.retries == 2
     assert spent.http_429 == 0
     assert spent.seconds_waiting == 1
-    assert client.stats.requests == 3
+    assert client.stats.requests == 4
 
 
 def test_counts_of_many_threads_add_up() -> None:

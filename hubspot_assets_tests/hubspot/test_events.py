@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hubspot_assets.hubspot.email_events import email_event_types, email_events, email_fields
-from hubspot_assets.hubspot.errors import Forbidden, IncompleteAnswer
+from hubspot_assets.hubspot.errors import IncompleteAnswer, NeedsEnterprise
 from hubspot_assets.hubspot.events import (
     EventType,
     discover_event_types,
@@ -196,5 +196,6 @@ def test_email_events_that_run_in_a_circle_are_no_answer(read):
 
 
 def test_a_refusal_is_raised(read):
-    with pytest.raises(Forbidden):
-        read(lambda client: occurrences(client, "e_visited_page", START, END), error(403))
+    refused = error(403, message="it requires an Enterprise subscription")
+    with pytest.raises(NeedsEnterprise):
+        read(lambda client: occurrences(client, "e_visited_page", START, END), refused)

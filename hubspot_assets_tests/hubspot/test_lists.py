@@ -88,7 +88,9 @@ class Portal:
         ]
 
     def types_asked(self, way="all"):
-        return [body.get("objectTypeId") for asked, body in self.asked if asked == way]
+        return list(
+            dict.fromkeys(each.get("objectTypeId") for how, each in self.asked if how == way)
+        )
 
 
 def test_all_lists_of_all_types_come_once_by_id_in_a_few_requests():
@@ -169,10 +171,13 @@ def test_a_listing_of_no_type_that_is_refused_is_made_type_by_type():
 @pytest.mark.parametrize("status", [404, 405])
 def test_where_all_is_not_served_they_are_searched_for(status):
     portal = Portal({CONTACTS: [a_list(number) for number in range(1, 1_102)]}, status)
-    assert portal.read(CONTACTS) == list(range(1, 1_102))
+    portal.by_type[COMPANIES] = [a_list(7_000, COMPANIES)]
+    assert portal.read(COMPANIES, CONTACTS) == [*range(1, 1_102), 7_000]
+    # It is asked for a few times, and then no more.
+    assert [way for way, _ in portal.asked] == ["all"] * 3 + ["search"] * 5
     searches = [body for way, body in portal.asked if way == "search"][1:]
-    assert [body["offset"] for body in searches] == [0, 500, 1000]
-    assert searches[0] == {
+    assert [body["offset"] for body in searches] == [0, 0, 500, 1000]
+    assert searches[1] == {
         "query": "",
         "count": 500,
         "offset": 0,

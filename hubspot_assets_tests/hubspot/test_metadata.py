@@ -7,7 +7,14 @@ from hubspot_assets.hubspot import metadata
 from hubspot_assets.hubspot.auth import BearerToken
 from hubspot_assets.hubspot.catalog import Catalog, CatalogError, discover, standard_catalog
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import BadRequest, Forbidden, GaveUp, MissingScope, NotFound
+from hubspot_assets.hubspot.errors import (
+    BadRequest,
+    Forbidden,
+    GaveUp,
+    MissingScope,
+    NotEnabled,
+    Unexplained,
+)
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets_tests.conftest import READ_AT
 from hubspot_assets_tests.hubspot.fakes import Script, ok
@@ -84,7 +91,8 @@ def test_pipelines_are_those_of_each_type_and_none_where_there_are_none(hubspot,
         }
         with_some += bool(found)
     assert 1 < with_some < len(kinds)
-    assert contents(metadata.pipelines(hubspot, "0-1")) == []
+    with pytest.raises(NotEnabled):
+        list(metadata.pipelines(hubspot, "0-1"))
 
 
 def test_pipelines_that_hubspot_keeps_to_itself_are_refused_not_empty(hubspot):
@@ -154,7 +162,8 @@ def test_a_portal_without_sensitive_data_gives_its_other_properties(sandbox):
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(400, BadRequest), (403, Forbidden), (404, NotFound), (500, GaveUp)]
+    ("status", "kind"),
+    [(400, BadRequest), (403, Unexplained), (404, Unexplained), (500, GaveUp)],
 )
 def test_properties_that_can_not_be_read_at_all_are_an_error(status, kind):
     transport = httpx.MockTransport(Script(httpx.Response(status, json={"message": "no"})))
@@ -177,7 +186,7 @@ def test_a_probe_tells_whether_a_type_can_be_read(hubspot, shared_sandbox):
     closed = [each.object_type_id for each in portal.object_types() if not portal.is_enabled(each)]
     assert closed
     for object_type_id in closed:
-        with pytest.raises(metadata.NOT_SERVED):
+        with pytest.raises(NotEnabled):
             metadata.probe(hubspot, object_type_id)
     assert metadata.probe(hubspot, "0-1").tzinfo is not None
     with (

@@ -14,7 +14,9 @@ from hubspot_assets.hubspot.errors import (
     BadRequest,
     IncompleteAnswer,
     MissingScope,
+    NotEnabled,
     NotFound,
+    Unexplained,
     UnknownObjectType,
 )
 from hubspot_assets.hubspot.own_apis import (
@@ -48,7 +50,11 @@ SCOPES = {
 #: All that the token may read where a scope is missing.
 USERS = frozenset({"settings.users.read"})
 GONE = error(404, message="resource not found")
-NOT_ALLOWED = error(400, message="Submissions of blog_comment forms cannot be read")
+NOT_ALLOWED = error(
+    400,
+    message="Submissions of blog_comment forms cannot be read",
+    errors=[{"errorType": "FORM_TYPE_NOT_ALLOWED"}],
+)
 
 
 def own_types():
@@ -138,19 +144,28 @@ def test_an_archived_form_may_have_submissions():
 
 def test_a_form_that_is_deleted_while_it_is_read_keeps_what_was_read():
     first = ok({"results": [submission(1)], "paging": {"next": {"after": "x"}}})
-    portal = Script(
-        ok({"results": [{"id": "a"}, {"id": "b"}]}), first, GONE, ok({"results": [submission(2)]}),
-        ok(),
-    )  # fmt: skip
+    rest = ok({"results": [submission(2)]})
+    portal = Script(ok({"results": [{"id": "a"}, {"id": "b"}]}), first, GONE, GONE, rest, ok())
     found = fake(portal, form_submissions)
     assert [(each["formId"], each["submittedAt"]) for each in found] == [("a", 1), ("b", 2)]
 
 
 def test_a_page_that_is_refused_in_the_middle_is_no_end():
     first = ok({"results": [submission(1)], "paging": {"next": {"after": "x"}}})
-    portal = Script(ok({"results": [{"id": "a"}, {"id": "b"}]}), first, error(400), ok())
-    with pytest.raises(BadRequest):
-        fake(portal, form_submissions)
+    forms = ok({"results": [{"id": "a"}, {"id": "b"}]})
+    for refusal, kind in ((NOT_ALLOWED, IncompleteAnswer), (error(400), Unexplained)):
+        with pytest.raises(kind):
+            fake(Script(forms, first, refusal, refusal, ok()), form_submissions)
+
+
+def test_forms_without_submissions_are_told_and_anything_else_is_an_error():
+    told = []
+    portal = Small({"a": NOT_ALLOWED, "b": [submission(2)], "c": GONE})
+    assert [each["formId"] for each in fake(portal, form_submissions, told.append)] == ["b"]
+    assert [type(each) for each in told] == [NotEnabled, NotFound]
+    for answer in (error(400, message="no"), error(400), error(408), error(404)):
+        with pytest.raises((BadRequest, Unexplained)):
+            fake(Small({"a": [submission(1)], "b": answer}), form_submissions)
 
 
 def test_portals_whose_submissions_are_all_refused_are_not_portals_without_any():
@@ -158,6 +173,7 @@ def test_portals_whose_submissions_are_all_refused_are_not_portals_without_any()
         fake(Small({"a": GONE, "b": GONE}), form_submissions)
     assert fake(Small({}), form_submissions) == []
     assert fake(Small({"a": GONE, "b": []}), form_submissions) == []
+    assert fake(Small({"a": NOT_ALLOWED}), form_submissions) == []
 
 
 # Campaigns
@@ -300,8 +316,8 @@ def test_a_missing_scope_is_named(api):
 
 
 @pytest.mark.parametrize("api", READERS)
-def test_an_api_that_is_not_there_is_told(api):
-    with pytest.raises(NotFound):
+def test_an_api_that_is_not_there_is_not_one_that_the_portal_lacks(api):
+    with pytest.raises(Unexplained, match="no such path, in no version"):
         fake(Script(GONE), READERS[api])
 
 

@@ -11,7 +11,15 @@ from hubspot_assets.hubspot import own_apis
 from hubspot_assets.hubspot.auth import BearerToken
 from hubspot_assets.hubspot.catalog import standard_catalog
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import Forbidden, GaveUp, MissingScope, NotFound
+from hubspot_assets.hubspot.errors import (
+    BadRequest,
+    Forbidden,
+    GaveUp,
+    MissingScope,
+    NeedsEnterprise,
+    NotEnabled,
+    NotFound,
+)
 from hubspot_assets.hubspot.lists import list_records
 from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.readings.staging import Staging
@@ -69,7 +77,7 @@ class House:
             return extract_own(
                 self.staging,
                 kind(type_id),
-                lambda: iter([Read(each, READ_AT) for each in contents]),
+                lambda _: iter([Read(each, READ_AT) for each in contents]),
                 **more,
             )
         return extract_own(self.staging, kind(type_id), read, **more)
@@ -79,13 +87,15 @@ class House:
         with client_to(sandbox) as client:
             match type_id:
                 case "0-45":
-                    return self.stage(type_id, lambda: list_records(client, ["0-1", "0-2", "0-3"]))
+                    return self.stage(
+                        type_id, lambda _: list_records(client, ["0-1", "0-2", "0-3"])
+                    )
                 case "0-72":
                     ids = own_apis.deal_ids(client)
-                    return self.stage(type_id, lambda: own_apis.deal_splits(client, ids))
+                    return self.stage(type_id, lambda _: own_apis.deal_splits(client, ids))
                 case _:
                     reader = own_apis.READERS[kind(type_id).api]
-                    return self.stage(type_id, lambda: reader(client))
+                    return self.stage(type_id, lambda tell: reader(client, tell))
 
     def chunks(self, type_id):
         staged = self.staging.complete(object_source(kind(type_id)))
@@ -435,7 +445,7 @@ def test_hubspots_own_definitions_go_before_the_facts(house):
 
 
 def refusing(error, *contents):
-    def read():
+    def read(_):
         yield from (Read(each, READ_AT) for each in contents)
         raise error
 
@@ -446,8 +456,9 @@ def refusing(error, *contents):
     ("error", "status"),
     [
         (MissingScope("the token lacks forms", scopes=("forms",)), "missing_scope"),
-        (Forbidden("not for you", status=403), "not_enabled"),
-        (NotFound("nothing there", status=404), "not_enabled"),
+        (Forbidden("not for you", status=403), "missing_scope"),
+        (NeedsEnterprise("not in your plan", status=403), "needs_enterprise"),
+        (NotEnabled("nothing there", status=404), "not_enabled"),
     ],
 )
 def test_what_is_refused_is_staged_empty_with_its_availability(house, error, status):
@@ -457,7 +468,9 @@ def test_what_is_refused_is_staged_empty_with_its_availability(house, error, sta
     assert "hs_name" in house.definitions(FORMS)
 
 
-@pytest.mark.parametrize("error", [NotFound("gone", status=404), GaveUp("it does not pass")])
+@pytest.mark.parametrize(
+    "error", [NotEnabled("no", status=404), NotFound("gone"), BadRequest("no"), GaveUp("not now")]
+)
 def test_a_reading_that_ends_in_the_middle_is_not_staged(house, error):
     house.stage(FORMS, [{"id": "a-b"}])
     before = house.staging.complete(object_source(kind(FORMS)))
