@@ -57,7 +57,7 @@ def store():
 
 def test_an_export_is_the_roles_and_outlives_its_credentials(aws):
     aws.external_id = "an-external-id"
-    aws.uses = 10
+    aws.uses = 6
     status, output = run("export", "--day", DAY, "--select", "OBJECTS_DEALS,OWNERS,PIPELINES")
     assert status == 0, output
     assert "a-user" not in aws.used
