@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -76,7 +77,7 @@ def measure_bare(_: str) -> dict[str, float]:
     packers = [isal_zlib.compressobj(2, isal_zlib.DEFLATED, 31) for _ in TABLES]
     params = {"limit": "50", "propertiesWithHistory": ",".join(names)}
     started, before, contacts, packed = time.monotonic(), cpu(), 0, 0
-    records: list[dict] = []
+    records: list[dict[str, Any]] = []
     while True:
         body = orjson.loads(client.get("/crm/objects/2026-09/contacts", params=params).content)
         records += body["results"]
@@ -97,7 +98,7 @@ def measure_bare(_: str) -> dict[str, float]:
     }
 
 
-def bare_frames(records: list[dict], names: list[str]) -> list[pl.DataFrame]:
+def bare_frames(records: list[dict[str, Any]], names: list[str]) -> list[pl.DataFrame]:
     """Frames of the five tables, values as HubSpot gives them."""
     import orjson
 
@@ -108,7 +109,7 @@ def bare_frames(records: list[dict], names: list[str]) -> list[pl.DataFrame]:
             "updatedAt": [record["updatedAt"] for record in records],
         }
     )
-    entries: list[dict] = []
+    entries: list[dict[str, Any]] = []
     owners: list[str] = []
     of: list[str] = []
     for record in records:
@@ -196,7 +197,8 @@ def further_pages(folder: Path) -> int:
     """Batch reads for what the record with the most links has beyond the first page."""
     columns = ["FROMOBJECTID", "TOOBJECTID"]
     links = pl.concat(pl.read_csv(part, columns=columns) for part in folder.glob("*.csv.gz"))
-    return (links.unique().group_by("FROMOBJECTID").len()["len"].max() - 1) // PAGE_OF_LINKS
+    most: list[int] = links.unique().group_by("FROMOBJECTID").len()["len"].to_list()
+    return (max(most) - 1) // PAGE_OF_LINKS
 
 
 def rows_by_folder(table: Path) -> dict[str, int]:
@@ -223,7 +225,8 @@ def run(measure: str, environment: dict[str, str]) -> dict[str, float]:
         done = subprocess.run(
             command, env=os.environ | environment, check=True, capture_output=True, text=True
         )
-    return json.loads(done.stdout.splitlines()[-1])
+    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measured
 
 
 def requests(environment: dict[str, str], path: str = "/crm/objects/") -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import boto3
 import pytest
@@ -14,7 +14,7 @@ from moto.server import ThreadedMotoServer
 
 from hubspot_assets.storage import Store, open_store
 
-REGION = "eu-central-1"
+REGION: Final = "eu-central-1"
 
 
 def client(endpoint: str) -> Any:

@@ -82,8 +82,8 @@ def test_a_day_is_delivered_to_a_bucket(bucket, shared_sandbox, tmp_path):
                 "SELECT count(*) FROM read_csv(?, header=true, all_varchar=true, parallel=false, "
                 "delim=',', quote='\"', escape='\"')"
             )
-            found = duckdb.connect().execute(query, [str(tmp_path / "part.csv")])
-            assert found.fetchone() == (part["rows"],)
+            counted = duckdb.connect().execute(query, [str(tmp_path / "part.csv")])
+            assert counted.fetchone() == (part["rows"],)
     live = sum(shared_sandbox.portal.live_count(each, READ_AT) for each in ("0-2", "0-3"))
     assert json.loads(content(bucket, f"{root}/OBJECTS/_manifest.json"))["rows"] <= live
     assert keys(bucket, "some/prefix/_state/staged/")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -134,7 +135,7 @@ def test_the_schedule_asks_for_the_day_that_has_ended(
         )
         (request,) = schedule.evaluate_tick(context).run_requests
     assert request.partition_key == partition
-    partitions = defs.resolve_job_def(JOB).partitions_def
+    partitions: Any = defs.resolve_job_def(JOB).partitions_def
     window = partitions.time_window_for_partition_key(partition)
     assert (window.end.timestamp() - window.start.timestamp()) / 3600 == hours
 
@@ -161,7 +162,7 @@ def test_steps_run_in_processes_of_their_own_by_a_setting(reach, shared_sandbox,
         EXPORT_EXECUTOR="multiprocess",
         DAGSTER_HOME=str(home),
     )
-    command = [Path(sys.executable).with_name("dagster"), "asset", "materialize"]
+    command = [str(Path(sys.executable).with_name("dagster")), "asset", "materialize"]
     done = subprocess.run(
         [
             *command,
@@ -191,7 +192,7 @@ def test_a_run_tells_numbers_and_never_a_customers_values(reach, shared_sandbox)
             value = record.properties.get(name) or ""
             assert len(value) < 6 or value not in told
         assert str(record_id) not in told
-    metadata = {
+    metadata: dict[str, Any] = {
         event.asset_key.to_user_string(): event.materialization.metadata
         for event in result.get_asset_materialization_events()
     }

@@ -77,15 +77,15 @@ def test_dev_takes_no_setting_and_leaves_a_real_export_alone(checkout, sandbox, 
 
     def start(command, **given):
         assert not given.keys() & {"cwd", "env"}  # those of this process, then
-        started.append((command[1:4], get_env_var_dict(Path.cwd()), load_settings()))
+        started.append((command[1:4], get_env_var_dict(str(Path.cwd())), load_settings()))
         assert os.environ["DAGSTER_HOME"] == str(checkout / "demo" / "dagster")
 
     monkeypatch.setattr(dev, "sandbox_process", served)
     monkeypatch.setattr(subprocess, "run", start)
-    assert get_env_var_dict(Path.cwd())
+    assert get_env_var_dict(str(Path.cwd()))
     dev.main()
     ((command, loaded_by_dagster, settings),) = started
-    assert command == ["dev", "-w", checkout / "workspace.yaml"]
+    assert command == ["dev", "-w", str(checkout / "workspace.yaml")]
     assert loaded_by_dagster == {}
     own = {"hubspot_base_url": sandbox.url, "export_url": str(checkout / "demo" / "export")}
     defaults = {name: each.default for name, each in Settings.model_fields.items()}

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import duckdb
 import pytest
@@ -19,7 +20,8 @@ TYPES = "0-28,0-15,0-39,0-72,0-3,0-45"
 
 
 def config(**more):
-    return PortalConfig(**{"records": RECORDS, "now": READ_AT, "burst": 100_000} | more)
+    settings: dict[str, Any] = {"records": RECORDS, "now": READ_AT, "burst": 100_000}
+    return PortalConfig(**settings | more)
 
 
 class Day:

@@ -41,9 +41,8 @@ class Account:
     def client(self, service: str, **key: str) -> Any:
         """A boto3 client, of an administrator unless `key` is given."""
         admin = {"aws_access_key_id": "admin", "aws_secret_access_key": "admin"}
-        return _session().client(
-            service, endpoint_url=self.endpoint, region_name=REGION, **(key or admin)
-        )
+        make: Any = _session().client  # which service it is, is known at run time
+        return make(service, endpoint_url=self.endpoint, region_name=REGION, **(key or admin))
 
     def enforce(self, *, on: bool) -> None:
         """Whether every request is judged by its caller's policies."""

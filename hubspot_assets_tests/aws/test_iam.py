@@ -19,6 +19,7 @@ from moto.server import ThreadedMotoServer
 from hubspot_assets.aws import iam
 from hubspot_assets.check.bucket import check_bucket, check_role
 from hubspot_assets.cli import main
+from hubspot_assets.definitions import s3_resource
 from hubspot_assets.settings import load_settings
 from hubspot_assets_tests.aws.iam_account import ACCOUNT, REGION, Account
 from hubspot_assets_tests.test_commands import fails, run
@@ -269,7 +270,8 @@ def test_a_stack_of_the_template_passes_the_preflight(account, monkeypatch, tmp_
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", account.endpoint)
     for name, value in caller.key.items():
         monkeypatch.setenv(name.upper(), value)
-    found = list(check_role(load_settings()))
+    settings = load_settings()
+    found = list(check_role(settings, s3_resource(settings).get_client))
     session = account.session(caller, told["RoleArn"], "an-id")
     key = {name.lower(): value for name, value in session.items()}
     found += check_bucket(url, None, lambda: account.client("s3", **key))

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import dagster as dg
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from moto.server import ThreadedMotoServer
 from urllib3 import HTTPResponse
 
@@ -216,7 +217,7 @@ def test_what_moto_does_not_judge_is_told_as_aws_answers(account, operation, tri
     def refuse(**_):
         body = f"<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>"
         raw = HTTPResponse(io.BytesIO(body.encode()), preload_content=False)
-        return AWSResponse(account.endpoint, 403, {}, raw)
+        return AWSResponse(account.endpoint, 403, HTTPHeaders(), raw)
 
     def client():
         s3 = account.client("s3")

@@ -78,7 +78,12 @@ def test_what_is_known_is_read_once_and_read_again_when_rewritten(store, monkeyp
     write(store, ("", [notes(["x", "y"])]))
 
     read, get = [], store.get
-    monkeypatch.setattr(store, "get", lambda path: read.append(path) or get(path))
+
+    def told(path):
+        read.append(path)
+        return get(path)
+
+    monkeypatch.setattr(store, "get", told)
     assert finish(store, known=known).rows == 2
     assert read == [manifest_path(DAY, "NOTES")]
 

@@ -110,7 +110,8 @@ def test_how_rows_are_spread_over_frames_makes_no_difference(texts):
 
 def history(*keys: tuple[str | None, int, str, int]) -> pl.DataFrame:
     dtypes = {"NUMBER": pl.Int64(), "TIMESTAMP": pl.Datetime("ms")}
-    schema = {c.name: dtypes.get(c.type, pl.String()) for c in OBJECT_PROPERTIES_HISTORY.columns}
+    columns = OBJECT_PROPERTIES_HISTORY.columns
+    schema = pl.Schema({c.name: dtypes.get(c.type, pl.String()) for c in columns})
     names = OBJECT_PROPERTIES_HISTORY.key
     rows = [dict.fromkeys(schema) | dict(zip(names, key, strict=True)) for key in keys]
     return pl.DataFrame(rows, schema={**schema, "UPDATEDAT": pl.Int64}).cast(schema)

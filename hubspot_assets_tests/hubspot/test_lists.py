@@ -1,22 +1,22 @@
 """Lists and their members, from a portal of a few lines and from the sandbox."""
 
 from itertools import chain
+from typing import Any
 
 import orjson
 import pytest
 
 from hubspot_assets.hubspot.auth import BearerToken
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import BadRequest, MissingScope, NotFound
+from hubspot_assets.hubspot.errors import BadRequest, IncompleteAnswer, MissingScope, NotFound
 from hubspot_assets.hubspot.lists import list_properties, list_records, lists, members
 from hubspot_assets.hubspot.paths import Paths
-from hubspot_assets.hubspot.records import IncompleteAnswer
 from hubspot_assets_tests.conftest import READ_AT
 from hubspot_assets_tests.hubspot.fakes import FakeTime, Script, client_of, error, ok
 
 CONTACTS, COMPANIES, WIDGETS = "0-1", "0-2", "0-999"
-UNKNOWN = {"message": "Unable to infer object type from: 0-999"}
-NO_SCOPE = {
+UNKNOWN: dict[str, Any] = {"message": "Unable to infer object type from: 0-999"}
+NO_SCOPE: dict[str, Any] = {
     "category": "MISSING_SCOPES",
     "errors": [{"context": {"requiredGranularScopes": ["crm.lists.read"]}}],
 }

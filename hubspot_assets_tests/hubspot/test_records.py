@@ -10,8 +10,8 @@ import pytest
 
 from hubspot_assets.hubspot.auth import BearerToken
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.errors import UriTooLong
-from hubspot_assets.hubspot.records import IncompleteAnswer, batch_read, read_records
+from hubspot_assets.hubspot.errors import IncompleteAnswer, UriTooLong
+from hubspot_assets.hubspot.records import batch_read, read_records
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets_tests.conftest import READ_AT
 from hubspot_assets_tests.hubspot.fakes import Script, ok
@@ -196,8 +196,8 @@ def test_reading_can_go_on_behind_every_whole_page(still):
 
 @pytest.mark.parametrize("asked", [["hs_object_id"], ["x" * 6_000]], ids=["list", "batches"])
 def test_a_type_without_records_gives_one_empty_page(batched, asked):
-    empty = [each.object_type_id for each in batched.portal.object_types()]
-    empty = next(each for each in empty if not live(batched, each))
+    type_ids = [each.object_type_id for each in batched.portal.object_types()]
+    empty = next(each for each in type_ids if not live(batched, each))
     with client(batched) as hubspot:
         (page,) = read_records(hubspot, empty, asked)
     assert (list(page.records), page.after, page.whole, page.missing) == ([], None, True, 0)

@@ -250,7 +250,7 @@ def test_all_types_at_once(http: httpx.Client, portal: Portal) -> None:
     ],
 )
 def test_every_version_tells_the_same(http: httpx.Client, path: str) -> None:
-    params = {"eventType": VIEWS, "limit": 5}
+    params = {"eventType": VIEWS, "limit": "5"}
     assert (
         http.get(path, params=params).json()["results"]
         == http.get(LATEST, params=params).json()["results"]

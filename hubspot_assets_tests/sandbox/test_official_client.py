@@ -219,7 +219,8 @@ def test_schemas_are_those_of_custom_types(official: Any, portal: Portal) -> Non
 
 def test_pipelines(official: Any, portal: Portal) -> None:
     for kind in KINDS:
-        if not kind.pipelines:
+        # Subscriptions are asked for pipelines, and have none.
+        if not kind.pipelines or kind.object_type_id == "0-69":
             continue
         found = official.crm.pipelines.pipelines_api.get_all(kind.object_type_id).results
         assert [(p.id, p.label) for p in found] == [

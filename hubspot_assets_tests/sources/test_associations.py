@@ -2,6 +2,8 @@
 
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
 import httpx
 import orjson
@@ -59,19 +61,15 @@ class House:
         )
         self.types = {each.id: each for each in discover(self.client).object_types}
 
+    def _one_property(self, type_id):
+        found = metadata.properties(self.client, type_id)
+        return (each for each in found if each.content["name"] == "hs_object_id")
+
     def stage_records(self, *type_ids):
         """Stages the records of types that can be linked to each other, as a day's run does."""
         for type_id in type_ids:
             of = self.types[type_id]
-            extract_items(
-                self.staging,
-                properties_source(of),
-                lambda of=of: (
-                    each
-                    for each in metadata.properties(self.client, of.id)
-                    if each.content["name"] == "hs_object_id"
-                ),
-            )
+            extract_items(self.staging, properties_source(of), partial(self._one_property, of.id))
             extract_records(
                 self.client,
                 self.staging,
@@ -123,7 +121,12 @@ def build(tmp_path):
 
     @contextmanager
     def built(**settings):
-        config = {"records": 60, "now": READ_AT, "burst": 1_000_000, "contact_properties": 5}
+        config: dict[str, Any] = {
+            "records": 60,
+            "now": READ_AT,
+            "burst": 1_000_000,
+            "contact_properties": 5,
+        }
         with serve(PortalConfig(**config | settings)) as sandbox:
             yield House(sandbox, tmp_path)
 

@@ -11,7 +11,7 @@ from hubspot_assets.hubspot.auth import BearerToken
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import GaveUp
 from hubspot_assets.hubspot.metadata import Read
-from hubspot_assets.readings.staging import Staging
+from hubspot_assets.readings.staging import Reading, Staging
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.sources import lists
 from hubspot_assets.sources.items import read_items, stage_items
@@ -222,7 +222,7 @@ def test_a_crash_within_a_large_list_leaves_no_half_of_it(house, small, monkeypa
     sizes = {1: 120, 2: 640, 3: 10}
     members = {each: list(range(size)) for each, size in sizes.items()}
     house.lists(*sizes)
-    add, left = lists.Reading.add, iter(range(3))
+    add, left = Reading.add, iter(range(3))
 
     def failing(reading, *given, **more):
         if next(left, None) is None:
@@ -230,7 +230,7 @@ def test_a_crash_within_a_large_list_leaves_no_half_of_it(house, small, monkeypa
         add(reading, *given, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(lists.Reading, "add", failing)
+        patch.setattr(Reading, "add", failing)
         with pytest.raises(MemoryError):
             house.read(Portal(members))
     portal = Portal(members)

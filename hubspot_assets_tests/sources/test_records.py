@@ -122,8 +122,8 @@ def house(tmp_path):
     with ExitStack() as portals:
 
         def build(**config):
-            config = PortalConfig(records=300, now=NOW, burst=100_000, **config)
-            return House(portals.enter_context(serve(config)), tmp_path / "house")
+            own = PortalConfig(records=300, now=NOW, burst=100_000, **config)
+            return House(portals.enter_context(serve(own)), tmp_path / "house")
 
         yield build
 

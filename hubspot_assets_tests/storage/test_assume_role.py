@@ -43,8 +43,9 @@ def aws(reach, shared_sandbox, monkeypatch):
         )
         session = boto3.session.Session()
         client = session.client("s3", endpoint_url=server.url, region_name=REGION)
-        location = {"LocationConstraint": REGION}
-        client.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
+        client.create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
         server.used.clear()
         server.puts.clear()
         yield server

@@ -9,6 +9,7 @@ import pytest
 from hubspot_assets.sources.events import EVENTS_SCHEMA, VALUES_SCHEMA
 from hubspot_assets.tables import events as tables
 from hubspot_assets.tables import specs, typed
+from hubspot_assets.tables.counts import OBJECT_TYPES_UNKNOWN, RECIPIENTS_UNKNOWN, UNPARSED
 from hubspot_assets.tables.names import unique_event_suffixes
 from hubspot_assets.tables.typed import PropertyType
 
@@ -65,7 +66,7 @@ def test_a_number_that_is_none_stays_as_text():
     table, counts = table_of(events_of(("a", "CONTACT", 7)), values_of(("a", "amount", "lots")))
     row = table.row(0, named=True)
     assert (row["PROPERTY_AMOUNT"], row["PROPERTY_UNPARSED_AMOUNT"]) == (None, "lots")
-    assert counts[typed.UNPARSED] == 1
+    assert counts[UNPARSED] == 1
 
 
 def test_an_unknown_object_type_is_null_and_counted():
@@ -75,7 +76,7 @@ def test_an_unknown_object_type_is_null_and_counted():
     assert table["OBJECTTYPEID"].to_list() == [None, None]
     assert table["OBJECTID"].to_list() == [7, None]
     assert table["EVENTTYPEID"].to_list() == [None, None]
-    assert counts[tables.OBJECT_TYPES_UNKNOWN] == 1
+    assert counts[OBJECT_TYPES_UNKNOWN] == 1
 
 
 def test_properties_without_a_definition_are_text():
@@ -100,8 +101,8 @@ def test_email_events_are_of_the_contact_who_got_them():
         ("a", "0-1", 7),
         ("b", None, None),
     ]
-    assert counts[tables.RECIPIENTS_UNKNOWN] == 1
-    assert not unknown[tables.OBJECT_TYPES_UNKNOWN]
+    assert counts[RECIPIENTS_UNKNOWN] == 1
+    assert not unknown[OBJECT_TYPES_UNKNOWN]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from hubspot_assets.sources.flatten import records_frame, values_frame
 from hubspot_assets.tables import records, typed
+from hubspot_assets.tables.counts import SAME_MOMENT, UNPARSED
 from hubspot_assets.tables.typed import PropertyType
 
 END = datetime(2026, 11, 22)
@@ -157,7 +158,7 @@ def test_history_keeps_the_newest_values_and_tells_of_those_it_can_not_tell_apar
     history = records.object_properties_history(state, "0-3", newest=3, counts=counts)
     by_name = history.group_by("NAME").agg("VALUE").sort("NAME").rows()
     assert by_name == [("many", ["v18", "v19", "v20"]), ("twice", ["later"])]
-    assert counts[records.SAME_MOMENT] == 1
+    assert counts[SAME_MOMENT] == 1
     whole = records.object_properties_history(state, "0-3", newest=None, counts=Counter())
     assert whole.height == 21
 
@@ -233,7 +234,7 @@ def test_typed_columns_parse_leniently_and_count_what_does_not():
     assert rows[1]["PROPERTY_NAME"] == " x "
     assert rows[2]["PROPERTY_AMOUNT"] is None
     assert rows[2]["PROPERTY_UNPARSED_AMOUNT"] == "12;34"
-    assert counts[typed.UNPARSED] == 5
+    assert counts[UNPARSED] == 5
     assert rows[3]["PROPERTY_NAME"] is None
     assert table["PROPERTY_UNSET"].null_count() == 3
     assert table.schema["PROPERTY_UNSET"] == pl.String
