@@ -201,6 +201,12 @@ class LinkedPair:
         """The two object types."""
         return self.first.object_type, self.second.object_type
 
+    @property
+    def records(self) -> tuple[str, ...]:
+        """The sources of the records that the links are read by."""
+        sides = dict.fromkeys((self.first, self.second))
+        return tuple(of.records for of in sides if of.object_type.api == "crm")
+
 
 def linked_pairs(catalog: Catalog, types: Sequence[ExportedType]) -> list[LinkedPair]:
     """The pairs of exported types that can be linked, by ids.
@@ -233,15 +239,6 @@ def _suffix(way: tuple[ExportedType, ExportedType]) -> str:
     first, second = way
     ids = first.object_type.id, second.object_type.id
     return pair_suffix((first.suffix, second.suffix), ids)
-
-
-def linked_types(pairs: Sequence[LinkedPair]) -> dict[str, list[ObjectType]]:
-    """By type id, which types a type's records are asked for links to when they are listed."""
-    found: dict[str, list[ObjectType]] = {}
-    for first, second in (direction for pair in pairs for direction in _both(pair.types)):
-        if second.api == "crm" and second.enabled:
-            found.setdefault(first.id, []).append(second)
-    return found
 
 
 def _both(pair: tuple[T, T]) -> list[tuple[T, T]]:

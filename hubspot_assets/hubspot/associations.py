@@ -7,14 +7,14 @@ record has no link is reported as an error of its own in an answer of status 207
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from hubspot_assets.hubspot.client import HubSpot, cursor_of
-from hubspot_assets.hubspot.errors import BadRequest, IncompleteAnswer
+from hubspot_assets.hubspot.batches import Batch, Input, read_batch
+from hubspot_assets.hubspot.client import Answer, HubSpot, cursor_of
+from hubspot_assets.hubspot.errors import IncompleteAnswer
 from hubspot_assets.hubspot.facts import facts
 from hubspot_assets.hubspot.metadata import Read
 
@@ -22,22 +22,17 @@ BATCH = 1_000
 #: So many records of a pair may be refused one by one; more, and the pair itself is at fault.
 MOST_REFUSED = 50
 
-HUBSPOT_DEFINED = "HUBSPOT_DEFINED"
 NO_LINKS = "NO_ASSOCIATIONS_FOUND"
-
-Input = dict[str, str]
-"""What a batch asks for: `id`, and `after` on the following pages of its links."""
 
 
 @dataclass(frozen=True, slots=True)
 class StandardType:
-    """One association type of HubSpot's own; `inverse` is its id seen from the other side."""
+    """One association type of HubSpot's own; `role` is what a link of it means."""
 
     type_id: int
     from_type: str
     to_type: str
     role: str
-    inverse: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +49,6 @@ class Definition:
         return self.category, self.type_id
 
 
-@dataclass(frozen=True, slots=True)
-class LinkPage:
-    """Some links of a batch, read at one moment.
-
-    `results` are HubSpot's own: `{"from": {"id"}, "to": [{"toObjectId", "associationTypes"}]}`.
-    `refused` tells, by record id, why HubSpot would not tell of its links.
-    """
-
-    results: Sequence[Mapping[str, Any]]
-    received_at: datetime
-    refused: Mapping[str, str]
-
-
 @cache
 def standard_types() -> tuple[StandardType, ...]:
     """HubSpot's association types between object types that have an id, from the facts."""
@@ -76,7 +58,6 @@ def standard_types() -> tuple[StandardType, ...]:
             row["from_object_type_id"],
             row["to_object_type_id"],
             row["role"],
-            int(row["inverse_type_id"]) if row["inverse_type_id"] else None,
         )
         for row in facts("association_types.csv")
         if row["from_object_type_id"] and row["to_object_type_id"]
@@ -98,106 +79,77 @@ def inverses(
 ) -> dict[Definition, Definition]:
     """Which of the types `backward` is which of `forward` seen from the other side.
 
-    Only what follows without doubt: pairs of HubSpot's own from the facts; plain links and labels
-    of one category that either side has once; the one label of the portal's or an app's that is
-    left on both sides. Of labels that differ by direction, two or more leave open which belongs
-    to which.
+    Only what can't be wrong: a type and its inverse are of one category, and both are plain or
+    both have a label. So it follows where either side has just one such type. What labels say
+    proves nothing: "Parent" may be the inverse of "Child" or of another "Parent".
     """
-    facts = {each.type_id: each.inverse for each in standard_types()}
-    there = {each.key: each for each in backward}
-    found: dict[Definition, Definition] = {}
-    for each in forward:
-        inverse = facts.get(each.type_id) if each.category == HUBSPOT_DEFINED else None
-        if inverse is not None and (other := there.get((HUBSPOT_DEFINED, inverse))):
-            found[each] = other
-    found |= _alike(forward, backward, found, lambda of: (of.category, of.label))
-    ours = [each for each in forward if each.category != HUBSPOT_DEFINED]
-    return found | _alike(ours, backward, found, lambda of: of.category)
-
-
-def _alike(
-    forward: Sequence[Definition],
-    backward: Sequence[Definition],
-    found: Mapping[Definition, Definition],
-    look: Callable[[Definition], Hashable],
-) -> dict[Definition, Definition]:
-    """Of the types not found yet, those that look like just one of the other side's."""
-    here = [each for each in forward if each not in found]
-    there = [each for each in backward if each not in set(found.values())]
+    here, there = _by_kind(forward), _by_kind(backward)
     return {
-        mine[0]: theirs[0]
-        for kind in {look(each) for each in here}
-        if len(mine := [each for each in here if look(each) == kind]) == 1
-        and len(theirs := [each for each in there if look(each) == kind]) == 1
+        mine[0]: there[kind][0]
+        for kind, mine in here.items()
+        if len(mine) == len(there.get(kind, ())) == 1
     }
 
 
-def read_batch(
+def _by_kind(types: Sequence[Definition]) -> dict[tuple[str, bool], list[Definition]]:
+    found: dict[tuple[str, bool], list[Definition]] = {}
+    for each in types:
+        found.setdefault((each.category, each.label is None), []).append(each)
+    return found
+
+
+def read_links(
     client: HubSpot, from_type: str, to_type: str, ids: Sequence[str]
-) -> Iterator[LinkPage]:
+) -> Iterator[Batch]:
     """All links of the records `ids`, at most 1,000, to records of another type.
 
+    Results are HubSpot's own: `{"from": {"id"}, "to": [{"toObjectId", "associationTypes"}]}`.
     A batch that HubSpot refuses is halved until the ids at fault are alone: those are told in
     `refused`, the others are read. Raises HubSpotError: BadRequest where so many are refused that
-    the pair itself is at fault, IncompleteAnswer for an answer that can't be followed.
+    the pair itself is at fault, IncompleteAnswer for an answer that can't be followed, or that
+    tells nothing of a record.
     """
-    pending: list[list[Input]] = [[{"id": each} for each in ids]]
-    refused = 0
+
+    def ask(inputs: list[Input]) -> Answer:
+        return client.post(
+            "associations",
+            "batch_read",
+            json={"inputs": inputs},
+            object_type=from_type,
+            to_object_type=to_type,
+        )
+
+    what = f"associations of {from_type} with {to_type}"
+    pending: list[Input] = [{"id": each} for each in ids]
+    seen: set[tuple[str, str]] = set()
     while pending:
-        inputs = pending.pop()
-        try:
-            answer = client.post(
-                "associations",
-                "batch_read",
-                json={"inputs": inputs},
-                object_type=from_type,
-                to_object_type=to_type,
-            )
-        except BadRequest as error:
-            if len(inputs) > 1:
-                half = len(inputs) // 2
-                pending += [inputs[half:], inputs[:half]]
-                continue
-            refused += 1
-            if refused > MOST_REFUSED:
-                raise
-            yield LinkPage((), datetime.now(UTC), {inputs[0]["id"]: str(error)})
-            continue
-        failed = _failed(answer.content)
-        if failed and len(inputs) > 1:  # once more, each alone
-            pending += [[each] for each in inputs if each["id"] in failed]
-            failed = {}
-        refused += len(failed)
-        if more := _following(answer.items(), inputs):
-            pending.append(more)
-        yield LinkPage(answer.items(), answer.received_at, failed)
+        following: dict[tuple[str, str], Input] = {}
+        for batch in read_batch(
+            what,
+            ask,
+            pending,
+            id_of=lambda result: result["from"]["id"],
+            absent=_has_none,
+            most_refused=MOST_REFUSED,
+        ):
+            yield batch
+            following |= _following(batch)
+        if seen & following.keys():
+            raise IncompleteAnswer(f"{what}: a page of links names itself as the next")
+        seen |= following.keys()
+        pending = list(following.values())
 
 
-def _following(results: Sequence[Mapping[str, Any]], inputs: Sequence[Input]) -> list[Input]:
-    """The inputs that ask for the next page of the records that have one."""
-    asked = {each["id"]: each.get("after") for each in inputs}
-    following: list[Input] = []
-    for result in results:
-        record_id = str(result["from"]["id"])
-        after = cursor_of(result)
-        if after is None:
-            continue
-        if record_id not in asked or asked[record_id] == after:
-            raise IncompleteAnswer("associations: a page of links names itself as the next")
-        following.append({"id": record_id, "after": after})
-    return following
+def _following(batch: Batch) -> dict[tuple[str, str], Input]:
+    """What asks for the next page of the records that have one."""
+    found: dict[tuple[str, str], Input] = {}
+    for result in batch.results:
+        if after := cursor_of(result):
+            record_id = str(result["from"]["id"])
+            found[record_id, after] = {"id": record_id, "after": after}
+    return found
 
 
-def _failed(body: Mapping[str, Any]) -> dict[str, str]:
-    """Why HubSpot told of no links, by record id, where it was not that there are none."""
-    failed: dict[str, str] = {}
-    for error in body.get("errors") or ():
-        if NO_LINKS in str(error.get("subCategory")):
-            continue
-        context = error.get("context") or {}
-        ids = context.get("fromObjectId") or context.get("ids")
-        message = str(error.get("message") or error.get("category"))
-        if not ids:
-            raise IncompleteAnswer(f"associations: an error that names no record: {message}")
-        failed |= dict.fromkeys(map(str, ids), message)
-    return failed
+def _has_none(error: Mapping[str, Any]) -> bool:
+    """Whether an error says that a record has no links: any other is a failure."""
+    return NO_LINKS in str(error.get("subCategory"))

@@ -14,8 +14,9 @@ from itertools import chain, islice
 from typing import Any
 
 from hubspot_assets.hubspot import metadata
+from hubspot_assets.hubspot.batches import Input, read_batch
 from hubspot_assets.hubspot.catalog import ObjectType
-from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.client import Answer, HubSpot
 from hubspot_assets.hubspot.errors import (
     BadRequest,
     IncompleteAnswer,
@@ -123,17 +124,21 @@ def deal_ids(client: HubSpot) -> Iterator[str]:
 
 def deal_splits(client: HubSpot, ids: Iterable[str]) -> Iterator[Read]:
     """The splits of the deals with these ids, each with its `dealId`."""
+
+    def ask(inputs: list[Input]) -> Answer:
+        return client.post("deal_splits", "batch_read", json={"inputs": inputs})
+
     remaining = iter(ids)
     given = False
-    while batch := list(islice(remaining, DEALS_AT_ONCE)):
-        body = {"inputs": [{"id": each} for each in batch]}
+    while inputs := [{"id": each} for each in islice(remaining, DEALS_AT_ONCE)]:
         with no_refusals() if given else nullcontext():
-            answer = client.post("deal_splits", "batch_read", json=body)
+            batches = list(read_batch("deal splits", ask, inputs, id_of=lambda deal: deal["id"]))
         given = True
-        for deal in answer.items():
-            for split in deal["splits"]:
-                told = split | {"dealId": str(deal["id"])}
-                yield _spread(Read(told, answer.received_at))
+        for batch in batches:
+            for deal in batch.results:
+                for split in deal["splits"]:
+                    told = split | {"dealId": str(deal["id"])}
+                    yield _spread(Read(told, batch.received_at))
 
 
 def probe(client: HubSpot, object_type: ObjectType) -> datetime:

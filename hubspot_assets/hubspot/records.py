@@ -7,17 +7,16 @@ body, many in flight. Either way no name is dropped and no URL grows too long.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from hubspot_assets.hubspot.batches import Input, read_batch
 from hubspot_assets.hubspot.client import Answer, HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
-from hubspot_assets.hubspot.errors import BadRequest, IncompleteAnswer, NotServed
+from hubspot_assets.hubspot.metadata import lister
 from hubspot_assets.hubspot.paging import pages
 
 Record = dict[str, Any]
@@ -35,9 +34,8 @@ class Page:
     """Some records, read at one moment; `after` is the list cursor behind them, None at the end.
 
     `whole` is False where more of what that cursor covers is still to come. `missing` counts
-    records that were listed but gone a moment later. `linked` counts the records that have links
-    to each type that was asked for; None where HubSpot would not tell. Records of a page may stand
-    in any order; those of a later page have higher ids.
+    records that were listed but gone a moment later. Records of a page may stand in any order;
+    those of a later page have higher ids.
     """
 
     records: Sequence[Record]
@@ -45,7 +43,6 @@ class Page:
     after: str | None
     whole: bool = True
     missing: int = 0
-    linked: Mapping[str, int] | None = None
 
 
 def fits_url(names: Sequence[str]) -> bool:
@@ -59,22 +56,20 @@ def read_records(
     object_type_id: str,
     names: Sequence[str],
     *,
-    associations: Sequence[str] = (),
     after: str | None = None,
     workers: int = 8,
 ) -> Iterator[Page]:
     """All live records with the properties `names`, values and histories, from `after` on.
 
-    Which of them have links to the types `associations` (as they stand in paths) is asked along.
-    Raises HubSpotError; IncompleteAnswer when a batch loses a record twice.
+    Raises HubSpotError; IncompleteAnswer when a batch loses a record again and again.
     """
     if fits_url(names):
         # A property named in propertiesWithHistory comes with its value, too: named once.
         params = {"limit": str(PAGE_WITH_HISTORY), "propertiesWithHistory": ",".join(names)}
-        return _ahead(_pages(client, object_type_id, params, associations, after))
+        return _ahead(_pages(client, object_type_id, params, after))
     params = {"limit": str(PAGE_OF_IDS), "properties": "hs_object_id"}
-    pages = _ahead(_pages(client, object_type_id, params, associations, after))
-    return _read_in_batches(client, object_type_id, names, pages, workers)
+    listed = _ahead(_pages(client, object_type_id, params, after))
+    return _read_in_batches(client, object_type_id, names, listed, workers)
 
 
 def _read_in_batches(
@@ -88,9 +83,10 @@ def _read_in_batches(
 
     def read(batch: tuple[list[str], Page, bool]) -> Page:
         ids, page, whole = batch
+        if not ids:
+            return page
         records, received_at, missing = batch_read(client, object_type_id, ids, names)
-        linked = page.linked if whole or page.linked is None else {}
-        return Page(records, received_at, page.after, whole, missing, linked)
+        return Page(records, received_at, page.after, whole, missing)
 
     return in_order(read, batches(), workers)
 
@@ -100,74 +96,35 @@ def batch_read(
 ) -> tuple[list[Record], datetime, int]:
     """The records `ids`, at most 50, with values and histories of `names`.
 
-    Also the moment of reading and how many of `ids` are gone. Each id must come back or be
-    reported missing; those that do neither are asked for once more. Raises IncompleteAnswer
-    when that does not help.
+    Also the moment of reading and how many of `ids` are gone: reported missing, or merged into
+    another record. Raises HubSpotError: IncompleteAnswer where HubSpot tells nothing of one.
     """
+
+    def ask(inputs: list[Input]) -> Answer:
+        body = {"inputs": inputs, "properties": [], "propertiesWithHistory": names}
+        return client.post("objects", "batch_read", json=body, object_type=object_type_id)
+
     records: dict[str, Record] = {}
-    missing: set[str] = set()
-    silent = set(ids)
-    for _ in range(2):
-        body = {
-            "inputs": [{"id": each} for each in ids if each in silent],
-            "properties": [],
-            "propertiesWithHistory": names,
-        }
-        answer = client.post("objects", "batch_read", json=body, object_type=object_type_id)
-        records |= {each["id"]: each for each in answer.items()}
-        for error in answer.content.get("errors") or ():
-            missing.update((error.get("context") or {}).get("ids") or ())
-        silent -= records.keys() | missing
-        # A record that was merged away answers under its survivor's id, which is listed, too.
-        survivors = records.keys() - set(ids)
-        if not silent or len(silent) == len(survivors):
-            found = [records[each] for each in ids if each in records]
-            return found, answer.received_at, len(ids) - len(found)
-    raise IncompleteAnswer(
-        f"batch read of {object_type_id}: {len(silent)} of {len(ids)} records were neither "
-        "returned nor reported missing, twice; nothing of this type is delivered, try again"
-    )
+    received_at = datetime.now(UTC)
+    for batch in read_batch(
+        f"batch read of {object_type_id}",
+        ask,
+        [{"id": each} for each in ids],
+        id_of=lambda record: record["id"],
+    ):
+        records |= {each["id"]: each for each in batch.results}
+        received_at = batch.received_at
+    found = [records[each] for each in ids if each in records]
+    return found, received_at, len(ids) - len(found)
 
 
 def _pages(
-    client: HubSpot,
-    object_type_id: str,
-    params: dict[str, str],
-    associations: Sequence[str],
-    after: str | None,
+    client: HubSpot, object_type_id: str, params: dict[str, str], after: str | None
 ) -> Iterator[Page]:
     """The pages of a list, in order of ids."""
-    asked = {"associations": ",".join(associations)} if associations else {}
-
-    def ask(after: str | None) -> Answer:
-        nonlocal asked
-        request = partial(client.get, "objects", object_type=object_type_id)
-        try:
-            return request(params={**params, **asked, "after": after})
-        except (BadRequest, NotServed):
-            if not asked:
-                raise
-            asked = {}  # one of the types can't be named here; the records can be read all the same
-            return request(params={**params, "after": after})
-
+    ask = lister(client, "objects", params, object_type=object_type_id)
     for answer, following in pages(ask, after):
-        records = answer.items()
-        linked = _linked(records, associations) if asked or not associations else None
-        yield Page(records, answer.received_at, following, linked=linked)
-
-
-def _linked(records: Sequence[Record], associations: Sequence[str]) -> dict[str, int] | None:
-    """How many records told of links to each type; None if they told of a type by a strange name.
-
-    HubSpot answers with the names that were asked for.
-    """
-    found = Counter(dict.fromkeys(associations, 0))
-    for record in records:
-        for name, links in (record.get("associations") or {}).items():
-            if name not in found:
-                return None
-            found[name] += bool(links.get("results"))
-    return found
+        yield Page(answer.items(), answer.received_at, following)
 
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:

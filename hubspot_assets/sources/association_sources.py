@@ -28,13 +28,12 @@ def association_sources(pairs: Sequence[LinkedPair]) -> Iterator[Source]:
         lambda ask: extract_definitions(ask.client, ask.staging, types, ask.workers),
     )
     for pair in pairs:
-        sides = [of for of in (pair.first, pair.second) if of.object_type.api == "crm"]
         yield Source(
             links_source(pair.types),
             ("associations", pair.name),
             f"Links between {pair.first.label} and {pair.second.label}, each read once.",
             _links(pair),
-            needs=tuple(dict.fromkeys([DEFINITIONS, *(of.records for of in sides)])),
+            needs=(DEFINITIONS, *pair.records),
             step="hubspot_associations",
         )
 

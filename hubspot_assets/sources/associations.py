@@ -19,7 +19,8 @@ import polars as pl
 
 from hubspot_assets.availability import AVAILABLE, Availability
 from hubspot_assets.hubspot import associations
-from hubspot_assets.hubspot.associations import BATCH, Definition, LinkPage
+from hubspot_assets.hubspot.associations import BATCH, Definition
+from hubspot_assets.hubspot.batches import Batch
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
@@ -29,9 +30,8 @@ from hubspot_assets.hubspot.own_apis import unsure_of
 from hubspot_assets.readings.staging import Reading, Staged, Staging
 from hubspot_assets.sources.flatten import MOMENT
 from hubspot_assets.sources.items import read_items, stage_items
-from hubspot_assets.sources.records import LINKED, LINKED_UNKNOWN
 from hubspot_assets.sources.source import CHUNK_VALUES, Report, object_source, quiet, unavailable
-from hubspot_assets.tables.counts import RECORDS_REFUSED
+from hubspot_assets.tables.counts import LINKS_ONE_WAY, RECORDS_REFUSED
 
 DEFINITIONS = "association_definitions"
 
@@ -107,7 +107,7 @@ class Definitions:
         """The association types of a direction; none where it was refused."""
         told = self._told.get((from_type, to_type), {})
         return tuple(
-            Definition(str(each["category"]), int(each["typeId"]), each.get("label"))
+            Definition(str(each["category"]), int(each["typeId"]), each.get("label") or None)
             for each in told.get("definitions", ())
         )
 
@@ -128,10 +128,11 @@ def extract_links(
 ) -> Staged:
     """Stages all links of a pair, each read once, from the side that has fewer records.
 
-    The records of the sides that the CRM objects API serves must be staged. Where none of them
-    told of a link when they were listed, one batch is read to make sure, and no more. The other
-    direction follows from the association types; links whose type leaves it open are read from the
-    other side, too, by the records they lead to alone. Raises HubSpotError and StoreError.
+    The records of the sides that the CRM objects API serves must be staged: every one of the
+    smaller side is asked for, as nothing else that HubSpot tells proves that there is no link. The
+    other direction follows from the association types; links whose type leaves it open are read
+    from the other side, too, by the records they lead to alone. Where that can't be read they are
+    there in one direction, and counted. Raises HubSpotError and StoreError.
     """
     reading = staging.begin(links_source(pair), "links", resume=False)
     sides = [_Side.of(staging, direction, types) for direction in _directions(pair)]
@@ -163,18 +164,15 @@ def _stage_links(
     chunk = _LinkChunk(reading, turned=side.direction != pair)
     inverse = _Inverse(types, side.direction)
     doubtful: list[pl.Series] = []
-    ids = side.ids()
-    if _none_linked(readable):
-        first = list(islice(ids, BATCH))
-        sample = list(_read(client, side.direction, first, workers))
-        if not any(links.height for links, _ in sample):
-            return None
-        ids = chain(first, ids)
-    for links, untold in _read(client, side.direction, ids, workers):
-        chunk.add(links, inverse.of(links), untold)
-        doubtful.append(inverse.doubtful(links))
+    for links, untold in _read(client, side.direction, side.ids(), workers):
+        turned = inverse.of(links)
+        chunk.add(links, turned, untold)
+        if len(readable) > 1:
+            doubtful.append(inverse.doubtful(links))
+        elif pair[0].id != pair[1].id:
+            reading.counts[LINKS_ONE_WAY] += links.height - turned.height
         report(links_source(pair), reading.counts["links"])
-    if len(readable) > 1 and (others := _distinct(doubtful)):
+    if others := _distinct(doubtful):
         back = side.direction[1], side.direction[0]
         for links, untold in _read(client, back, others, workers):
             chunk.add(links.clear(), inverse.left_open(links), untold)
@@ -199,36 +197,17 @@ class _Side:
             return cls(direction, None, why, datetime.min.replace(tzinfo=UTC))
         staged = staging.complete(object_source(mine))
         why = types.refusal(mine.id, other.id) or staged.availability
-        if why.served and not types.of(mine.id, other.id):
-            why = Availability("not_enabled", f"{mine.name} and {other.name} can't be linked")
         return cls(direction, staged, why, staged.observed_at)
 
     @property
     def records(self) -> int:
         """How many records there are to ask for."""
-        return self._counts.get("records", 0)
-
-    @property
-    def linked(self) -> int | None:
-        """Records that told of a link when they were listed; None if they were not asked."""
-        if LINKED_UNKNOWN in self._counts:
-            return None
-        return self._counts.get(f"{LINKED}{self.direction[1].id}")
-
-    @property
-    def _counts(self) -> Mapping[str, int]:
-        return self.staged.counts if self.staged else {}
+        return self.staged.counts.get("records", 0) if self.staged else 0
 
     def ids(self) -> Iterator[str]:
         """The ids of the side's records, ascending."""
         for chunk in self.staged.chunks() if self.staged else ():
             yield from map(str, chunk.read("records", ["id"])["id"])
-
-
-def _none_linked(sides: Sequence[_Side]) -> bool:
-    """Whether the records told, and none of them of a link."""
-    told = [each.linked for each in sides if each.linked is not None]
-    return bool(told) and not any(told)
 
 
 class _Inverse:
@@ -250,7 +229,8 @@ class _Inverse:
             },
             orient="row",
         )
-        self._open = len(set(found.values())) < len(backward)
+        #: The other side has a type that none of this one can be.
+        self._more_there = len(backward) > len(forward)
 
     def of(self, links: pl.DataFrame) -> pl.DataFrame:
         """The links whose inverse follows from their type, turned round."""
@@ -267,10 +247,9 @@ class _Inverse:
 
     def doubtful(self, links: pl.DataFrame) -> pl.Series:
         """The records on the other side that must be asked for what the links are there."""
-        if self._to_itself or not self._open:
-            return pl.Series("toId", dtype=pl.Int64)
-        open_ones = links.join(self._table, on=["category", "typeId"], how="anti")
-        return open_ones["toId"].unique()
+        if not self._more_there:
+            links = links.join(self._table, on=["category", "typeId"], how="anti")
+        return links["toId"].unique()
 
     def left_open(self, links: pl.DataFrame) -> pl.DataFrame:
         """Of links read from the other side, those that `of` can't have told."""
@@ -330,8 +309,8 @@ def _read(
     def read(numbered: tuple[int, list[str]]) -> list[tuple[pl.DataFrame, Mapping[str, str]]]:
         number, batch = numbered
         with no_refusals() if number else nullcontext():
-            pages = associations.read_batch(client, mine.id, other.id, batch)
-            return [(_flat(page), page.refused) for page in pages]
+            answers = associations.read_links(client, mine.id, other.id, batch)
+            return [(_flat(each), each.refused) for each in answers]
 
     return chain.from_iterable(in_order(read, enumerate(_batches(ids)), workers))
 
@@ -342,9 +321,9 @@ def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _flat(page: LinkPage) -> pl.DataFrame:
+def _flat(batch: Batch) -> pl.DataFrame:
     """A row per link and label."""
-    read_at = page.received_at.replace(tzinfo=None)
+    read_at = batch.received_at.replace(tzinfo=None)
     rows = [
         (
             int(result["from"]["id"]),
@@ -354,7 +333,7 @@ def _flat(page: LinkPage) -> pl.DataFrame:
             of.get("label"),
             read_at,
         )
-        for result in page.results
+        for result in batch.results
         for to in result["to"]
         for of in to["associationTypes"]
     ]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from hubspot_assets.exported import Exported, ExportedType, linked_types
-from hubspot_assets.hubspot.catalog import ObjectType
+from hubspot_assets.exported import Exported, ExportedType
 from hubspot_assets.readings.staging import Staged
 from hubspot_assets.sources.properties import extract_properties
 from hubspot_assets.sources.records import extract_records
@@ -13,12 +12,11 @@ from hubspot_assets.sources.source import Ask, Source
 
 
 def record_sources(exported: Exported) -> Iterator[Source]:
-    """Two for each type; records tell along the way to which types they have links."""
-    linked = linked_types(exported.pairs)
+    """Two for each type."""
     for of in exported.types:
         if not of.has_own_api:
             yield _properties(of)
-            yield _records(of, exported.portal, linked.get(of.object_type.id, ()))
+            yield _records(of, exported.portal)
 
 
 def _properties(of: ExportedType) -> Source:
@@ -31,12 +29,12 @@ def _properties(of: ExportedType) -> Source:
     )
 
 
-def _records(of: ExportedType, portal: str, linked: Sequence[ObjectType]) -> Source:
+def _records(of: ExportedType, portal: str) -> Source:
     return Source(
         of.records,
         of.path,
         f"All live records of the type {of.label}, with the histories of all properties.",
-        lambda ask: read_records(ask, of, portal, linked),
+        lambda ask: read_records(ask, of, portal),
         needs=(of.properties,),
         object_type_id=of.object_type.id,
     )
@@ -47,9 +45,7 @@ def read_properties(ask: Ask, of: ExportedType) -> Staged:
     return extract_properties(ask.client, ask.staging, of.object_type)
 
 
-def read_records(
-    ask: Ask, of: ExportedType, portal: str, linked: Sequence[ObjectType] = ()
-) -> Staged:
+def read_records(ask: Ask, of: ExportedType, portal: str) -> Staged:
     """Stages a type's records from the CRM objects API; its properties must be staged."""
     return extract_records(
         ask.client,
@@ -57,6 +53,5 @@ def read_records(
         of.object_type,
         portal=portal,
         workers=ask.workers,
-        linked_types=linked,
         report=lambda _, records: ask.report(of.folder, records),
     )

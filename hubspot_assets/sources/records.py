@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 
@@ -44,10 +43,6 @@ FLATTENED_AT_ONCE = 500
 #: The property that records of every type have.
 RECORD_ID = "hs_object_id"
 
-#: What a record extraction counts: the records with links to the type whose id follows, and
-#: whether it could not be told.
-LINKED, LINKED_UNKNOWN = "linked/", "linked_unknown"
-
 
 def extract_records(
     client: HubSpot,
@@ -56,24 +51,20 @@ def extract_records(
     *,
     portal: str,
     workers: int,
-    linked_types: Sequence[ObjectType] = (),
     report: Report = quiet,
 ) -> Staged:
     """Stages all live records of a type: chunks of the frames `records` and `values`.
 
-    The property definitions must be staged. How many records have links to each of `linked_types`
-    is counted along the way, as `linked/<type id>`; `linked_unknown` if HubSpot would not tell.
-    A type that can't be read, or whose properties can't, is staged empty with its availability.
-    Goes on from the checkpoint of a reading of the same `portal`, properties and types. Raises
-    HubSpotError and StoreError.
+    The property definitions must be staged. A type that can't be read, or whose properties can't,
+    is staged empty with its availability. Goes on from the checkpoint of a reading of the same
+    `portal` and properties. Raises HubSpotError and StoreError.
     """
     _spare_the_collector()
     source = object_source(object_type)
     defined = staging.complete(properties_source(object_type))
     definitions = [each for each in read_items(defined) if not each.content.get("archived")]
     names = sorted(each.content["name"] for each in definitions)
-    path_names = {_path_name(each): each.id for each in linked_types}
-    plan = plan_of(client, portal, object_type.id, names, sorted(path_names))
+    plan = plan_of(client, portal, object_type.id, names)
     reading = staging.begin(source, plan)
     if RECORD_ID not in names:
         return reading.finish(_undefined(client, object_type, defined), datetime.now(UTC))
@@ -88,24 +79,13 @@ def extract_records(
     try:
         for page in resumed(
             reading,
-            lambda after: read_records(
-                client,
-                object_type.id,
-                names,
-                associations=list(path_names),
-                after=after,
-                workers=workers,
-            ),
+            lambda after: read_records(client, object_type.id, names, after=after, workers=workers),
         ):
             chunk.add(page)
             # HubSpot tells of every property that it knows, be it null.
             untold.update(*(set(names) - each["properties"].keys() for each in page.records[:1]))
             reading.counts["records"] += len(page.records)
             reading.counts[RECORDS_GONE] += page.missing
-            if page.linked is None:
-                reading.counts[LINKED_UNKNOWN] = 1
-            for name, number in (page.linked or {}).items():
-                reading.counts[f"{LINKED}{path_names[name]}"] += number
             last = page.received_at
             report(source, reading.counts["records"])
             if page.whole and (chunk.full or page.after is None):
@@ -134,11 +114,6 @@ def _live(client: HubSpot, object_type: ObjectType) -> set[str]:
         for each in metadata.properties(client, object_type.id)
         if not each.content.get("archived")
     }
-
-
-def _path_name(of: ObjectType) -> str:
-    """What a type is called in a request: custom ones by the name that no other portal has."""
-    return of.fully_qualified_name if of.custom else of.plural_name
 
 
 def _undefined(client: HubSpot, object_type: ObjectType, defined: Staged) -> Availability:

@@ -12,6 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 CELLS_UNKNOWN = "cells_not_known_as_of_day"
 ENGAGEMENTS_TWICE = "ids_of_two_engagement_types"
 EVENTS_REPEATED = "events_repeated"
+LINKS_LEFT_OUT = "links_of_records_left_out"
+LINKS_ONE_WAY = "links_of_unknown_inverse"
+LINKS_REPEATED = "links_repeated"
 LISTS_GONE = "lists_gone_while_reading"
 LISTS_OF_ANOTHER_SIZE = "lists_of_another_size"
 LISTS_OF_TYPES_REFUSED = "object_types_whose_lists_were_refused"
@@ -19,6 +22,8 @@ LISTS_PARTIAL = "lists_not_processed"
 LISTS_REFUSED = "lists_refused"
 LISTS_REPEATED = "lists_repeated"
 LISTS_UNTOLD = "lists_untold"
+MEMBERS_LEFT_OUT = "members_left_out"
+MEMBERS_SINCE = "members_who_joined_since"
 OBJECTS_ALIKE = "objects_alike"
 OBJECT_TYPES_UNKNOWN = "object_types_unknown"
 PARTS_GONE = "parts_gone_while_reading"
@@ -40,6 +45,13 @@ SENTENCES: Mapping[str, str | None] = {
     ),
     ENGAGEMENTS_TWICE: "activities had the id of another type's record: one of them is here",
     EVENTS_REPEATED: "events that HubSpot told twice are here once",
+    LINKS_LEFT_OUT: (
+        "links are left out: they end at a record that is archived, or younger than the day"
+    ),
+    LINKS_ONE_WAY: (
+        "links are here in one direction alone: what they are from the other side can't be told"
+    ),
+    LINKS_REPEATED: "links that HubSpot told twice are here once",
     LISTS_GONE: None,
     LISTS_OF_ANOTHER_SIZE: None,
     LISTS_OF_TYPES_REFUSED: None,
@@ -47,6 +59,8 @@ SENTENCES: Mapping[str, str | None] = {
     LISTS_REFUSED: None,
     LISTS_REPEATED: "lists that HubSpot told twice are here once",
     LISTS_UNTOLD: "lists that HubSpot counts are in none of its listings",
+    MEMBERS_LEFT_OUT: "members are left out: they are archived, or younger than the day",
+    MEMBERS_SINCE: "members are left out: they joined after the day",
     OBJECTS_ALIKE: "objects had the id of another one: one of them is here",
     OBJECT_TYPES_UNKNOWN: "events happened to records of a type that the portal does not name",
     PARTS_GONE: "forms, or users, were listed and gone a moment later: nothing of them is here",

@@ -285,7 +285,8 @@ def test_deals_are_asked_for_a_hundred_at_a_time():
         asked = [each["id"] for each in orjson.loads(request.content)["inputs"]]
         sizes.append(len(asked))
         split = {"id": "1", "properties": {"hs_deal_split_percentage": "1"}, "archived": False}
-        return ok({"results": [{"id": asked[0], "splits": [split]}]})
+        told = {each: [split] if each in ("0", "100", "200") else [] for each in asked}
+        return ok({"results": [{"id": each, "splits": of} for each, of in told.items()]})
 
     found = fake(portal, deal_splits, map(str, range(201)))
     assert sizes == [100, 100, 1]

@@ -11,7 +11,7 @@ import pytest
 from hubspot_assets.hubspot.auth import BearerToken
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import IncompleteAnswer, UriTooLong
-from hubspot_assets.hubspot.records import batch_read, read_records
+from hubspot_assets.hubspot.records import read_records
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets_tests.conftest import READ_AT
 from hubspot_assets_tests.hubspot.fakes import Script, ok
@@ -241,7 +241,7 @@ def test_a_record_that_is_lost_twice_stops_the_reading(batched):
     batched.faults.add("lost_id", path="/batch/read$", times=1000)
     with pytest.raises(IncompleteAnswer) as stopped:
         pages(batched)
-    assert "batch read of 0-1: 1 of 50 records" in str(stopped.value)
+    assert "batch read of 0-1: a record was neither returned" in str(stopped.value)
     for record_id in live(batched):
         assert str(record_id) not in str(stopped.value)
 
@@ -250,35 +250,6 @@ def scripted(*bodies):
     script = Script(*(ok(body) for body in bodies))
     transport = httpx.MockTransport(script)
     return HubSpot(BearerToken("a-token"), transport=transport, sleep=lambda _: None), script
-
-
-def record(record_id):
-    return {"id": record_id, "properties": {}, "propertiesWithHistory": {}}
-
-
-def test_a_batch_gives_what_was_found_and_counts_what_was_reported_missing():
-    gone = {"category": "OBJECT_NOT_FOUND", "context": {"ids": ["2", "4"]}}
-    hubspot, script = scripted({"results": [record("3"), record("1")], "errors": [gone]})
-    found, _, missing = batch_read(hubspot, CONTACTS, ["1", "2", "3", "4"], ["email"])
-    assert [each["id"] for each in found] == ["1", "3"]
-    assert missing == 2
-    assert len(script.requests) == 1
-
-
-def test_a_record_that_answers_as_its_survivor_is_gone():
-    hubspot, script = scripted({"results": [record("1"), record("9")]})
-    found, _, missing = batch_read(hubspot, CONTACTS, ["1", "2"], ["email"])
-    assert [each["id"] for each in found] == ["1"]
-    assert missing == 1
-    assert len(script.requests) == 1
-
-
-def test_only_what_was_lost_is_asked_for_again():
-    hubspot, script = scripted({"results": [record("1")]}, {"results": [record("2")]})
-    found, _, missing = batch_read(hubspot, CONTACTS, ["1", "2"], ["email"])
-    assert [each["id"] for each in found] == ["1", "2"]
-    assert missing == 0
-    assert [b'"id":"1"' in each.content for each in script.requests] == [True, False]
 
 
 @pytest.mark.parametrize("asked", [["email"], ["x" * 6_000]], ids=["list", "batches"])

@@ -1,0 +1,238 @@
+"""Every id that a batch API is asked for is accounted for: records, associations, deal splits."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import orjson
+import pytest
+
+from hubspot_assets.hubspot.associations import read_links
+from hubspot_assets.hubspot.errors import BadRequest, IncompleteAnswer
+from hubspot_assets.hubspot.own_apis import deal_splits
+from hubspot_assets.hubspot.records import batch_read
+from hubspot_assets_tests.hubspot.fakes import FakeTime, client_of, error, ok
+
+FOR_EVER = 1_000
+
+
+@dataclass
+class Portal:
+    """A batch API that loses, fails and merges ids; remembers what it was asked for.
+
+    `lost` and `failing` are by id, so many times; `merged` is the survivor by merged id.
+    """
+
+    missing: set = field(default_factory=set)
+    lost: dict = field(default_factory=dict)
+    failing: dict = field(default_factory=dict)
+    poisoned: set = field(default_factory=set)
+    merged: dict = field(default_factory=dict)
+    nameless: bool = False
+    asked: list = field(default_factory=list)
+
+    def __call__(self, request):
+        ids = [each["id"] for each in orjson.loads(request.content)["inputs"]]
+        self.asked.append(ids)
+        if self.poisoned & set(ids):
+            return error(400, message="Invalid object id", category="VALIDATION_ERROR")
+        found, gone, failed = {}, [], []
+        for each in ids:
+            if self.lost.get(each, 0) > 0:
+                self.lost[each] -= 1
+            elif self.failing.get(each, 0) > 0:
+                self.failing[each] -= 1
+                failed.append(each)
+            elif each in self.missing:
+                gone.append(each)
+            else:
+                survivor = self.merged.get(each, each)
+                found[survivor] = self.result(survivor)
+        errors = [self.absent(each) for each in gone] + [self.failed(each) for each in failed]
+        return ok({"results": list(found.values()), "errors": errors})
+
+    def failed(self, record_id):
+        context = {} if self.nameless else self.absent(record_id)["context"]
+        return {"category": "INTERNAL_ERROR", "message": "not now", "context": context}
+
+    def again(self):
+        """What was asked for after the first request."""
+        return self.asked[1:]
+
+
+class Records(Portal):
+    def result(self, record_id):
+        return {"id": record_id, "properties": {}}
+
+    def absent(self, record_id):
+        return {"category": "OBJECT_NOT_FOUND", "context": {"ids": [record_id]}}
+
+    def read(self, client, ids):
+        records, _, gone = batch_read(client, "0-1", ids, ["email"])
+        assert len(records) + gone == len(ids)
+        return [each["id"] for each in records]
+
+
+class Splits(Portal):
+    def result(self, record_id):
+        split = {"id": f"{record_id}0", "properties": {"hs_deal_split_percentage": "1"}}
+        return {"id": record_id, "splits": [split]}
+
+    def absent(self, record_id):
+        return {"category": "OBJECT_NOT_FOUND", "context": {"ids": [record_id]}}
+
+    def read(self, client, ids):
+        found = [each.content for each in deal_splits(client, ids)]
+        assert all(each["id"] == f"{each['dealId']}0" for each in found)
+        return [each["dealId"] for each in found]
+
+
+class Links(Portal):
+    refused: dict
+
+    def result(self, record_id):
+        of = {"category": "HUBSPOT_DEFINED", "typeId": 3, "label": None}
+        return {"from": {"id": record_id}, "to": [{"toObjectId": 7, "associationTypes": [of]}]}
+
+    def absent(self, record_id):
+        return {
+            "category": "OBJECT_NOT_FOUND",
+            "subCategory": "crm.associations.NO_ASSOCIATIONS_FOUND",
+            "context": {"fromObjectId": [record_id]},
+        }
+
+    def read(self, client, ids):
+        batches = list(read_links(client, "0-3", "0-1", ids))
+        self.refused = {key: why for each in batches for key, why in each.refused.items()}
+        return [result["from"]["id"] for each in batches for result in each.results]
+
+
+@pytest.fixture(params=[Records, Splits, Links], ids=["records", "deal splits", "associations"])
+def api(request):
+    """The class of a portal with one of the batch APIs."""
+    return request.param
+
+
+@pytest.fixture
+def read():
+    """Reads ids of a portal; the ids that it told of, each once."""
+
+    def run(portal, *ids):
+        with client_of(portal, FakeTime()) as client:
+            found = Counter(portal.read(client, list(ids)))
+        assert set(found.values()) <= {1}
+        return set(found)
+
+    return run
+
+
+def test_what_is_told_of_is_asked_for_once(api, read):
+    portal = api(missing={"2", "4"})
+    assert read(portal, "1", "2", "3", "4") == {"1", "3"}
+    assert portal.again() == []
+
+
+def test_an_id_that_is_lost_is_asked_for_again_and_no_other(api, read):
+    portal = api(lost={"2": 1})
+    assert read(portal, "1", "2", "3") == {"1", "2", "3"}
+    assert portal.again() == [["2"]]
+
+
+def test_a_missing_id_does_not_hide_a_lost_one(api, read):
+    portal = api(missing={"1"}, lost={"2": 1})
+    assert read(portal, "1", "2", "3") == {"2", "3"}
+    assert portal.again() == [["2"]]
+
+
+def test_a_whole_answer_that_is_lost_is_asked_for_again(api, read):
+    ids = [str(number) for number in range(1, 51)]
+    assert read(portal := api(lost=dict.fromkeys(ids, 1)), *ids) == set(ids)
+    assert len(portal.again()) <= 4
+
+
+@pytest.mark.parametrize("number", [1, 2, 50])
+def test_an_id_that_stays_lost_stops_the_reading_soon(api, read, number):
+    ids = [str(each) for each in range(900, 900 + number)]
+    portal = api(lost=dict.fromkeys(ids, FOR_EVER))
+    with pytest.raises(IncompleteAnswer, match="neither returned nor reported missing") as stopped:
+        read(portal, "1", *ids)
+    assert not [each for each in ids if each in str(stopped.value)]
+    assert len(portal.again()) <= 8
+
+
+def test_a_merged_id_whose_survivor_was_asked_for_is_no_error(api, read):
+    portal = api(merged={"2": "3"})
+    assert read(portal, "1", "2", "3") == {"1", "3"}
+
+
+def test_two_merged_ids_of_one_new_survivor_are_no_error(api, read):
+    portal = api(merged={"2": "9", "3": "9"}, missing={"4"})
+    assert read(portal, "1", "2", "3", "4") == {"1"}
+
+
+def test_a_merged_id_does_not_hide_a_lost_one(api, read):
+    portal = api(merged={"2": "9"}, lost={"3": 2})
+    assert read(portal, "1", "2", "3") == {"1", "3"}
+    with pytest.raises(IncompleteAnswer, match="neither returned"):
+        read(api(merged={"2": "9"}, lost={"3": FOR_EVER}), "1", "2", "3")
+
+
+@pytest.mark.parametrize("nameless", [False, True], ids=["named", "of nobody"])
+def test_an_error_that_passes_costs_nothing(api, read, nameless):
+    portal = api(failing={"2": 1}, nameless=nameless)
+    assert read(portal, "1", "2", "3") == {"1", "2", "3"}
+    assert portal.again() == [["2"]]
+
+
+def test_a_lost_id_does_not_hide_one_that_fails(api, read):
+    portal = api(failing={"2": 1}, lost={"3": 1})
+    assert read(portal, "1", "2", "3") == {"1", "2", "3"}
+    assert sorted(portal.again()) == [["2"], ["3"]]
+
+
+def test_ids_that_fail_are_asked_for_each_alone(api, read):
+    portal = api(failing={"2": 1, "3": 1})
+    assert read(portal, "1", "2", "3") == {"1", "2", "3"}
+    assert sorted(portal.again()) == [["2"], ["3"]]
+
+
+@pytest.mark.parametrize("api", [Records, Splits])
+def test_an_error_that_stays_stops_the_reading_of_objects(api, read):
+    with pytest.raises(IncompleteAnswer, match="failed to be read"):
+        read(api(failing={"2": FOR_EVER}), "1", "2")
+
+
+def test_a_record_whose_links_stay_refused_is_told_and_the_others_are_read(read):
+    portal = Links(failing={"2": FOR_EVER}, missing={"4"})
+    assert read(portal, "1", "2", "3", "4") == {"1", "3"}
+    assert portal.refused == {"2": "not now"}
+    assert portal.again() == [["2"]]
+
+
+def test_an_id_that_spoils_a_batch_of_links_is_told_and_the_others_are_read(read):
+    portal = Links(poisoned={"5"})
+    ids = [str(each) for each in range(1, 9)]
+    assert read(portal, *ids) == set(ids) - {"5"}
+    assert [*portal.refused] == ["5"]
+    assert "Invalid object id" in portal.refused["5"]
+
+
+def test_a_pair_of_which_nothing_can_be_read_is_refused_as_a_whole(read):
+    ids = [str(each) for each in range(1, 200)]
+    with pytest.raises(BadRequest, match="Invalid object id"):
+        read(Links(poisoned=set(ids)), *ids)
+    with pytest.raises(IncompleteAnswer, match="failed to be read"):
+        read(portal := Links(failing=dict.fromkeys(ids, FOR_EVER)), *ids)
+    assert len(portal.asked) < 60
+
+
+@pytest.mark.parametrize("api", [Records, Splits])
+def test_a_batch_of_objects_that_is_refused_is_refused(api, read):
+    portal = api(poisoned={"2"})
+    with pytest.raises(BadRequest, match="Invalid object id"):
+        read(portal, "1", "2")
+    assert portal.again() == []
+
+
+def test_no_ids_ask_for_nothing(api, read):
+    assert read(portal := api()) == set()
+    assert portal.asked == []
