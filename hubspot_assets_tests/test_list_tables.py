@@ -92,7 +92,7 @@ def test_members_that_are_refused_or_not_all_there_are_told_with_hubspots_size(d
     warnings = [each for each in manifest["warnings"] if each.startswith("lists ")]
     assert [each.split(":")[0] for each in warnings] == [
         f"lists 93 ({sizes[93]} by HubSpot's count) without members here",
-        f"lists 97 ({members} here, {sizes[97]} by HubSpot's count) with a part of the members",
+        f"lists 97 ({members} read, {sizes[97]} by HubSpot's count) with a part of the members",
     ]
     assert "ADHOC" in warnings[0]
     assert "IN_PROGRESS" in warnings[1]

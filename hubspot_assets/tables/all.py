@@ -17,6 +17,6 @@ def all_tables(exported: Exported, *, whole_history: bool) -> list[Table]:
         *record_tables(exported.types, whole_history=whole_history),
         *association_tables(exported.pairs, exported.types),
         *event_tables(exported.events, exported.catalog),
-        *list_tables(),
+        *list_tables(exported.types),
         *definition_tables(exported.types, exported.events),
     ]

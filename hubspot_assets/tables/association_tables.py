@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -11,7 +13,7 @@ from hubspot_assets.day import Day
 from hubspot_assets.exported import ExportedType, LinkedPair
 from hubspot_assets.hubspot.associations import standard_types
 from hubspot_assets.readings.ordering import in_key_order
-from hubspot_assets.readings.staging import Staged, Staging
+from hubspot_assets.readings.staging import Chunk, Staged, Staging
 from hubspot_assets.sources.associations import (
     DEFINITIONS,
     Definitions,
@@ -21,7 +23,8 @@ from hubspot_assets.sources.items import read_items
 from hubspot_assets.tables import associations, specs
 from hubspot_assets.tables.associations import AssociationType, PairTypes
 from hubspot_assets.tables.content import TableContent
-from hubspot_assets.tables.counts import RECORDS_REFUSED
+from hubspot_assets.tables.counts import LINKS_REPEATED, RECORDS_REFUSED
+from hubspot_assets.tables.delivered import delivered_ids
 from hubspot_assets.tables.names import unique_folders
 from hubspot_assets.tables.observed import observed_content
 from hubspot_assets.tables.spec import TableSpec
@@ -53,11 +56,25 @@ class _Direction:
         return _with_roles(told, self.origin.object_type.id, self.target.object_type.id)
 
     def read(
-        self, staged: Staged, rows: Callable[[pl.DataFrame], pl.DataFrame], key: Sequence[str]
+        self,
+        staging: Staging,
+        day: Day,
+        rows: Callable[[pl.DataFrame], pl.DataFrame],
+        key: Sequence[str],
+        counts: Counter[str],
     ) -> Iterator[pl.DataFrame]:
-        """The rows of the staged links, in the order of `key`."""
-        readers = [lambda c=chunk: rows(c.read(self.frame)) for chunk in staged.chunks()]
-        return in_key_order(readers, key)
+        """The rows of the staged links between records of the day, in the order of `key`."""
+        ends = delivered_ids(staging, self.origin, day), delivered_ids(staging, self.target, day)
+
+        def read(chunk: Chunk) -> pl.DataFrame:
+            links = associations.delivered(chunk.read(self.frame), ends, counts)
+            counts[LINKS_REPEATED] += links.height
+            return rows(links)
+
+        chunks = staging.complete(links_source(self.pair.types)).chunks()
+        for frame in in_key_order([partial(read, chunk) for chunk in chunks], key):
+            counts[LINKS_REPEATED] -= frame.height
+            yield frame
 
 
 def association_tables(
@@ -68,10 +85,10 @@ def association_tables(
         return
     directions = [direction for pair in pairs for direction in _directions(pair)]
     for each in directions:
-        sources = (links_source(each.pair.types), DEFINITIONS)
+        sources = (links_source(each.pair.types), DEFINITIONS, *each.pair.records)
         yield Table(each.spec(), sources, _pair_table(each), step="associations_of_pairs")
-    links = tuple(links_source(pair.types) for pair in pairs)
-    yield Table(specs.ASSOCIATIONS, links, _combined(directions))
+    links = (name for pair in pairs for name in (links_source(pair.types), *pair.records))
+    yield Table(specs.ASSOCIATIONS, tuple(links), _combined(directions))
     yield Table(specs.ASSOCIATION_DEFINITIONS, (DEFINITIONS,), _definitions(types))
 
 
@@ -89,12 +106,17 @@ def _pair_table(direction: _Direction) -> Content:
     def content(staging: Staging, day: Day) -> TableContent:
         staged = staging.complete(links_source(direction.pair.types))
         main = associations.main_type(direction.association_types(staging))
+        counts: Counter[str] = Counter()
         rows = direction.read(
-            staged,
+            staging,
+            day,
             lambda links: associations.associations_of_pair(links, direction.columns, main),
             spec.key,
+            counts,
         )
-        return observed_content(spec, day, [staged], [("", rows)], warnings=_refused(staged))
+        return observed_content(
+            spec, day, [staged], [("", rows)], counts=counts, warnings=_refused(staged)
+        )
 
     return content
 
@@ -107,16 +129,18 @@ def _combined(directions: Sequence[_Direction]) -> Content:
         }
         folders = unique_folders({each.name: each.name for each in staged})
         linked = [each for each in staged if staged[each].chunks_staged]
+        counts: Counter[str] = Counter()
         return observed_content(
             specs.ASSOCIATIONS,
             day,
             list(staged.values()),
-            ((folders[each.name], _combined_rows(each, staged[each])) for each in linked),
+            ((folders[each.name], _combined_rows(each, staging, day, counts)) for each in linked),
             sources={
                 folders[each.name]: of.availability
                 for each, of in staged.items()
                 if each in linked or not of.availability.served
             },
+            counts=counts,
             warnings=[
                 warning
                 for each in linked
@@ -128,10 +152,16 @@ def _combined(directions: Sequence[_Direction]) -> Content:
     return content
 
 
-def _combined_rows(direction: _Direction, staged: Staged) -> Iterator[pl.DataFrame]:
+def _combined_rows(
+    direction: _Direction, staging: Staging, day: Day, counts: Counter[str]
+) -> Iterator[pl.DataFrame]:
     ids = direction.origin.object_type.id, direction.target.object_type.id
     return direction.read(
-        staged, lambda links: associations.associations(links, *ids), specs.ASSOCIATIONS.key
+        staging,
+        day,
+        lambda links: associations.associations(links, *ids),
+        specs.ASSOCIATIONS.key,
+        counts,
     )
 
 

@@ -5,13 +5,16 @@ Pure functions. A frame of links has fromId, toId, typeId Int64, category, label
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from hubspot_assets.tables import specs
+from hubspot_assets.tables.counts import LINKS_LEFT_OUT
 from hubspot_assets.tables.definitions import frame_of
+from hubspot_assets.tables.delivered import of_delivered
 from hubspot_assets.tables.names import type_name
 
 #: The number that stands for a category in COMBINEDASSOCIATIONTYPEID.
@@ -47,6 +50,20 @@ def main_type(types: Iterable[AssociationType]) -> AssociationType | None:
         and PRIMARY in ((each.label or "").upper(), each.role.upper().split(" ")[0])
     ]
     return next(iter([*primary, *plain]), None)
+
+
+def delivered(
+    links: pl.DataFrame,
+    ends: tuple[pl.Series | None, pl.Series | None],
+    counts: Counter[str],
+) -> pl.DataFrame:
+    """The links between records that the day delivers; `counts` says how many are not.
+
+    `ends` are the ids of the records of either type that are delivered, None where it is not.
+    """
+    found = of_delivered(of_delivered(links, "fromId", ends[0]), "toId", ends[1])
+    counts[LINKS_LEFT_OUT] += links.height - found.height
+    return found
 
 
 def associations(links: pl.DataFrame, from_type: str, to_type: str) -> pl.DataFrame:

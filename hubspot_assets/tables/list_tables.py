@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 
 import polars as pl
 
 from hubspot_assets.day import Day
+from hubspot_assets.exported import ExportedType
 from hubspot_assets.readings.staging import Staged, Staging
 from hubspot_assets.sources.items import read_items
 from hubspot_assets.sources.lists import (
@@ -17,6 +19,7 @@ from hubspot_assets.sources.lists import (
 from hubspot_assets.tables import lists, specs
 from hubspot_assets.tables.content import TableContent
 from hubspot_assets.tables.definitions import Item
+from hubspot_assets.tables.delivered import delivered_ids
 from hubspot_assets.tables.observed import observed_content
 from hubspot_assets.tables.table import Table
 
@@ -24,10 +27,12 @@ from hubspot_assets.tables.table import Table
 NAMED = 20
 
 
-def list_tables() -> Iterator[Table]:
-    """LISTS and LIST_MEMBERSHIPS."""
+def list_tables(types: Sequence[ExportedType]) -> Iterator[Table]:
+    """LISTS and LIST_MEMBERSHIPS; members of lists of `types` are records of the day."""
     yield Table(specs.LISTS, (LISTS, MEMBERSHIPS), _lists)
-    yield Table(specs.LIST_MEMBERSHIPS, (MEMBERSHIPS,), _memberships)
+    delivered = [of for of in types if of.object_type.api == "crm"]
+    sources = MEMBERSHIPS, *(of.records for of in delivered)
+    yield Table(specs.LIST_MEMBERSHIPS, sources, _memberships(delivered))
 
 
 def _lists(staging: Staging, day: Day) -> TableContent:
@@ -44,12 +49,32 @@ def _lists(staging: Staging, day: Day) -> TableContent:
     return observed_content(specs.LISTS, day, [listed], [("", [rows])], warnings=refusals)
 
 
-def _memberships(staging: Staging, day: Day) -> TableContent:
-    joined = staging.complete(MEMBERSHIPS)
-    frames = (lists.list_memberships(chunk.read("members")) for chunk in joined.chunks())
-    return observed_content(
-        specs.LIST_MEMBERSHIPS, day, [joined], [("", frames)], warnings=_warnings(joined)
-    )
+def _memberships(types: Sequence[ExportedType]) -> Callable[[Staging, Day], TableContent]:
+    by_id = {of.object_type.id: of for of in types}
+
+    def content(staging: Staging, day: Day) -> TableContent:
+        joined = staging.complete(MEMBERSHIPS)
+        counts: Counter[str] = Counter()
+
+        def ids_of(type_id: str) -> pl.Series | None:
+            return delivered_ids(staging, by_id[type_id], day) if type_id in by_id else None
+
+        frames = (
+            lists.list_memberships(
+                lists.delivered(chunk.read("members"), day.end_naive, ids_of, counts)
+            )
+            for chunk in joined.chunks()
+        )
+        return observed_content(
+            specs.LIST_MEMBERSHIPS,
+            day,
+            [joined],
+            [("", frames)],
+            counts=counts,
+            warnings=_warnings(joined),
+        )
+
+    return content
 
 
 def _warnings(joined: Staged) -> Iterator[str]:
@@ -77,7 +102,7 @@ def _outcomes(joined: Staged) -> pl.DataFrame:
 
 
 def _named(outcomes: pl.DataFrame) -> str:
-    """The lists by id, each with its size where HubSpot told one, and with how many are here."""
+    """The lists by id, each with its size where HubSpot told one, and with how many were read."""
     columns = outcomes.select("listId", "size", "members")
     names = [_sized(*row) for row in columns.head(NAMED).iter_rows()]
     more = f" and {outcomes.height - NAMED:,} more" if outcomes.height > NAMED else ""
@@ -87,5 +112,5 @@ def _named(outcomes: pl.DataFrame) -> str:
 def _sized(list_id: int, size: int | None, members: int | None) -> str:
     if size is None:
         return str(list_id)
-    here = "" if members is None else f"{members:,} here, "
-    return f"{list_id} ({here}{size:,} by HubSpot's count)"
+    read = "" if members is None else f"{members:,} read, "
+    return f"{list_id} ({read}{size:,} by HubSpot's count)"

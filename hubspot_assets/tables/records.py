@@ -59,7 +59,7 @@ def as_of(
     them newer than `end`, had an older value that is gone; its oldest retained value stands in
     and is counted. With fewer, its history is whole, and it was not set yet.
     """
-    live = records.filter(pl.col("createdAt") < end)
+    live = created_before(records, end)
     if live.height < records.height:
         values = values.join(live.select("id"), on="id", how="semi", maintain_order="left")
     until = values.filter((pl.col("timestamp") < end) | pl.col("timestamp").is_null())
@@ -74,6 +74,11 @@ def as_of(
     state = _with_modified_dates(state, live.join(changed, on="id", how="semi"), modified)
     unknown = state.filter(~modified).join(changed, on="id", how="semi")["timestamp"].null_count()
     return AsOf(live, state.filter(pl.col("value") != ""), until, unknown + lost)
+
+
+def created_before(records: pl.DataFrame, end: datetime) -> pl.DataFrame:
+    """The records that a day delivers whose end is `end`."""
+    return records.filter(pl.col("createdAt") < end)
 
 
 def _last_of_group(values: pl.DataFrame) -> pl.DataFrame:

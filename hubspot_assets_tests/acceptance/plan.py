@@ -74,17 +74,26 @@ class Plan:
         return [(each.value, naive(each.timestamp)) for each in entries if each.timestamp < END]
 
     def links(self, from_type_id, to_type_id):
-        """(from id, to id) of the links of an ordered pair, each once."""
-        links = self.portal.links(from_type_id, to_type_id, READ_AT)
-        return sorted({(each.from_id, each.to_id) for each in links})
-
-    def links_of_the_day(self, from_type_id, to_type_id):
-        """Those of `links` both of whose records are of the day."""
+        """The links of an ordered pair both of whose records are of the day, one per label."""
         near, far = self.rows(from_type_id), self.rows(to_type_id)
         return [
-            (one, other)
-            for one, other in self.links(from_type_id, to_type_id)
-            if one in near and other in far
+            each
+            for each in self.portal.links(from_type_id, to_type_id, READ_AT)
+            if each.from_id in near and each.to_id in far
+        ]
+
+    def links_of_the_day(self, from_type_id, to_type_id):
+        """(from id, to id) of `links`, each once."""
+        links = self.links(from_type_id, to_type_id)
+        return sorted({(each.from_id, each.to_id) for each in links})
+
+    def members(self, list_id, type_id):
+        """(record id, moment of joining) of a list of records of the day who had joined by then."""
+        rows = self.rows(type_id)
+        return [
+            (record_id, joined)
+            for record_id, joined in self.portal.members(list_id, READ_AT)
+            if record_id in rows and joined < END
         ]
 
     def events(self, name):

@@ -36,7 +36,7 @@ def test_34_pivot_of_values_by_name(ask, plan, type_id, name, moment):
 
 
 def test_35_contacts_of_a_kind_that_are_not_in_a_list(ask, plan):
-    listed = {record_id for record_id, _ in plan.portal.members(7, READ_AT)}
+    listed = {record_id for record_id, _ in plan.members(7, CONTACTS)}
     rows = ask(
         "SELECT p.OBJECTID FROM OBJECT_PROPERTIES p "
         "LEFT JOIN LIST_MEMBERSHIPS m ON m.OBJECTID = p.OBJECTID AND m.LISTID = 7 "
@@ -70,7 +70,13 @@ def test_36_metadata_of_lists_and_their_sizes(ask, plan):
         "FROM LISTS l LEFT JOIN (SELECT LISTID, count(*) AS members FROM LIST_MEMBERSHIPS "
         "GROUP BY LISTID) m USING (LISTID)"
     )
-    assert unequal == [(len(rows), 0, sum(each.size for each in lists))]
+    others = [
+        each
+        for each in lists
+        if len(plan.members(each.facts.list_id, each.facts.object_type_id)) != each.size
+    ]
+    assert len(others) < len(lists)  # those with members who joined since, or are gone
+    assert unequal == [(len(rows), len(others), sum(each.size for each in lists))]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +92,7 @@ def test_37_primary_company_of_each_deal(ask, plan, type_id, table, column):
         f"SELECT {column}, COMPANY_OBJECTID FROM {table} QUALIFY row_number() OVER "
         f"(PARTITION BY {column} ORDER BY ISMAINASSOCIATIONDEFINITION DESC) = 1"
     )
-    links = list(plan.portal.links(type_id, COMPANIES, READ_AT))
+    links = plan.links(type_id, COMPANIES)
     assert dict(rows) == {each.from_id: each.to_id for each in links if each.label == "Primary"}
     assert len(rows) == len({each.from_id for each in links}) < len(links)
 
@@ -145,8 +151,7 @@ def test_40_two_custom_types_joined(ask, plan):
     assert set(rows) == {
         (each.from_id, cars[each.from_id]["label_text"], each.to_id,
          laptops[each.to_id]["label_text"], each.label)
-        for each in plan.portal.links(CARS, LAPTOPS, READ_AT)
-        if each.from_id in cars and each.to_id in laptops
+        for each in plan.links(CARS, LAPTOPS)
     }  # fmt: skip
 
 

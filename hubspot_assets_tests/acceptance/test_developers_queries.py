@@ -205,7 +205,7 @@ def test_20_employees_rolled_up_a_tree_of_companies(ask, plan):
         "ON c.OBJECTID = b.company WHERE b.root <> b.company"
     )
     children = defaultdict(set)
-    for link in plan.portal.links(COMPANIES, COMPANIES, READ_AT):
+    for link in plan.links(COMPANIES, COMPANIES):
         if link.label == "Child Company":
             children[link.from_id].add(link.to_id)
     assert set(tree) == {

@@ -26,7 +26,7 @@ def test_all_associations_are_the_portals_links(ask, plan):
         (*pair, each.from_id, each.to_id, combined(each.category, each.type_id),
          each.category, each.type_id)
         for pair in plan.portal.linked_pairs()
-        for each in plan.portal.links(*pair, READ_AT)
+        for each in plan.links(*pair)
     )  # fmt: skip
     assert Counter(rows) == planned
     assert {row[5] for row in rows} >= {"HUBSPOT_DEFINED", "USER_DEFINED"}
@@ -52,7 +52,7 @@ def test_each_ordered_pair_has_a_table_of_its_links(day, warehouse, ask, plan):
         assert Counter(rows) == Counter(
             (each.from_id, each.to_id, combined(each.category, each.type_id), each.category,
              each.type_id, each.label, (each.category, each.type_id) == main)
-            for each in plan.portal.links(*pair, READ_AT)
+            for each in plan.links(*pair)
         ), table  # fmt: skip
     assert len(plan.portal.linked_pairs()) > 40
 
@@ -95,7 +95,7 @@ def test_memberships_are_the_portals(ask, plan):
     assert Counter(rows) == Counter(
         (each.facts.object_type_id, each.facts.list_id, record_id, naive(joined))
         for each in plan.portal.lists(READ_AT)
-        for record_id, joined in plan.portal.members(each.facts.list_id, READ_AT)
+        for record_id, joined in plan.members(each.facts.list_id, each.facts.object_type_id)
     )
 
 

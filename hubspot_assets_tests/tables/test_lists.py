@@ -1,5 +1,6 @@
 """The tables of lists and of who is in them."""
 
+from collections import Counter
 from datetime import datetime
 
 import polars as pl
@@ -7,7 +8,7 @@ import pytest
 
 from hubspot_assets.tables import specs
 from hubspot_assets.tables.definitions import Item
-from hubspot_assets.tables.lists import list_memberships, lists
+from hubspot_assets.tables.lists import delivered, list_memberships, lists
 
 READ_AT = datetime(2026, 11, 23, 6)
 TOLD = {
@@ -81,3 +82,26 @@ def test_a_membership_tells_who_joined_when():
     }
     columns = [column.name for column in specs.LIST_MEMBERSHIPS.columns]
     assert list_memberships(members).columns == columns
+
+
+END = datetime(2026, 11, 23)
+
+
+def test_members_are_those_who_had_joined_and_whose_records_are_of_the_day():
+    rows = [
+        (1, 7, "0-1", datetime(2026, 11, 22, 23, 59, 59, 999_000)),
+        (1, 8, "0-1", END),
+        (1, 9, "0-1", datetime(2026, 10, 1)),
+        (2, 9, "0-3", datetime(2026, 10, 1)),
+        (3, 7, "0-1", None),
+        (3, 9, "0-1", END),
+    ]
+    columns = ["listId", "recordId", "objectTypeId", "joinedAt"]
+    members = pl.DataFrame(rows, schema=columns, orient="row")
+    ids, counts = {"0-1": pl.Series("id", [8, 7])}, Counter()
+    found = delivered(members, END, ids.get, counts)
+    assert found.rows() == [rows[0], rows[3], rows[4]]
+    assert counts == {"members_who_joined_since": 2, "members_left_out": 1}
+    none = delivered(members.clear(), END, ids.get, counts)
+    assert none.schema == members.schema
+    assert delivered(members, END, lambda _: None, Counter()).height == 4
