@@ -173,6 +173,41 @@ def test_a_discovery_that_fails_leaves_the_catalog(sandbox, discovered, monkeypa
     assert load_settings().catalog_path.read_bytes() == before
 
 
+def refuse(sandbox, path, **answer):
+    """Answers all requests to a path so from now on."""
+    sandbox.faults.add("status", times=1000, path=path, **answer)
+
+
+def test_a_refusal_takes_nothing_from_the_catalog(sandbox, discovered):
+    kept = load_catalog(load_settings().catalog_path)
+    scope = {"status": 403, "form": "envelope", "message": "no", "category": "MISSING_SCOPES"}
+    for path in ("/schemas$", "object-library", "event-types$", "event-definitions"):
+        refuse(sandbox, path, **scope)
+    first, second = discover()
+    assert "custom object types are unknown" in first
+    assert "custom event types are unknown" in second
+    now = load_catalog(load_settings().catalog_path)
+    assert now.object_types == kept.object_types
+    assert any(each.custom for each in now.object_types)
+    assert not all(each.enabled for each in now.object_types)
+    assert set(now.associations) == set(kept.associations)
+    by_name = {each.name: each for each in now.event_types}
+    assert all(by_name[each.name] == each for each in kept.event_types)
+
+
+@pytest.mark.parametrize(
+    "path", ["/schemas$", "object-library", "event-types$", "event-definitions"]
+)
+def test_an_answer_that_is_none_leaves_the_catalog(sandbox, discovered, path, impatient):
+    kept = load_settings().catalog_path.read_bytes()
+    refuse(sandbox, path, status=403)
+    status, output = run("discover")
+    assert status == 1
+    assert len(output.splitlines()) == 1
+    assert "gave up after 6 attempts, the last with 403" in output
+    assert load_settings().catalog_path.read_bytes() == kept
+
+
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Warsaw"])
 def test_discovery_is_scheduled_in_the_evening(sandbox, reach, zone):
     reach(sandbox, EXPORT_TIMEZONE=zone)

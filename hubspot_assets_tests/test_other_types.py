@@ -29,11 +29,10 @@ def portal_with():
     return make
 
 
-def refuse(sandbox, path, status=404, message="resource not found"):
+def refuse(sandbox, path, status=404, message="resource not found", category=""):
     """Answers all requests to a path so from now on."""
-    sandbox.faults.add(
-        "status", times=1000, path=path, status=status, form="envelope", message=message
-    )
+    said = {"status": status, "form": "envelope", "message": message, "category": category}
+    sandbox.faults.add("status", times=1000, path=path, **said)
 
 
 def discover():
@@ -90,7 +89,7 @@ def test_types_of_the_object_library_are_delivered_like_any_other(portal_with, r
 def test_types_that_are_documented_are_found_without_the_library(portal_with, reach):
     with portal_with() as sandbox:
         folder = reach(sandbox, OBJECT_TYPES="contracts")
-        refuse(sandbox, "^GET /crm/object-library/", 403, "no")
+        refuse(sandbox, "^GET /crm/object-library/", 403, "no", "MISSING_SCOPES")
         assert discover() == []
         export("OBJECTS_CONTRACTS")
     assert manifest(folder, "OBJECTS_CONTRACTS")["rows"] > 0
@@ -135,7 +134,7 @@ def test_a_documented_type_that_the_portal_does_not_serve_is_none_of_it(portal_w
     with portal_with() as sandbox:
         reach(sandbox, OBJECT_TYPES="")
         # The schema is HubSpot's, whoever asks for it.
-        refuse(sandbox, "^GET /crm/object-library/", 403, "no")
+        refuse(sandbox, "^GET /crm/object-library/", 403, "no", "MISSING_SCOPES")
         refuse(sandbox, r"^GET /crm/objects/[^/]+/0-721", 400, UNKNOWN)
         assert discover() == []
         status, output = run("export", "--day", DAY, "--select", "OBJECTS_CONTRACTS")
@@ -146,7 +145,7 @@ def test_whether_there_is_a_documented_type_can_be_unknown(portal_with, reach):
     scopes = frozenset({"crm.objects.contracts.read", "crm.schemas.contracts.read"})
     with portal_with(without_scopes=scopes) as sandbox:
         reach(sandbox, OBJECT_TYPES="")
-        refuse(sandbox, "^GET /crm/object-library/", 403, "no")
+        refuse(sandbox, "^GET /crm/object-library/", 403, "no", "MISSING_SCOPES")
         (line,) = discover()
     assert line.startswith("warning: whether there are contracts is unknown: ")
     assert "lacks crm." in line

@@ -362,6 +362,28 @@ def test_a_missing_scope_is_named_for_each_source_that_needs_it(reach):
     assert output.count("missing scope: ") == 5
 
 
+def test_a_type_whose_properties_can_not_be_read_is_a_failure(reach, sandbox):
+    answer = {"status": 403, "form": "envelope", "message": "no", "category": "MISSING_SCOPES"}
+    sandbox.faults.add("status", times=100, path="^GET /crm/properties/[^/]+/0-3$", **answer)
+    reach(sandbox)
+    found = rows()
+    assert {tried for tried, each in found.items() if each.status == "failed"} == {
+        "deals (OBJECTS_DEALS)"
+    }
+    told = found["deals (OBJECTS_DEALS)"].detail
+    assert told.startswith("missing scope: GET /crm/properties/2026-09/0-3: ")
+
+
+def test_an_answer_that_says_nothing_is_a_failure_of_its_row_alone(reach, sandbox, impatient):
+    sandbox.faults.add("status", times=100, path="^GET /crm/owners/", status=403)
+    reach(sandbox)
+    found = rows()
+    assert {tried for tried, each in found.items() if each.status == "failed"} == {
+        "owners (OWNERS, OWNER_TEAM)"
+    }
+    assert "gave up after 6 attempts" in found["owners (OWNERS, OWNER_TEAM)"].detail
+
+
 def test_a_token_that_is_not_accepted_is_a_row(reach, shared_sandbox):
     reach(shared_sandbox, HUBSPOT_ACCESS_TOKEN=shared_sandbox.token[:-1] + "0")
     found = rows()

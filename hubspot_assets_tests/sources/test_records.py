@@ -70,12 +70,13 @@ class House:
         self.sandbox = sandbox
         self.store = open_store(folder)
         self.staging = Staging(self.store, DAY)
-        self.wire = Wire()
+        self.new_wire = Wire
+        self.wire = self.new_wire()
 
     @contextmanager
     def client(self):
         """A client that tries everything once and waits for nothing."""
-        self.wire = Wire()
+        self.wire = self.new_wire()
         auth = BearerToken(self.sandbox.token)
         with HubSpot(
             auth, self.sandbox.url, transport=self.wire, max_attempts=1, sleep=lambda _: None
@@ -263,6 +264,40 @@ def test_what_is_gone_while_it_is_read_is_counted(house):
     assert ids(staged) == built.live()
     assert staged.counts["records_gone_while_reading"] == 2
     assert staged.counts["records"] == len(before) - 2
+
+
+class Archiving(Wire):
+    """The network to a portal that archives a property once records are read."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def handle_request(self, request):
+        answer = super().handle_request(request)
+        of_properties = "/crm/properties/" in request.url.path
+        body = orjson.loads(answer.read())
+        if of_properties:
+            kept = [each for each in body["results"] if each["name"] != self.name]
+            body["results"] = kept if request.url.params["archived"] == "false" else body["results"]
+        for record in () if of_properties else body["results"]:
+            record["properties"].pop(self.name, None)
+            record.get("propertiesWithHistory", {}).pop(self.name, None)
+        return httpx.Response(answer.status_code, content=orjson.dumps(body))
+
+
+@pytest.mark.parametrize("number", [FEW, None])
+def test_a_property_that_is_archived_before_its_values_are_read_is_counted(house, number):
+    built = house(contact_properties=number)
+    built.properties()
+    whole = built.records()
+    assert whole.counts["properties_archived_while_reading"] == 0
+    before = ids(whole), {name for _, name, *_ in content(whole)[1]}
+    built.new_wire = lambda: Archiving("firstname")
+    without = built.records()
+    assert without.counts["properties_archived_while_reading"] == 1
+    assert ids(without) == before[0]
+    assert {name for _, name, *_ in content(without)[1]} == before[1] - {"firstname"} != before[1]
 
 
 @pytest.mark.parametrize(
