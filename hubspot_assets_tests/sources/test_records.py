@@ -43,12 +43,18 @@ PLANS = {
 class Wire(httpx.HTTPTransport):
     """The network, with a memory of what was asked."""
 
-    def __init__(self):
+    def __init__(self, refused):
         super().__init__()
         self.requests = []
+        self.refused = refused
 
     def handle_request(self, request):
         self.requests.append(request)
+        after, limit = (request.url.params.get(name) for name in ("after", "limit"))
+        if after in self.refused:
+            return httpx.Response(400, json={"status": "error", "message": "after is not valid"})
+        if after is None and limit not in (None, "1"):
+            self.refused.clear()  # a cursor that is given again is as good as new
         return super().handle_request(request)
 
     def cursors(self):
@@ -70,12 +76,13 @@ class House:
         self.sandbox = sandbox
         self.store = open_store(folder)
         self.staging = Staging(self.store, DAY)
-        self.wire = Wire()
+        self.refused = set()
+        self.wire = Wire(self.refused)
 
     @contextmanager
     def client(self):
         """A client that tries everything once and waits for nothing."""
-        self.wire = Wire()
+        self.wire = Wire(self.refused)
         auth = BearerToken(self.sandbox.token)
         with HubSpot(
             auth, self.sandbox.url, transport=self.wire, max_attempts=1, sleep=lambda _: None
@@ -178,6 +185,25 @@ def test_a_reading_that_died_goes_on_from_its_checkpoint(house, plan, tmp_path):
     assert ids(staged) == live
     assert staged.counts == whole.counts
     assert staged.counts["records"] == len(live)
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_reading_whose_cursor_is_no_longer_taken_begins_anew(house, plan, caplog):
+    properties, path, served, _ = PLANS[plan]
+    broken = house(contact_properties=properties)
+    broken.properties()
+    broken.break_off(path, served)
+    checkpoint = orjson.loads(broken.store.get(f"staged/{DAY}/objects/0-1/_checkpoint.json"))
+    broken.refused = {checkpoint["after"]}
+
+    staged = broken.records()
+    cursors = broken.wire.cursors()
+    begun = cursors.index(None)
+    assert set(cursors[:begun]) == {checkpoint["after"]}
+    assert checkpoint["after"] in cursors[begun:]
+    assert ids(staged) == broken.live()
+    assert staged.counts["records"] == len(broken.live())
+    assert "objects/0-1 is read anew" in caplog.text
 
 
 def test_a_reading_that_dies_again_and_again_arrives_all_the_same(house):
