@@ -43,12 +43,18 @@ PLANS = {
 class Wire(httpx.HTTPTransport):
     """The network, with a memory of what was asked."""
 
-    def __init__(self):
+    def __init__(self, refused=()):
         super().__init__()
         self.requests = []
+        self.refused = refused
 
     def handle_request(self, request):
         self.requests.append(request)
+        after, limit = (request.url.params.get(name) for name in ("after", "limit"))
+        if after in self.refused:
+            return httpx.Response(400, json={"status": "error", "message": "after is not valid"})
+        if self.refused and after is None and limit not in (None, "1"):
+            self.refused.clear()  # a cursor that is given again is as good as new
         return super().handle_request(request)
 
     def cursors(self):
@@ -70,7 +76,8 @@ class House:
         self.sandbox = sandbox
         self.store = open_store(folder)
         self.staging = Staging(self.store, DAY)
-        self.new_wire = Wire
+        self.refused = set()
+        self.new_wire = lambda: Wire(self.refused)
         self.wire = self.new_wire()
 
     @contextmanager
@@ -179,6 +186,25 @@ def test_a_reading_that_died_goes_on_from_its_checkpoint(house, plan, tmp_path):
     assert ids(staged) == live
     assert staged.counts == whole.counts
     assert staged.counts["records"] == len(live)
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_reading_whose_cursor_is_no_longer_taken_begins_anew(house, plan, caplog):
+    properties, path, served, _ = PLANS[plan]
+    broken = house(contact_properties=properties)
+    broken.properties()
+    broken.break_off(path, served)
+    checkpoint = orjson.loads(broken.store.get(f"staged/{DAY}/objects/0-1/_checkpoint.json"))
+    broken.refused = {checkpoint["after"]}
+
+    staged = broken.records()
+    cursors = broken.wire.cursors()
+    begun = cursors.index(None)
+    assert set(cursors[:begun]) == {checkpoint["after"]}
+    assert checkpoint["after"] in cursors[begun:]
+    assert ids(staged) == broken.live()
+    assert staged.counts["records"] == len(broken.live())
+    assert "objects/0-1 is read anew" in caplog.text
 
 
 def test_a_reading_that_dies_again_and_again_arrives_all_the_same(house):
