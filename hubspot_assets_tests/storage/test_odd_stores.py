@@ -122,6 +122,94 @@ def test_at_most_a_thousand_keys_are_deleted_at_once(aws):
     assert paths(store) == []
 
 
+DENIED = "User: arn:aws:sts::123456789012:assumed-role/r/s is not authorized to perform: "
+
+
+BY_BUCKET = f"{DENIED}s3:PutObject on resource: b with an explicit deny in a resource-based policy"
+BY_KEY = f"{DENIED}kms:GenerateDataKey on resource: k because no identity-based policy allows it"
+NO_CHECKSUM = "x-amz-checksum- HTTP header is required for Put requests with Object Lock parameters"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words", "advice"),
+    [
+        (403, "RequestTimeTooSkewed", "The difference is too large.", "the clock of this machine"),
+        (403, "RequestExpired", "Request has expired.", "the clock of this machine is wrong"),
+        (403, "AccountProblem", "There is a problem with your AWS account.", "must ask AWS's"),
+        (403, "AllAccessDisabled", "All access has been disabled.", "must ask AWS's support"),
+        (403, "InvalidObjectState", "Not valid for the object's storage class.", "is archived"),
+        (403, "NotSignedUp", "Your account is not signed up.", "must sign up for it"),
+        (403, "QuotaExceeded", "Quota exceeded", "the store's quota is used up"),
+        (403, "SignatureDoesNotMatch", "Check your key and signing method.", "the secret key is"),
+        (403, "AccessDenied", BY_BUCKET, "a policy denies it, whatever others allow"),
+        (403, "AccessDenied", BY_KEY, "allow it to these credentials, by their policy and the key"),
+        (403, "AccessDenied", LOCKED, "the object is locked; it stays until its lock ends"),
+        (403, "AccessDenied", "Access Denied", "access denied; allow it to these credentials, by"),
+        (403, "SomethingNew", "As nobody knows.", "S3 refused"),
+        (400, "KMS.KMSInvalidStateException", "The key is pending deletion.", "the KMS key is"),
+        (400, "InvalidRequest", NO_CHECKSUM, "unset AWS_REQUEST_CHECKSUM_CALCULATION"),
+        (400, "IllegalLocationConstraintException", "Not this region.", "in another region"),
+        (507, "XMinioStorageFull", "Storage backend has reached its limit.", "the store is full"),
+    ],
+)
+def test_what_aws_says_is_told_with_advice_where_it_is_known(aws, status, code, words, advice):
+    store = of_settings()
+    refusal = (status, code, words)
+    aws.refusals |= dict.fromkeys(["PutObject", "GetObject", "HeadObject"], refusal)
+    # A HEAD has no words; a GET is asked for them.
+    for refused in (store.put, lambda path, _: store.get(path), lambda path, _: store.exists(path)):
+        with pytest.raises(StoreError) as caught:
+            refused("a", b"1")
+        told = str(caught.value)
+        assert told.startswith(store.url_of("a") + ": ")
+        assert f"{code}: {words}" in told
+        assert advice in told
+        assert ("allow it to these credentials" in told) == ("allow it" in advice)
+        assert not caught.value.passing
+        assert "\n" not in told
+
+
+def test_a_refusal_without_words_claims_no_more_than_it_says(aws):
+    aws.refusals["PutObject"] = (403, "", "")
+    with pytest.raises(StoreError, match=r"access denied; without a reason, as a proxy.*PutObject"):
+        of_settings().put("a", b"1")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"AWS_PROFILE": "nobody"}, "correct AWS_PROFILE"),
+        ({"S3_ENDPOINT_URL": "the sandbox"}, "without a reason; check the endpoint"),
+        ({"EXPORT_URL": "s3://NO BUCKET/x"}, "correct the export URL"),
+    ],
+)
+def test_what_boto_runs_into_is_one_line_with_an_address(
+    aws, monkeypatch, shared_sandbox, settings, said
+):
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value.replace("the sandbox", shared_sandbox.url))
+    store = of_settings()
+    for act in (lambda: store.put("x", b"1"), lambda: store.get("x"), lambda: list(store.list())):
+        with pytest.raises(StoreError) as caught:
+            act()
+        assert str(caught.value).startswith("s3://")
+        assert said in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert "INVALID_AUTHENTICATION" not in str(caught.value)  # whoever answered
+    assert said in run("check")[1]
+
+
+def test_a_content_that_was_damaged_on_its_way_here_is_read_again(aws):
+    store = of_settings()
+    store.put("x", b"12345")
+    aws.damages = 1
+    assert store.get("x") == b"12345"
+    aws.damages = 9
+    with pytest.raises(StoreError, match="the content was damaged on the way; ask again") as caught:
+        store.get("x")
+    assert caught.value.passing
+
+
 def versioned():
     """The store of the settings, whose bucket keeps versions, and its client."""
     client = s3_resource(load_settings()).get_client()
