@@ -9,7 +9,7 @@ import uuid
 import boto3
 import pytest
 
-from hubspot_assets.check import preflight
+from hubspot_assets.check.bucket import check_role
 from hubspot_assets.definitions import s3_resource
 from hubspot_assets.settings import load_settings
 from hubspot_assets.storage import StoreError, open_store
@@ -257,8 +257,9 @@ def test_an_sts_that_is_none_is_one_line(aws, monkeypatch, shared_sandbox):
 
 def external_id_row():
     settings = load_settings()
-    found = {each.tried: each for each in preflight(settings, s3_resource(settings).get_client)}
-    return found["external id"]
+    *_, found = check_role(settings, s3_resource(settings).get_client)
+    assert found.tried == "external id"
+    return found
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from hubspot_assets.check.bucket import check_bucket
 from hubspot_assets.definitions import s3_resource
 from hubspot_assets.settings import load_settings
 from hubspot_assets.storage import KeptError, StoreError, open_store
@@ -439,3 +440,51 @@ def test_the_job_fails_where_versions_stayed(aws, monkeypatch):
     aws.keeps_versions = True
     assert why(purged_by_job({"versions": True})).startswith("versions stayed of 2026-01-30")
     assert paths(store, "2026-01-30") == []
+
+
+def rows():
+    """What check says of the bucket, by what was tried."""
+    settings = load_settings()
+    client = s3_resource(settings).get_client
+    return {each.tried: each for each in check_bucket(settings.export_url, REGION, client)}
+
+
+@pytest.mark.parametrize(
+    ("operation", "refusal", "tried"),
+    [
+        ("CreateMultipartUpload", (501, "NotImplemented", "No such call."), "PutObject"),
+        ("DeleteObject", (403, "AccessDenied", "No, not this one."), "DeleteObject"),
+        ("ListObjectsV2", (501, "NotImplemented", "No such call."), "ListBucket"),
+        ("PutObject", (403, "RequestTimeTooSkewed", "Too large a difference."), "PutObject"),
+    ],
+)
+def test_what_a_store_cannot_do_is_found_by_check(aws, operation, refusal, tried):
+    aws.refusals["DeleteObjects"] = (501, "NotImplemented")
+    aws.refusals[operation] = refusal
+    failed = [each for each in rows().values() if each.status == "failed"]
+    assert [each.tried for each in failed] == [tried]
+    assert refusal[2] in failed[0].detail
+    aws.refusals.clear()
+    left = [entry.path for entry in of_settings().list()]
+    assert (left == []) == (operation != "DeleteObject")
+
+
+def test_a_store_that_does_not_list_what_was_put_is_found_by_check(aws):
+    aws.page, aws.withheld = 1, {"IsTruncated", "NextContinuationToken"}
+    found = rows()["GetObject"]
+    assert (found.status, found.detail.partition(": ")[2]) == (
+        "failed",
+        "a listing does not show what was put",
+    )
+
+
+def test_check_says_what_an_object_lock_means_for_purge(aws):
+    versioned()
+    aws.keeps_versions = True
+    found = rows()
+    assert {tried for tried, each in found.items() if each.status != "ok"} == {
+        "DeleteObjectVersion",
+        "PutObject outside",
+    }
+    assert found["DeleteObjectVersion"].status == "warning"
+    assert "versions stayed" in found["DeleteObjectVersion"].detail
