@@ -6,14 +6,16 @@ import json
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from click.testing import CliRunner
 
+from hubspot_assets.assets.resources import connect
 from hubspot_assets.cli import main
+from hubspot_assets.settings import load_settings
 from hubspot_assets_tests.conftest import DAY
 
 SCRIPT = Path(sys.executable).with_name("hubspot-assets")
@@ -130,6 +132,29 @@ def test_a_wrong_setting_is_one_line(shared_sandbox, reach, setting, found, text
 def test_a_wrong_day_is_one_line(shared_sandbox, reach, day, text):
     reach(shared_sandbox)
     fails(2, text, "export", "--day", day)
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "../etc", "Europe"])
+def test_a_portal_in_an_unknown_time_zone_is_one_warning(sandbox, reach, monkeypatch, zone):
+    monkeypatch.setattr(type(sandbox.portal.config), "utc_offset", lambda *_: timedelta())
+    object.__setattr__(sandbox.portal.config, "time_zone", zone)
+    reach(sandbox)
+    status, output = run("discover")
+    assert status == 0, output
+    told = f"warning: the portal's time zone {zone!r} is not known here: install a newer tzdata"
+    assert output.count(told) == 1
+    assert connect(load_settings(), zone).time_zone is UTC
+
+
+def test_a_day_of_a_portal_in_an_unknown_time_zone(sandbox, reach, monkeypatch):
+    monkeypatch.setattr(type(sandbox.portal.config), "utc_offset", lambda *_: timedelta())
+    object.__setattr__(sandbox.portal.config, "time_zone", "Mars/Olympus")
+    reach(sandbox)
+    sandbox.faults.add("rate_limited", policy="DAILY", path="owners")
+    status, output = run("export", "--day", DAY, "--select", "OWNERS")
+    assert status == 1
+    assert output.count("warning: the portal's time zone 'Mars/Olympus' is not known here") == 1
+    assert re.search(r"they resume at [-0-9]{10}T00:00\+00:00", output)
 
 
 def test_an_unknown_table_is_one_line(shared_sandbox, reach):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterator
 
@@ -51,15 +52,13 @@ def read_table(store: Store, day: str, table: str) -> pl.LazyFrame:
 
     A NUMBER is Int64, but for properties (PROPERTY_*), which are decimal text as HubSpot
     gives it; all other types are as the table was written, NULL and "" apart.
-    Raises `StoreError` where the table is not complete or a part is missing.
+    Raises `StoreError` where the table is not complete or a part is missing, and once the rows
+    are read, where a part is not the one that was written.
     """
     manifest = read_manifest(store, day, table)
     for path in missing_parts(day, manifest.parts, store.list(f"{day}/{table}")):
-        raise StoreError(
-            f"{store.url_of(path)} is missing or not as its manifest says;"
-            f" materialize {table} of {day} again"
-        )
-    paths = [f"{day}/{part.path}" for part in manifest.parts]
+        raise _damaged(store, path)
+    digests = {f"{day}/{part.path}": part.sha256 for part in manifest.parts}
     schema = {column.name: _dtype(column) for column in manifest.columns}
 
     def read(
@@ -69,15 +68,26 @@ def read_table(store: Store, day: str, table: str) -> pl.LazyFrame:
         _batch_size: int | None,
     ) -> Iterator[pl.DataFrame]:
         left = n_rows
-        for path in paths:
+        for path in digests:
             if left is not None and left <= 0:
                 return
-            frame = pl.read_csv(io.BytesIO(store.get(path)), schema=schema, n_rows=left)
+            data = store.get(path)
+            if hashlib.sha256(data).hexdigest() != digests[path]:
+                raise _damaged(store, path)
+            frame = pl.read_csv(io.BytesIO(data), schema=schema, n_rows=left)
             left = None if left is None else left - frame.height
             frame = frame if predicate is None else frame.filter(predicate)
             yield frame if columns is None else frame.select(columns)
 
     return register_io_source(read, schema=schema, explain_name=f"{table} of {day}")
+
+
+def _damaged(store: Store, path: str) -> StoreError:
+    day, table, *_ = path.split("/")
+    return StoreError(
+        f"{store.url_of(path)} is missing or not as its manifest says;"
+        f" materialize {table} of {day} again"
+    )
 
 
 def _dtype(column: Column) -> pl.DataType:

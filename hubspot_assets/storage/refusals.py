@@ -5,6 +5,8 @@ Their own code and words are always told: what they mean for a person is known o
 
 from __future__ import annotations
 
+from xml.etree.ElementTree import ParseError
+
 from botocore.exceptions import (
     BotoCoreError,
     ChecksumError,
@@ -165,7 +167,8 @@ _STS: Rules = (
 )
 
 #: What boto3 raises besides `ClientError`.
-BOTO_ERRORS = (BotoCoreError, ResponseParserError)
+BotoError = BotoCoreError | ResponseParserError | ParseError
+BOTO_ERRORS = (BotoCoreError, ResponseParserError, ParseError)
 
 _CREDENTIALS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 #: What boto3 itself runs into: its errors, whether they pass, and what to do.
@@ -181,20 +184,24 @@ _OF_BOTO: tuple[tuple[tuple[type[Exception], ...], bool, str], ...] = (
         True,
         "cannot reach {service}; check the endpoint and the network",
     ),
-    ((ResponseParserError,), False, "that is no answer of {service}'s; check the endpoint"),
+    (
+        (ResponseParserError, ParseError),
+        False,
+        "that is no answer of {service}'s; check the endpoint",
+    ),
     ((ParamValidationError,), False, "correct the export URL"),
     ((Exception,), False, "{service} cannot be asked; correct AWS's settings"),
 )
 
 
-def of_s3(where: str, error: ClientError | BotoCoreError | ResponseParserError) -> StoreError:
+def of_s3(where: str, error: ClientError | BotoError) -> StoreError:
     """What went wrong at `where`, an object's URL, in one line."""
     if isinstance(error, ClientError):
         return _refused(where, error, _S3, "S3 refused")
     return _of_boto(where, error, "S3")
 
 
-def of_sts(role_arn: str, error: ClientError | BotoCoreError | ResponseParserError) -> StoreError:
+def of_sts(role_arn: str, error: ClientError | BotoError) -> StoreError:
     """Why a role could not be assumed, in one line."""
     where = f"cannot assume EXPORT_ROLE_ARN {role_arn}"
     if isinstance(error, ClientError):
@@ -205,10 +212,10 @@ def of_sts(role_arn: str, error: ClientError | BotoCoreError | ResponseParserErr
 
 
 def code_of(error: BaseException | None) -> str:
-    """The code of a refusal; "" for what is none."""
+    """The code of a refusal, its status where it has none; "" for what is no refusal."""
     if not isinstance(error, ClientError):
         return ""
-    return str(error.response.get("Error", {}).get("Code", "")) or str(_status(error))
+    return str(error.response.get("Error", {}).get("Code") or _status(error))
 
 
 def words_of(error: ClientError) -> str:
@@ -225,18 +232,15 @@ def _refused(where: str, error: ClientError, rules: Rules, unknown: str) -> Stor
     if code in _ABSENT:
         return NotFoundError(f"there is no object {where}")
     told = f"{error.operation_name}: {code}" + (f": {words}" if words else "")
-    passing = code in _PASSING or (status >= 500 and status not in _UNABLE)
-    return StoreError(
-        f"{where}: {_advice(code, words, rules) or unknown} ({told})", passing=passing
-    )
-
-
-def _advice(code: str, words: str, rules: Rules) -> str | None:
+    if code.isdigit():
+        unknown += ", or a proxy on the way, without a reason; check the endpoint"
     said = words.lower()
-    return next((do for codes, held, do in rules if code in codes.split() and held in said), None)
+    known = (do for codes, held, do in rules if code in codes.split() and held in said)
+    passing = code in _PASSING or (status >= 500 and status not in _UNABLE)
+    return StoreError(f"{where}: {next(known, unknown)} ({told})", passing=passing)
 
 
-def _of_boto(where: str, error: Exception, service: str) -> StoreError:
+def _of_boto(where: str, error: BotoError, service: str) -> StoreError:
     passing, advice = next(
         (passing, advice) for kinds, passing, advice in _OF_BOTO if isinstance(error, kinds)
     )

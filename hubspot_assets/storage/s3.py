@@ -55,7 +55,6 @@ _BROKEN_OFF = (
 )
 # 400: what HeadObject, which has no body, says of it
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "400"}
-_WORDLESS = {"400", "403"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ class S3Store:
         except NotFoundError:
             return False
         except StoreError as error:
-            if code_of(error.__cause__) in _WORDLESS:
+            if code_of(error.__cause__).isdigit() and not error.passing:
                 # HEAD has no body that could say why it was refused; GET, refused alike, has.
                 with suppress(NotFoundError):
                     self._ask(path, lambda client: self._opened_at(client, key).close())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import subprocess
@@ -353,6 +354,64 @@ def test_reading_what_is_damaged(store):
     store.put(manifest_path(DAY, "NOTES"), b"{}")
     with pytest.raises(StoreError, match=r"_manifest\.json cannot be read"):
         read_table(store, DAY, "NOTES")
+
+
+def test_reading_a_part_that_is_not_the_one_that_was_written(store):
+    write(store, ("", [lines(3000)]), part_bytes=SMALL)
+    path = f"{DAY}/NOTES/part-00001.csv.gz"
+    whole = store.get(path)
+    for damaged in (
+        whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:],  # a bit of the content
+        gzip.compress(b"ID,TEXT,AT\n", mtime=0).ljust(len(whole), b"\0"),  # another content
+        b"\0" * len(whole),
+    ):
+        store.put(path, damaged)
+        table = read_table(store, DAY, "NOTES")  # the sizes are right
+        with pytest.raises(StoreError, match=f"part-00001.*materialize NOTES of {DAY} again"):
+            table.collect()
+    store.put(path, whole)
+    assert read_table(store, DAY, "NOTES").collect().height == 3000
+
+
+class Noting:
+    """A store, and what was asked of it in order."""
+
+    def __init__(self, store):
+        self._store = store
+        self.calls = []
+
+    def put(self, path, *arguments, **more):
+        self.calls.append(("put", path.removeprefix(f"{DAY}/")))
+        self._store.put(path, *arguments, **more)
+
+    def delete(self, paths, **more):
+        paths = list(paths)
+        self.calls += [("delete", path.removeprefix(f"{DAY}/")) for path in paths]
+        self._store.delete(paths, **more)
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+
+def test_the_order_of_a_rewrite(store):
+    write(store, ("", [lines(1500)]), part_bytes=SMALL)
+    before = paths(store)
+    assert len(before) == 5
+    complete_day(store, DAY, ["NOTES"], AS_OF, "run", "1.0")
+    noting = Noting(store)
+    write(noting, ("", [lines(600)]), part_bytes=SMALL)
+    complete_day(noting, DAY, ["NOTES"], AS_OF, "run", "1.0")
+    kept = [path for path in before if path in paths(store) and path.endswith(".gz")]
+    assert kept == ["NOTES/part-00000.csv.gz", "NOTES/part-00001.csv.gz"]
+    surplus = [path for path in before if path not in paths(store)]
+    assert noting.calls == [
+        ("delete", "_manifest.json"),
+        ("delete", "NOTES/_manifest.json"),
+        *(("put", path) for path in kept),
+        *(("delete", path) for path in surplus),
+        ("put", "NOTES/_manifest.json"),
+        ("put", "_manifest.json"),
+    ]
 
 
 def test_moments_need_a_time_zone(folder):

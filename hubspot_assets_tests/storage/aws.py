@@ -54,6 +54,7 @@ class Aws:
     page          how many keys a listing tells at most
     in_circles    whether every page of a listing is the first
     withheld      elements that are left out of answers
+    damages       how many of the next contents are damaged on their way
     calls         what was asked for: operation and key, or how many keys
     """
 
@@ -71,6 +72,7 @@ class Aws:
         self.page: int | None = None
         self.in_circles = False
         self.withheld: set[str] = set()
+        self.damages = 0
         self.calls: list[tuple[str, str | int]] = []
         self.assumed: list[dict[str, str]] = []
         self.regions: set[str] = set()
@@ -159,6 +161,9 @@ class Aws:
             return self._by_lock(environ)
         if objects and self.not_deleted:
             return self._deleted_but_for(environ, objects)
+        if operation == "GetObject" and self.damages:
+            self.damages -= 1
+            return self._damaged(environ)
         if self.withheld:
             return self._without(environ)
         return None
@@ -189,6 +194,11 @@ class Aws:
             if status.startswith("403")
             else Response(chunks, status, headers)
         )
+
+    def _damaged(self, environ):
+        chunks, status, headers = run_wsgi_app(self._moto, environ, buffered=True)
+        content = b"".join(chunks)
+        return Response(content[:-1] + bytes([content[-1] ^ 1]), status, headers)
 
     def _without(self, environ):
         chunks, status, headers = run_wsgi_app(self._moto, environ, buffered=True)

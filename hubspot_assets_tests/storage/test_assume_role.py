@@ -9,6 +9,7 @@ import uuid
 import boto3
 import pytest
 
+from hubspot_assets.check.bucket import check_role
 from hubspot_assets.definitions import s3_resource
 from hubspot_assets.settings import load_settings
 from hubspot_assets.storage import StoreError, open_store
@@ -201,6 +202,92 @@ def test_what_keeps_a_role_from_being_assumed(aws, monkeypatch, settings, said, 
     assert ROLE in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.passing == passing
+
+
+CHAINED = (
+    "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role "
+)
+LONG = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+CANONICAL = f"It does not match.\n\nThe Canonical String was\n'POST\nx-amz-security-token:{SECRET}'"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words", "advice"),
+    [
+        (403, "SignatureDoesNotMatch", "Signature expired: it is now earlier", "the clock of this"),
+        (403, "SignatureDoesNotMatch", "Signature not yet current: it is later", "the clock of"),
+        (403, "SignatureDoesNotMatch", CANONICAL, "the secret key is wrong"),
+        (400, "ValidationError", f"{CHAINED}chaining.", "set EXPORT_ROLE_DURATION to 3600 or less"),
+        (400, "ValidationError", LONG, ": set EXPORT_ROLE_DURATION to no more than the role's"),
+        (400, "ValidationError", "'roleArn' is invalid", "correct EXPORT_ROLE_ARN"),
+        (403, "AccessDenied", "not authorized to perform: sts:AssumeRole", "let its trust policy"),
+        (403, "InvalidClientTokenId", "The token is invalid.", "the access key is unknown"),
+        (400, "SomethingNew", "As nobody knows.", "STS refused"),
+    ],
+)  # fmt: skip
+def test_what_sts_says_is_told_with_advice_where_it_is_known(aws, status, code, words, advice):
+    aws.sts_faults = [(status, code, words)]
+    with pytest.raises(StoreError) as caught:
+        store().put("x", b"1")
+    told = str(caught.value)
+    assert ROLE in told
+    assert f"(AssumeRole: {code}: {words.partition(chr(10))[0]})" in told
+    assert advice in told
+    assert ("let its trust policy" in told) == (code == "AccessDenied")
+    assert "\n" not in told
+    assert SECRET not in told
+    assert not caught.value.passing
+
+
+@pytest.mark.parametrize("fault", [(503, "ServiceUnavailable"), (400, "Throttling")])
+def test_an_sts_that_is_busy_may_be_well_later(aws, fault):
+    aws.sts_faults = [fault] * 9
+    with pytest.raises(StoreError, match=fault[1]) as caught:
+        store().put("x", b"1")
+    assert caught.value.passing
+
+
+def test_an_sts_that_is_none_is_one_line(aws, monkeypatch, shared_sandbox):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", shared_sandbox.url)
+    with pytest.raises(StoreError, match="no answer of STS's; check the endpoint") as caught:
+        store().put("x", b"1")
+    assert "\n" not in str(caught.value)
+    assert "INVALID_AUTHENTICATION" not in str(caught.value)  # whoever answered
+
+
+def external_id_row():
+    settings = load_settings()
+    *_, found = check_role(settings, s3_resource(settings).get_client)
+    assert found.tried == "external id"
+    return found
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        (400, "RegionDisabledException", "STS is not activated in this region"),
+        (403, "SignatureDoesNotMatch", "Signature expired: it is now earlier"),
+        (403, "", ""),  # a proxy
+    ],
+)
+def test_an_sts_that_fails_proves_nothing_of_other_external_ids(aws, fault):
+    aws.external_id = "an-external-id"
+    assert (external_id_row().status, external_id_row().detail) == (
+        "ok",
+        "the role refuses any other",
+    )
+    aws.sts_faults = [None, fault]
+    found = external_id_row()
+    assert found.status == "warning"
+    assert found.detail.startswith("whether others are refused is not known: cannot assume")
+    assert fault[1] in found.detail
+
+
+def test_check_assumes_the_role_as_an_export_does(aws, monkeypatch):
+    monkeypatch.setenv("EXPORT_ROLE_DURATION", "7200")
+    status, output = run("check")
+    assert status == 1
+    assert re.search(rf"AssumeRole {ROLE} +failed .*set EXPORT_ROLE_DURATION to no more", output)
 
 
 def test_secrets_are_no_resource_config(aws):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from hubspot_assets.check.bucket import check_bucket
 from hubspot_assets.definitions import s3_resource
 from hubspot_assets.settings import load_settings
 from hubspot_assets.storage import KeptError, StoreError, open_store
@@ -120,6 +121,94 @@ def test_at_most_a_thousand_keys_are_deleted_at_once(aws):
     store.delete(names)
     assert aws.calls == [("DeleteObjects", 1000), ("DeleteObjects", 1000), ("DeleteObjects", 1)]
     assert paths(store) == []
+
+
+DENIED = "User: arn:aws:sts::123456789012:assumed-role/r/s is not authorized to perform: "
+
+
+BY_BUCKET = f"{DENIED}s3:PutObject on resource: b with an explicit deny in a resource-based policy"
+BY_KEY = f"{DENIED}kms:GenerateDataKey on resource: k because no identity-based policy allows it"
+NO_CHECKSUM = "x-amz-checksum- HTTP header is required for Put requests with Object Lock parameters"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words", "advice"),
+    [
+        (403, "RequestTimeTooSkewed", "The difference is too large.", "the clock of this machine"),
+        (403, "RequestExpired", "Request has expired.", "the clock of this machine is wrong"),
+        (403, "AccountProblem", "There is a problem with your AWS account.", "must ask AWS's"),
+        (403, "AllAccessDisabled", "All access has been disabled.", "must ask AWS's support"),
+        (403, "InvalidObjectState", "Not valid for the object's storage class.", "is archived"),
+        (403, "NotSignedUp", "Your account is not signed up.", "must sign up for it"),
+        (403, "QuotaExceeded", "Quota exceeded", "the store's quota is used up"),
+        (403, "SignatureDoesNotMatch", "Check your key and signing method.", "the secret key is"),
+        (403, "AccessDenied", BY_BUCKET, "a policy denies it, whatever others allow"),
+        (403, "AccessDenied", BY_KEY, "allow it to these credentials, by their policy and the key"),
+        (403, "AccessDenied", LOCKED, "the object is locked; it stays until its lock ends"),
+        (403, "AccessDenied", "Access Denied", "access denied; allow it to these credentials, by"),
+        (403, "SomethingNew", "As nobody knows.", "S3 refused"),
+        (400, "KMS.KMSInvalidStateException", "The key is pending deletion.", "the KMS key is"),
+        (400, "InvalidRequest", NO_CHECKSUM, "unset AWS_REQUEST_CHECKSUM_CALCULATION"),
+        (400, "IllegalLocationConstraintException", "Not this region.", "in another region"),
+        (507, "XMinioStorageFull", "Storage backend has reached its limit.", "the store is full"),
+    ],
+)
+def test_what_aws_says_is_told_with_advice_where_it_is_known(aws, status, code, words, advice):
+    store = of_settings()
+    refusal = (status, code, words)
+    aws.refusals |= dict.fromkeys(["PutObject", "GetObject", "HeadObject"], refusal)
+    # A HEAD has no words; a GET is asked for them.
+    for refused in (store.put, lambda path, _: store.get(path), lambda path, _: store.exists(path)):
+        with pytest.raises(StoreError) as caught:
+            refused("a", b"1")
+        told = str(caught.value)
+        assert told.startswith(store.url_of("a") + ": ")
+        assert f"{code}: {words}" in told
+        assert advice in told
+        assert ("allow it to these credentials" in told) == ("allow it" in advice)
+        assert not caught.value.passing
+        assert "\n" not in told
+
+
+def test_a_refusal_without_words_claims_no_more_than_it_says(aws):
+    aws.refusals["PutObject"] = (403, "", "")
+    with pytest.raises(StoreError, match=r"access denied; without a reason, as a proxy.*PutObject"):
+        of_settings().put("a", b"1")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"AWS_PROFILE": "nobody"}, "correct AWS_PROFILE"),
+        ({"S3_ENDPOINT_URL": "the sandbox"}, "without a reason; check the endpoint"),
+        ({"EXPORT_URL": "s3://NO BUCKET/x"}, "correct the export URL"),
+    ],
+)
+def test_what_boto_runs_into_is_one_line_with_an_address(
+    aws, monkeypatch, shared_sandbox, settings, said
+):
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value.replace("the sandbox", shared_sandbox.url))
+    store = of_settings()
+    for act in (lambda: store.put("x", b"1"), lambda: store.get("x"), lambda: list(store.list())):
+        with pytest.raises(StoreError) as caught:
+            act()
+        assert str(caught.value).startswith("s3://")
+        assert said in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert "INVALID_AUTHENTICATION" not in str(caught.value)  # whoever answered
+    assert said in run("check")[1]
+
+
+def test_a_content_that_was_damaged_on_its_way_here_is_read_again(aws):
+    store = of_settings()
+    store.put("x", b"12345")
+    aws.damages = 1
+    assert store.get("x") == b"12345"
+    aws.damages = 9
+    with pytest.raises(StoreError, match="the content was damaged on the way; ask again") as caught:
+        store.get("x")
+    assert caught.value.passing
 
 
 def versioned():
@@ -351,3 +440,51 @@ def test_the_job_fails_where_versions_stayed(aws, monkeypatch):
     aws.keeps_versions = True
     assert why(purged_by_job({"versions": True})).startswith("versions stayed of 2026-01-30")
     assert paths(store, "2026-01-30") == []
+
+
+def rows():
+    """What check says of the bucket, by what was tried."""
+    settings = load_settings()
+    client = s3_resource(settings).get_client
+    return {each.tried: each for each in check_bucket(settings.export_url, REGION, client)}
+
+
+@pytest.mark.parametrize(
+    ("operation", "refusal", "tried"),
+    [
+        ("CreateMultipartUpload", (501, "NotImplemented", "No such call."), "PutObject"),
+        ("DeleteObject", (403, "AccessDenied", "No, not this one."), "DeleteObject"),
+        ("ListObjectsV2", (501, "NotImplemented", "No such call."), "ListBucket"),
+        ("PutObject", (403, "RequestTimeTooSkewed", "Too large a difference."), "PutObject"),
+    ],
+)
+def test_what_a_store_cannot_do_is_found_by_check(aws, operation, refusal, tried):
+    aws.refusals["DeleteObjects"] = (501, "NotImplemented")
+    aws.refusals[operation] = refusal
+    failed = [each for each in rows().values() if each.status == "failed"]
+    assert [each.tried for each in failed] == [tried]
+    assert refusal[2] in failed[0].detail
+    aws.refusals.clear()
+    left = [entry.path for entry in of_settings().list()]
+    assert (left == []) == (operation != "DeleteObject")
+
+
+def test_a_store_that_does_not_list_what_was_put_is_found_by_check(aws):
+    aws.page, aws.withheld = 1, {"IsTruncated", "NextContinuationToken"}
+    found = rows()["GetObject"]
+    assert (found.status, found.detail.partition(": ")[2]) == (
+        "failed",
+        "a listing does not show what was put",
+    )
+
+
+def test_check_says_what_an_object_lock_means_for_purge(aws):
+    versioned()
+    aws.keeps_versions = True
+    found = rows()
+    assert {tried for tried, each in found.items() if each.status != "ok"} == {
+        "DeleteObjectVersion",
+        "PutObject outside",
+    }
+    assert found["DeleteObjectVersion"].status == "warning"
+    assert "versions stayed" in found["DeleteObjectVersion"].detail
