@@ -20,7 +20,7 @@ from hubspot_assets_tests.hubspot.fakes import FakeTime, Script, client_of, erro
 
 WINDOW = datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
 
-READERS: dict[str, Callable[[HubSpot], object]] = {
+READERS: dict[str, Callable[..., object]] = {
     "owners": metadata.owners,
     "user_teams": metadata.user_teams,
     "team_tree": metadata.team_tree,
@@ -29,7 +29,7 @@ READERS: dict[str, Callable[[HubSpot], object]] = {
     "records": lambda client: read_records(client, "0-3", ["dealname"]),
     "batch read": lambda client: batch_read(client, "0-3", ["7"], ["dealname"]),
     "labels": lambda client: associations.definitions(client, "0-1", "0-3"),
-    "links": lambda client: associations.read_batch(client, "0-1", "0-3", ["7"]),
+    "links": lambda client: associations.read_links(client, "0-1", "0-3", ["7"]),
     "lists": lambda client: lists(client, ["0-1"], ()).lists,
     "members": lambda client: members(client, "7"),
     "deal splits": lambda client: own_apis.deal_splits(client, ["7"]),

@@ -22,13 +22,13 @@ class Portal:
     `lost` and `failing` are by id, so many times; `merged` is the survivor by merged id.
     """
 
-    missing: set = field(default_factory=set)
-    lost: dict = field(default_factory=dict)
-    failing: dict = field(default_factory=dict)
-    poisoned: set = field(default_factory=set)
-    merged: dict = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+    lost: dict[str, int] = field(default_factory=dict)
+    failing: dict[str, int] = field(default_factory=dict)
+    poisoned: set[str] = field(default_factory=set)
+    merged: dict[str, str] = field(default_factory=dict)
     nameless: bool = False
-    asked: list = field(default_factory=list)
+    asked: list[list[str]] = field(default_factory=list)
 
     def __call__(self, request):
         ids = [each["id"] for each in orjson.loads(request.content)["inputs"]]
@@ -49,6 +49,14 @@ class Portal:
                 found[survivor] = self.result(survivor)
         errors = [self.absent(each) for each in gone] + [self.failed(each) for each in failed]
         return ok({"results": list(found.values()), "errors": errors})
+
+    def result(self, record_id):
+        """What the API tells of a record."""
+        raise NotImplementedError
+
+    def absent(self, record_id):
+        """What it says where there is nothing to tell."""
+        raise NotImplementedError
 
     def failed(self, record_id):
         context = {} if self.nameless else self.absent(record_id)["context"]
@@ -87,7 +95,7 @@ class Splits(Portal):
 
 
 class Links(Portal):
-    refused: dict
+    refused: dict[str, str]
 
     def result(self, record_id):
         of = {"category": "HUBSPOT_DEFINED", "typeId": 3, "label": None}

@@ -110,10 +110,11 @@ class House:
 
     def read(self, first, second, elsewhere=None):
         """Reads the links of a pair; the staged pair. A type may be served `elsewhere`."""
-        pair = tuple(
+        here, there = (
             replace(self.types[each], api="own" if each == elsewhere else "crm")
             for each in (first, second)
         )
+        pair = here, there
         extract_definitions(self.client, self.staging, [pair], 4)
         types = Definitions(self.staging.complete(DEFINITIONS))
         return extract_links(self.client, self.staging, pair, types, workers=4)
