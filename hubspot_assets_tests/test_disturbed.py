@@ -56,7 +56,7 @@ class Wire:
     def __init__(self, patch):
         self.kinds = Counter()
         self.hits = lambda asked, number: False
-        self.answer = None
+        self.answer = httpx.Response(200)
         self._lock = Lock()
         send = httpx.HTTPTransport.handle_request
 

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from hubspot_assets.check.bucket import check_bucket
 from hubspot_assets.storage import leases, open_store
@@ -290,7 +291,9 @@ def refusing(status):
             return None
         text = b"<Error><Code>NotImplemented</Code><Message>A header is odd</Message></Error>"
         raw = SimpleNamespace(stream=lambda *_, **__: iter([text]))
-        return AWSResponse(request.url, status, {"Content-Type": "application/xml"}, raw)
+        headers = HTTPHeaders()
+        headers["Content-Type"] = "application/xml"
+        return AWSResponse(request.url, status, headers, raw)
 
     return "before-send.s3", refuse
 
