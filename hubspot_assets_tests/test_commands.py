@@ -224,6 +224,35 @@ def test_what_an_earlier_attempt_left_is_replaced(shared_sandbox, reach):
     assert manifest(folder, "OBJECTS_DEALS")["rows"] == live
 
 
+def test_a_day_whose_calls_are_used_up_is_asked_for_once_by_all_that_comes(sandbox, reach):
+    reach(sandbox)
+    assert run("discover")[0] == 0
+    sandbox.app.requests.clear()
+    sandbox.faults.add("rate_limited", times=1000, path="/crm/owners/", policy="DAILY")
+    for _ in range(2):
+        fails(
+            1, "the account's calls of the day are used up; they resume at", "export", "--day", DAY
+        )
+    limited = [request for request, status in sandbox.app.requests if status == 429]
+    assert sum(sandbox.app.requests[request, 429] for request in limited) == 1
+
+
+def test_an_oauth_apps_token_is_fetched_once_for_all_commands(sandbox, reach):
+    config = sandbox.portal.config
+    folder = reach(
+        sandbox,
+        HUBSPOT_ACCESS_TOKEN="",
+        HUBSPOT_CLIENT_ID=config.client_id,
+        HUBSPOT_CLIENT_SECRET=config.client_secret,
+        HUBSPOT_REFRESH_TOKEN=config.refresh_token,
+    )
+    assert run("discover")[0] == 0
+    assert run("export", "--day", DAY, "--select", "OWNERS")[0] == 0
+    assert manifest(folder, "OWNERS")["rows"] > 0
+    fetched = [n for (request, _), n in sandbox.app.requests.items() if "/oauth/" in request]
+    assert fetched == [1]
+
+
 def test_a_fault_that_stays_stops_its_tables_alone_and_can_be_made_good(sandbox, reach, impatient):
     folder = reach(sandbox)
     assert run("export", "--day", "2026-11-21", "--select", "OBJECTS_DEALS,OWNERS")[0] == 0

@@ -2,8 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
 
@@ -32,7 +31,7 @@ def connect(settings: Settings, time_zone: str | None = None) -> HubSpot:
     that one is not known here.
     """
     auth = _auth(settings)
-    budgets = Budgets(_budgets_folder(), auth.account)
+    budgets = Budgets(_shared_folder(), auth.account)
     return HubSpot(
         auth,
         settings.hubspot_base_url,
@@ -51,6 +50,7 @@ def _auth(settings: Settings) -> Auth:
             settings.hubspot_client_id or "",
             settings.hubspot_client_secret.get_secret_value(),
             settings.hubspot_refresh_token.get_secret_value(),
+            kept=lambda account: _shared_folder() / f"{account}.tokens",
         )
     raise SettingsError(
         "HUBSPOT_ACCESS_TOKEN: found nothing, expected a service key or the token of a private app"
@@ -64,18 +64,24 @@ def _paths(settings: Settings) -> Paths:
         raise SettingsError(f"HUBSPOT_API_VERSIONS: {error}") from None
 
 
-def _budgets_folder() -> Path:
-    """Where this user's processes share what they know of HubSpot's budgets."""
+def _shared_folder() -> Path:
+    """Where this user's processes share what they know of HubSpot's budgets, and its tokens."""
     folder = Path(tempfile.gettempdir()) / f"hubspot-assets-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise SettingsError(f"TMPDIR: found {folder} of another user in it, expected it to be ours")
     return folder
 
 
 class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """HubSpot's API. The token comes from the settings at run time and is no resource config."""
+    """HubSpot's API: one client for all that a process reads in a run.
+
+    The token comes from the settings at run time and is no resource config.
+    """
 
     portal_time_zone: str | None = None
     _progress: Progress | None = PrivateAttr(default=None)
+    _client: HubSpot | None = PrivateAttr(default=None)
 
     def watched_by(self, progress: Progress) -> "HubSpotResource":
         """The same resource, which tells `progress` of the records it reads; in process only."""
@@ -87,11 +93,18 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         if self._progress:
             self._progress(source, records)
 
-    @contextmanager
-    def client(self) -> Iterator[HubSpot]:
-        """A client, closed at the end. Raises SettingsError without a token."""
-        with connect(load_settings(), self.portal_time_zone) as client:
-            yield client
+    @property
+    def client(self) -> HubSpot:
+        """The client, made when it is first asked for. Raises SettingsError without a token."""
+        if self._client is None:
+            self._client = connect(load_settings(), self.portal_time_zone)
+        return self._client
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """The end of the run, or of its part in this process."""
+        if self._client:
+            self._client.close()
+            self._client = None
 
     @property
     def workers(self) -> int:

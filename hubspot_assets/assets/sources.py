@@ -69,7 +69,8 @@ def _step(
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         day = Day.named(context.partition_key, zone)
         wanted = [key for key in by_key if key in context.selected_asset_keys]
-        with permanent_errors(), hubspot.client() as client:
+        with permanent_errors():
+            client = hubspot.client
 
             def read(key: dg.AssetKey) -> tuple[dg.AssetKey, Staged, Stats]:
                 own = client.counted_apart()

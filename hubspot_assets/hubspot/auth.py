@@ -5,12 +5,19 @@ Neither ever shows a secret: not in its repr, not in an error.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
+
+import orjson
 
 from hubspot_assets.hubspot.errors import AuthenticationError, Refused
 
@@ -58,7 +65,8 @@ class RefreshToken:
 
     The access token is renewed shortly before it expires, and when HubSpot calls it expired;
     threads that find it stale at once cause one renewal. If HubSpot hands out another refresh
-    token, that one is used from then on, in this process.
+    token, that one is used from then on. With `kept`, a file that only its owner may read, all
+    processes that name it share one access token, and know the latest refresh token.
     Raises AuthenticationError if HubSpot refuses to renew.
     """
 
@@ -71,37 +79,57 @@ class RefreshToken:
         client_secret: str,
         refresh_token: str,
         *,
+        kept: Callable[[str], Path] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._client_id = _clean(client_id, "the OAuth client id")
         self._client_secret = _clean(client_secret, "the OAuth client secret")
-        self._refresh_token = _clean(refresh_token, "the refresh token")
+        self._given = _clean(refresh_token, "the refresh token")
+        self._tokens = _Tokens(self._given)
         self._clock = clock
         self._lock = Lock()
-        self._access_token = ""
-        self._renew_at = 0.0
-        self.account = _fingerprint(f"{self._client_id} {self._refresh_token}")
+        self.account = _fingerprint(f"{self._client_id} {self._given}")
+        self._kept = kept(self.account) if kept else None
 
     def token(self, exchange: Exchange) -> str:
         """The access token, renewed if it is about to expire."""
         with self._lock:
-            if not self._access_token or self._clock() >= self._renew_at:
-                self._fetch(exchange)
-            return self._access_token
+            if not self._tokens.serve_at(self._clock()):
+                self._renew("", exchange)
+            return self._tokens.access_token
 
     def renew(self, stale: str, exchange: Exchange) -> bool:
         """Always true: another thread has renewed the token already, or this call does."""
         with self._lock:
-            if self._access_token == stale:
-                self._fetch(exchange)
+            if self._tokens.access_token == stale:
+                self._renew(stale, exchange)
             return True
 
-    def _fetch(self, exchange: Exchange) -> None:
+    def _renew(self, stale: str, exchange: Exchange) -> None:
+        """Takes over the tokens that another process has fetched meanwhile, else fetches some."""
+        if self._kept is None:
+            self._tokens = self._fetch(self._tokens.refresh_token, exchange)
+            return
+        with _locked(self._kept) as file:
+            kept = _Tokens.of(file.read(), self._given)
+            if not kept.serve_at(self._clock()) or kept.access_token == stale:
+                try:
+                    kept = self._fetch(kept.refresh_token, exchange)
+                except AuthenticationError:
+                    if kept.refresh_token == self._given:
+                        raise
+                    kept = self._fetch(self._given, exchange)  # the app was installed again
+                file.seek(0)
+                file.truncate()
+                file.write(orjson.dumps(kept))
+            self._tokens = kept
+
+    def _fetch(self, refresh_token: str, exchange: Exchange) -> _Tokens:
         form = {
             "grant_type": "refresh_token",
             "client_id": self._client_id,
             "client_secret": self._client_secret,
-            "refresh_token": self._refresh_token,
+            "refresh_token": refresh_token,
         }
         try:
             answer = exchange(form)
@@ -120,12 +148,45 @@ class RefreshToken:
                 "HubSpot's answer to the renewal holds no access_token; check the base URL"
             )
         lifetime = float(answer.get("expires_in") or 1800)
-        self._access_token = _clean(answer["access_token"], "the access token from HubSpot")
-        self._refresh_token = answer.get("refresh_token") or self._refresh_token
-        self._renew_at = self._clock() + lifetime - min(self.MARGIN, lifetime / 10)
+        return _Tokens(
+            str(answer.get("refresh_token") or refresh_token),
+            _clean(answer["access_token"], "the access token from HubSpot"),
+            self._clock() + lifetime - min(self.MARGIN, lifetime / 10),
+        )
 
     def __repr__(self) -> str:
         return f"RefreshToken(account={self.account!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """What HubSpot handed out last. Its repr shows nothing of it."""
+
+    refresh_token: str = field(repr=False)
+    access_token: str = field(default="", repr=False)
+    renew_at: float = 0.0
+
+    @classmethod
+    def of(cls, text: bytes, given: str) -> _Tokens:
+        """Those that were kept; what can't be read is none."""
+        with suppress(ValueError, TypeError):
+            kept = cls(**orjson.loads(text))
+            if kept.refresh_token and isinstance(kept.renew_at, float):
+                return kept
+        return cls(given)
+
+    def serve_at(self, moment: float) -> bool:
+        """Whether the access token is in force for a while yet."""
+        return bool(self.access_token) and moment < self.renew_at
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[BinaryIO]:
+    """A file for one process at a time, made if need be, that none but its owner may read."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
 
 
 def flaw(secret: str) -> str | None:

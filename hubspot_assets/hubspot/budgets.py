@@ -16,19 +16,25 @@ within what the account allows.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import time
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
+import orjson
+
 from hubspot_assets.hubspot.errors import DailyLimitReached
+
+log = logging.getLogger("hubspot_assets.hubspot")
 
 GENERAL, SEARCH, ASSOCIATIONS = "general", "search", "associations"
 
@@ -53,8 +59,20 @@ CAPACITY = 500
 #: the log is broken, or that the clock was set back.
 HORIZON = 900.0
 
+#: A wait of more seconds than this is worth a word.
+LONG_WAIT = 20.0
+
+#: The calls of a day can be used up for no longer than it lasts, in seconds.
+LONGEST_DAY = 25 * 3600.0
+
 Clock = Callable[[], float]
 Sleep = Callable[[float], None]
+Told = Callable[[float], None]
+"""Told until when, by the wall clock, a call has to wait."""
+
+
+def _nobody(until: float) -> None:
+    """Tells nobody."""
 
 
 class Budget(Protocol):
@@ -94,7 +112,8 @@ State = array  # of doubles; the alias spares the reader "array[float]" where "s
 class Window:
     """A budget as a log of send times: no more than `limit` in any `interval` seconds.
 
-    With `path` the log is a file, shared by all who name it, else it is this object's own.
+    With `path` the log is a file, shared by all who name it, else it is this object's own. `told`
+    hears when a call has to wait for long, and until when.
     """
 
     def __init__(
@@ -105,7 +124,9 @@ class Window:
         path: Path | None = None,
         clock: Clock = time.time,
         sleep: Sleep = time.sleep,
+        told: Told = _nobody,
     ) -> None:
+        self._told = told
         self._fresh = _fresh(limit, interval)
         self._log: _Memory | _File = _File(path) if path else _Memory()
         self._clock = clock
@@ -120,6 +141,8 @@ class Window:
                 turn = _take_turn(state, now)
             if turn <= now:
                 return waited
+            if turn - now > LONG_WAIT:
+                self._told(turn)
             self._sleep(turn - now)
             waited += turn - now
             # A turn that was taken before a hold is forfeited by it.
@@ -283,7 +306,8 @@ class Budgets:
         sleep: Sleep = time.sleep,
     ) -> None:
         self._clock = clock
-        self._resumes: dict[str, datetime] = {}
+        self._exhausted = _Exhausted(folder / f"{account}.daily" if folder else None, clock)
+        self._said: dict[str, float] = {}
         self._daily: Daily | None = None
         self._budgets: dict[str, Budget] = {
             name: Window(
@@ -292,6 +316,7 @@ class Budgets:
                 path=folder / f"{account}.{name}" if folder else None,
                 clock=clock,
                 sleep=sleep,
+                told=partial(self._say, name),
             )
             for name, (limit, interval) in DEFAULTS.items()
         }
@@ -310,8 +335,12 @@ class Budgets:
 
         Raises DailyLimitReached, without waiting, while the day's calls are used up.
         """
-        if self._resumes and name in self._resumes:
-            self._stop_until_resumed(name)
+        if resumes_at := self._exhausted.until(name):
+            raise DailyLimitReached(
+                "the account's calls of the day are used up; "
+                f"they resume at {resumes_at.isoformat(timespec='minutes')}",
+                resumes_at=resumes_at,
+            )
         return self._budgets[name].acquire()
 
     def hold(self, name: str, seconds: float) -> None:
@@ -319,8 +348,11 @@ class Budgets:
         self._budgets[name].hold(seconds)
 
     def exhaust(self, name: str, resumes_at: datetime) -> None:
-        """HubSpot said that the day's calls are used up; there will be others at `resumes_at`."""
-        self._resumes[name] = resumes_at
+        """HubSpot said that the day's calls are used up; there will be others at `resumes_at`.
+
+        All processes that share `folder` know it from then on, and ask no more.
+        """
+        self._exhausted.note(name, resumes_at)
 
     def learn(self, name: str, headers: Mapping[bytes, bytes], sent_at: float) -> None:
         """Take over what the headers (names in lower case) of an answer tell.
@@ -339,15 +371,55 @@ class Budgets:
             limit, remaining = ASSOCIATIONS_BY_GENERAL[limit], None
         self._budgets[name].learn(limit, interval / 1000, remaining, sent_at)
 
-    def _stop_until_resumed(self, name: str) -> None:
-        resumes_at = self._resumes[name]
-        if self._clock() < resumes_at.timestamp():
-            raise DailyLimitReached(
-                "the account's calls of the day are used up; "
-                f"they resume at {resumes_at.isoformat(timespec='minutes')}",
-                resumes_at=resumes_at,
+    def _say(self, name: str, until: float) -> None:
+        """Says once what is waited for, though many calls wait for it."""
+        if until > self._said.get(name, 0.0) + LONG_WAIT:
+            self._said[name] = until
+            log.warning(
+                "HubSpot asks for a pause: no calls on the budget %s until %s",
+                name,
+                datetime.fromtimestamp(until, UTC).strftime("%H:%M:%S UTC"),
             )
-        self._resumes.pop(name, None)
+
+
+class _Exhausted:
+    """Until when the calls of the day are used up, by budget: in a file for all processes of the
+    account on this host, if `path` names one."""
+
+    def __init__(self, path: Path | None, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._resumes: dict[str, datetime] = {}
+        self._read_at = 0  # the file's own time stamp
+
+    def until(self, name: str) -> datetime | None:
+        """When there will be calls again; None where there are some."""
+        self._look()
+        resumes_at = self._resumes.get(name)
+        if resumes_at and 0 < resumes_at.timestamp() - self._clock() <= LONGEST_DAY:
+            return resumes_at
+        return None
+
+    def note(self, name: str, resumes_at: datetime) -> None:
+        """Notes it, for the others too."""
+        self._look()
+        self._resumes[name] = resumes_at
+        if self._path:
+            draft = self._path.with_suffix(f".{os.getpid()}")
+            noted = {each: at.isoformat() for each, at in self._resumes.items()}
+            draft.write_bytes(orjson.dumps(noted))
+            draft.replace(self._path)
+
+    def _look(self) -> None:
+        """Takes over what another process has noted since."""
+        if self._path is None:
+            return
+        with suppress(OSError, ValueError, AttributeError, TypeError):
+            changed_at = self._path.stat().st_mtime_ns
+            if changed_at != self._read_at:
+                self._read_at = changed_at
+                noted = orjson.loads(self._path.read_bytes())
+                self._resumes = {each: datetime.fromisoformat(at) for each, at in noted.items()}
 
 
 def _number(headers: Mapping[bytes, bytes], name: bytes) -> int | None:

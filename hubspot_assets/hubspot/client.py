@@ -379,11 +379,11 @@ class HubSpot:
         if pause is None:
             ceiling = min(LONGEST_BACKOFF, BACKOFF * 2 ** (attempt - 1))
             pause = self._uniform() * ceiling
-        if fault.held and call.endpoint.budget:
-            self.budgets.hold(call.endpoint.budget, pause)
         most = min(self._max_attempts, FEW_ATTEMPTS if fault.odd else self._max_attempts)
-        last = attempt >= most or fault.status in PERMANENT
-        if last or self._clock() + pause > deadline:
+        too_long = self._clock() + pause > deadline
+        if fault.held and call.endpoint.budget and not too_long:  # nobody waits for what we don't
+            self.budgets.hold(call.endpoint.budget, pause)
+        if too_long or attempt >= most or fault.status in PERMANENT:
             raise self._end(call, fault, attempt) from fault.cause
         log.info(
             "%s: %s; attempt %d of %d failed, the next comes in %.1f s",

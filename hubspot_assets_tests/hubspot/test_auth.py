@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from threading import Barrier, Lock
+from typing import Any
 from urllib.parse import parse_qs
 
 import httpx
@@ -66,8 +68,8 @@ class App:
         )
 
 
-def refresh_token(time: FakeTime) -> RefreshToken:
-    return RefreshToken("the-app", CLIENT_SECRET, REFRESH_TOKEN, clock=time.clock)
+def refresh_token(time: FakeTime, **more: Any) -> RefreshToken:
+    return RefreshToken("the-app", CLIENT_SECRET, REFRESH_TOKEN, clock=time.clock, **more)
 
 
 def test_the_access_token_is_fetched_once_and_used_until_it_is_about_to_expire() -> None:
@@ -135,6 +137,35 @@ def test_a_rotated_refresh_token_is_kept() -> None:
     tokens = [form["refresh_token"][0] for form in app.forms]
     assert tokens == [REFRESH_TOKEN, f"{REFRESH_TOKEN}-1", f"{REFRESH_TOKEN}-2"]
     assert auth.account == account
+
+
+def test_processes_share_their_tokens(tmp_path: Path) -> None:
+    app, time = App(rotates=True), FakeTime()
+
+    def process() -> RefreshToken:
+        return refresh_token(time, kept=lambda account: tmp_path / account)
+
+    first, second = (client_of(app, time, auth=process()) for _ in range(2))
+    first.get("owners")
+    second.get("owners")
+    assert len(app.forms) == 1
+    app.current = "revoked"
+    second.get("owners")
+    first.get("owners")
+    client_of(app, time, auth=process()).get("owners")
+    tokens = [form["refresh_token"][0] for form in app.forms]
+    assert tokens == [REFRESH_TOKEN, f"{REFRESH_TOKEN}-1"]
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("left", [b"", b"{", b"[]", b'{"refresh_token": ""}'])
+def test_tokens_that_can_not_be_read_are_fetched_anew(tmp_path: Path, left: bytes) -> None:
+    app, time = App(), FakeTime()
+    (tmp_path / "tokens").write_bytes(left)
+    auth = refresh_token(time, kept=lambda _: tmp_path / "tokens")
+    client_of(app, time, auth=auth).get("owners")
+    assert [form["refresh_token"][0] for form in app.forms] == [REFRESH_TOKEN]
 
 
 def test_many_threads_renew_once() -> None:

@@ -5,7 +5,7 @@ import multiprocessing
 import random
 from collections import deque
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -199,6 +199,30 @@ def test_the_day_ends_for_one_budget_until_midnight() -> None:
     assert budgets.acquire("associations") == 0
     time.sleep(3600)
     assert budgets.acquire("general") == 0
+
+
+def test_a_day_that_has_ended_is_known_to_all_processes_of_the_account(tmp_path: Path) -> None:
+    time = FakeTime()
+    first, second = (Budgets(tmp_path, "one", clock=time.clock, sleep=time.sleep) for _ in range(2))
+    assert second.acquire("general") == 0
+    midnight = datetime.fromtimestamp(START + 3600, UTC)
+    first.exhaust("general", midnight)
+    for knows in (second, Budgets(tmp_path, "one", clock=time.clock, sleep=time.sleep)):
+        with pytest.raises(DailyLimitReached, match="resume at 2026-11-24T00:59") as raised:
+            knows.acquire("general")
+        assert raised.value.resumes_at == midnight
+        assert knows.acquire("associations") == 0
+    assert Budgets(tmp_path, "another", clock=time.clock).acquire("general") == 0
+    time.sleep(3600)
+    assert second.acquire("general") == 0
+
+
+@pytest.mark.parametrize(
+    "left", [b"", b"{", b"[1]", b'{"general": 7}', b'{"general": "2027-11-24T00:00:00+00:00"}']
+)
+def test_what_makes_no_sense_of_the_day_stops_nobody(tmp_path: Path, left: bytes) -> None:
+    (tmp_path / "account.daily").write_bytes(left)
+    assert Budgets(tmp_path, clock=lambda: START).acquire("general") == 0
 
 
 def test_the_calls_of_the_day_are_known_when_told() -> None:

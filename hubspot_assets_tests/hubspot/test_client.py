@@ -231,6 +231,28 @@ def test_too_fast_holds_all_calls_on_the_budget_and_no_others() -> None:
     assert time.slept == pytest.approx([10])
 
 
+def test_a_pause_that_is_too_long_ends_the_call_and_holds_nobody() -> None:
+    time = FakeTime()
+    answer = too_fast("TEN_SECONDLY_ROLLING", {"Retry-After": "700"})
+    client = client_of(Script(answer, ok()), time)
+    with pytest.raises(GaveUp, match="asks to come back at 2026-11-24T00:10:40") as raised:
+        client.get("owners")
+    assert raised.value.resumes_at == datetime(2026, 11, 24, 0, 10, 40, tzinfo=UTC)
+    client.get("owners")
+    assert time.slept == []
+
+
+def test_a_long_pause_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    time = FakeTime()
+    answer = too_fast("TEN_SECONDLY_ROLLING", {"Retry-After": "120"})
+    client = client_of(Script(answer, ok()), time)
+    client.get("owners")
+    client.get("owners")
+    told = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert told == ["HubSpot asks for a pause: no calls on the budget general until 00:01:00 UTC"]
+    assert time.slept == pytest.approx([120])
+
+
 @pytest.mark.parametrize(
     "answer", [too_fast("DAILY"), error(429, message="You have reached your daily limit.")]
 )
