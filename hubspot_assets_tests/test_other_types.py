@@ -149,3 +149,14 @@ def test_whether_there_is_a_documented_type_can_be_unknown(portal_with, reach):
         (line,) = discover()
     assert line.startswith("warning: whether there are contracts is unknown: ")
     assert "lacks crm." in line
+
+
+def test_a_type_that_was_known_stays_when_nothing_is_told_of_it(portal_with, reach):
+    with portal_with() as sandbox:
+        folder = reach(sandbox, OBJECT_TYPES="0-990001")
+        discover()
+        for path in ("^GET /crm/object-library/", "^GET /crm-object-schemas/[^/]+/schemas/"):
+            refuse(sandbox, path, 403, "no", "MISSING_SCOPES")
+        assert not [line for line in discover() if "no longer" in line or "called" in line]
+        export("OBJECTS_PARTNER_CLIENTS")
+    assert manifest(folder, "OBJECTS_PARTNER_CLIENTS")["rows"] > 0
