@@ -200,7 +200,7 @@ def test_a_missing_scope_costs_its_tables_alone(reach):
     objects = manifest(folder, "OBJECTS")
     others = ("OBJECTS_COMPANIES", "OBJECTS_TICKETS")
     assert objects["rows"] == sum(manifest(folder, each)["rows"] for each in others) > 0
-    assert objects["sources"]["deals"]["status"] == "missing_scope"
+    assert objects["sources"]["deals"]["availability"]["status"] == "missing_scope"
     assert (folder / DAY / "_manifest.json").exists()
 
 
