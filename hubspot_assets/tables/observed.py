@@ -71,6 +71,7 @@ def observed_content(
 
 def _source(told: Staged | Availability, day: Day, observed_at: datetime) -> TableSource:
     """A source of its own, or what a reading that was made until `observed_at` tells of a part."""
-    if isinstance(told, Staged):
-        told, observed_at = told.availability, told.observed_at
-    return TableSource(told, day.was_newest_at(observed_at), observed_at)
+    if isinstance(told, Availability):
+        return TableSource(told, day.was_newest_at(observed_at), observed_at)
+    at = told.observed_at
+    return TableSource(told.availability, day.was_newest_at(at), at)

@@ -170,13 +170,14 @@ def test_a_manifest_of_an_earlier_version_is_read(folder):
     write_table(folder, DAY, given, "run-1", "0.1.0", portal_id=1234567)
     said = json.loads(folder.get(f"{DAY}/NOTES/_manifest.json"))
     del said["portal_id"]
-    refused = {"status": "missing_scope", "detail": "add crm.objects.deals.read"}
+    refused = Availability("missing_scope", "add crm.objects.deals.read")
     folder.put(
-        f"{DAY}/NOTES/_manifest.json", json.dumps(said | {"sources": {"deals": refused}}).encode()
+        f"{DAY}/NOTES/_manifest.json",
+        json.dumps(said | {"sources": {"deals": asdict(refused)}}).encode(),
     )
     read = read_manifest(folder, DAY, "NOTES")
     assert read.portal_id is None
-    assert read.sources["deals"].availability == Availability(**refused)
+    assert read.sources["deals"].availability == refused
     assert not read.sources["deals"].point_in_time
 
 
