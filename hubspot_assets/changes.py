@@ -14,8 +14,8 @@ def changes(old: Catalog, new: Catalog) -> Iterator[str]:
     Of a type that is named otherwise, its tables of associations are, too; the files that were
     delivered under the old name stay. It is told whether or not the settings include the type.
     """
-    if old.portal_id is None or old.portal_id != new.portal_id:
-        return  # the standard catalog, or another portal: nothing has changed in this one
+    if old.portal_id is None:
+        return  # the standard catalog is no portal's
     yield from _changes(_tables(old), _tables(new))
 
 

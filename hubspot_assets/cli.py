@@ -30,11 +30,11 @@ def _told(command: Callable[P, None]) -> Callable[P, None]:
         from hubspot_assets.hubspot.catalog import CatalogError
         from hubspot_assets.hubspot.errors import HubSpotError
         from hubspot_assets.settings import SettingsError
-        from hubspot_assets.storage import StoreError
+        from hubspot_assets.storage import OtherPortalError, StoreError
 
         try:
             command(*args, **kwargs)
-        except SettingsError as error:
+        except (SettingsError, OtherPortalError) as error:
             click.echo(f"error: {error}", err=True)
             sys.exit(WRONG)
         except (DeliveryError, StoreError, HubSpotError, CatalogError, SandboxError) as error:
@@ -115,7 +115,7 @@ def sandbox(
 @_told
 def discover() -> None:
     """Ask the portal for its types of objects and events, and keep the catalog for Dagster."""
-    from hubspot_assets.definitions import s3_resource
+    from hubspot_assets.assets.resources import s3_resource
     from hubspot_assets.discovery import refresh_catalog
     from hubspot_assets.settings import load_settings
 
@@ -164,7 +164,7 @@ def export(day: str | None, select: tuple[str, ...]) -> None:
 @_told
 def purge(keep_days: int | None, keep_monthly: int | None, versions: bool, dry_run: bool) -> None:  # noqa: FBT001  (click's)
     """Remove old days of the export, and what is staged of them."""
-    from hubspot_assets.definitions import s3_resource
+    from hubspot_assets.assets.resources import check_owner, s3_resource
     from hubspot_assets.export import retention
     from hubspot_assets.settings import SettingsError, load_settings
     from hubspot_assets.storage import StoreError, open_store
@@ -177,6 +177,7 @@ def purge(keep_days: int | None, keep_monthly: int | None, versions: bool, dry_r
             "days to keep, as 90"
         )
     s3 = s3_resource(settings).get_client
+    check_owner(settings, s3)
     report = retention.purge(
         open_store(settings.export_url, s3),
         open_store(settings.state, s3),
@@ -215,8 +216,8 @@ def check() -> None:
     """Try the token, its scopes and every permission on the bucket, and say what is missing."""
     from rich.console import Console
 
+    from hubspot_assets.assets.resources import s3_resource
     from hubspot_assets.check import failures, preflight, table_of_findings
-    from hubspot_assets.definitions import s3_resource
     from hubspot_assets.progress import Display
     from hubspot_assets.settings import load_settings
 

@@ -8,8 +8,13 @@ import dagster as dg
 from dagster._core.definitions.definitions_load_context import StateBackedDefinitionsLoader
 from dagster_aws.s3 import S3Resource
 
-from hubspot_assets.assets.resources import HubSpotResource, StagingResource
-from hubspot_assets.assets.sources import keys_of, source_assets
+from hubspot_assets.assets.resources import (
+    HubSpotResource,
+    StagingResource,
+    check_owner,
+    s3_resource,
+)
+from hubspot_assets.assets.sources import keys_of, permanent_errors, source_assets
 from hubspot_assets.assets.tables import IO_MANAGER, table_assets
 from hubspot_assets.check.job import check_job, check_schedule
 from hubspot_assets.discovery import discover_job, discover_schedule
@@ -19,7 +24,6 @@ from hubspot_assets.exported import Exported
 from hubspot_assets.hubspot.catalog import Catalog, load_catalog
 from hubspot_assets.settings import Settings, load_settings
 from hubspot_assets.sources.all import all_sources
-from hubspot_assets.storage.s3_resource import ExportS3Resource
 from hubspot_assets.tables.all import all_tables
 
 JOB = "export_day"
@@ -39,7 +43,7 @@ def build_defs(
     `resources` replace those of the same name: hubspot, staging, csv_export, s3; `loggers`
     replace Dagster's own.
     """
-    purging = purge_job(settings)
+    purging = purge_job(settings, _check_owner)
     exported = Exported.of(catalog, settings)
     sources = all_sources(exported)
     tables = all_tables(exported, whole_history=settings.export_history == "all")
@@ -80,27 +84,19 @@ def build_defs(
     )
 
 
-def s3_resource(settings: Settings) -> S3Resource:
-    """S3 as the settings say; credentials are found as boto3 finds them."""
-    return ExportS3Resource(
-        region_name=settings.s3_region,
-        endpoint_url=settings.s3_endpoint_url,
-        max_attempts=8,
-        role_arn=settings.export_role_arn,
-        external_id=settings.export_external_id,
-        role_duration=settings.export_role_duration,
-        addressing_style=settings.s3_addressing_style,
-        sse=settings.s3_sse,
-        sse_kms_key_id=settings.s3_sse_kms_key_id,
-    )
+def _check_owner(settings: Settings, s3: S3Resource) -> None:
+    with permanent_errors():
+        check_owner(settings, s3.get_client)
 
 
 def _resources(catalog: Catalog, settings: Settings, tables: list[str]) -> Mapping[str, object]:
-    s3 = s3_resource(settings)
+    s3, portal = s3_resource(settings), catalog.portal_id
     return {
-        "hubspot": HubSpotResource(portal_time_zone=catalog.time_zone),
-        "staging": StagingResource(url=settings.state, s3=s3),
-        IO_MANAGER: CsvExportIOManager(url=settings.export_url, s3=s3, tables=tables),
+        "hubspot": HubSpotResource(portal_time_zone=catalog.time_zone, portal_id=portal),
+        "staging": StagingResource(url=settings.state, s3=s3, portal_id=portal),
+        IO_MANAGER: CsvExportIOManager(
+            url=settings.export_url, s3=s3, portal_id=portal, tables=tables
+        ),
         "s3": s3,
     }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import os
+import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -12,10 +14,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 
-from hubspot_assets.assets.resources import HubSpotResource
+from hubspot_assets.assets.resources import HubSpotResource, s3_resource
 from hubspot_assets.day import newest_complete_day
-from hubspot_assets.definitions import JOB, build_defs, s3_resource
+from hubspot_assets.definitions import JOB, build_defs
 from hubspot_assets.discovery import refresh_catalog
 from hubspot_assets.export import TableManifest, read_day, read_manifest
 from hubspot_assets.export.manifest import missing_parts
@@ -23,6 +26,9 @@ from hubspot_assets.progress import Display
 from hubspot_assets.settings import Settings, SettingsError
 from hubspot_assets.storage import NotFoundError, Store, open_store
 from hubspot_assets.storage.leases import held
+
+#: A line of a stack trace, with the file and line number of ours in it.
+_OURS = re.compile(r'(hubspot_assets/[^"]+)", line (\d+)')
 
 
 class DeliveryError(Exception):
@@ -72,7 +78,9 @@ def deliver(settings: Settings, day: str, select: Sequence[str], display: Displa
     catalog, changes = refresh_catalog(settings, s3_resource(settings).get_client)
     for warning in (*changes, *catalog.warnings):
         display.warn(warning)
-    hubspot = HubSpotResource(portal_time_zone=catalog.time_zone).watched_by(display.records)
+    hubspot = HubSpotResource(
+        portal_time_zone=catalog.time_zone, portal_id=catalog.portal_id
+    ).watched_by(display.records)
     defs = build_defs(
         catalog, settings, loggers={"display": display.logger()}, resources={"hubspot": hubspot}
     )
@@ -155,12 +163,28 @@ def _causes(result: dg.ExecuteInProcessResult) -> Iterator[str]:
     for event in result.filter_events(lambda event: event.is_step_failure):
         failure = event.step_failure_data
         said = failure.user_failure_data.description if failure.user_failure_data else None
-        error = failure.error
-        while error and error.cause:
-            error = error.cause
-        text = said or (error.message.strip() if error else "no cause is known")
+        text = said or _unforeseen(failure.error)
         step = (event.step_key or "").replace("__", "/")
         by_cause.setdefault(text, []).append(step)
     for text, steps in by_cause.items():
         more = f" and {len(steps) - 3} more" if len(steps) > 3 else ""
         yield f"{', '.join(steps[:3])}{more}: {text}"
+
+
+def _unforeseen(error: SerializableErrorInfo | None) -> str:
+    """What is said of an error that nobody foresaw: its kind, and where in our code it arose.
+
+    Its own words stay in the run's log, as a customer's values may be among them; but for those
+    of the operating system.
+    """
+    if error is None:
+        return "no cause is known"
+    while error.cause:
+        error = error.cause
+    kind = getattr(builtins, error.cls_name or "", None)
+    if isinstance(kind, type) and issubclass(kind, OSError):
+        return f"this machine failed: {error.message.strip()}"
+    ours = [found for line in error.stack if (found := _OURS.search(line))]
+    where = f" at {ours[-1][1]}:{ours[-1][2]}" if ours else ""
+    log = "" if os.environ.get("DAGSTER_HOME") else " (set DAGSTER_HOME to keep one)"
+    return f"unexpected {error.cls_name}{where}; that is a bug: report it with the run's log{log}"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hubspot_assets.definitions import s3_resource
+from hubspot_assets.assets.resources import s3_resource
 from hubspot_assets.demo import DEMO_BURST, own_folder, sandbox_process
 from hubspot_assets.discovery import refresh_catalog
 from hubspot_assets.settings import load_settings
@@ -34,9 +34,9 @@ def main() -> None:
             flush=True,
         )
         dagster = Path(sys.executable).with_name("dagster")
-        command = [str(dagster), "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(PORT)]
+        where = ("-h", "127.0.0.1", "-p", str(PORT))
         try:
-            subprocess.run(command, check=False)  # noqa: S603
+            subprocess.run([dagster, "dev", "-w", workspace, *where], check=False)  # noqa: S603
         except KeyboardInterrupt:
             return
 

@@ -8,8 +8,14 @@ from dagster_aws.s3 import S3Resource
 
 from hubspot_assets.assets.resources import connect
 from hubspot_assets.changes import changes
-from hubspot_assets.hubspot.catalog import Catalog, CatalogError, discover, load_catalog
+from hubspot_assets.hubspot.catalog import (
+    Catalog,
+    CatalogError,
+    discover,
+    load_catalog,
+)
 from hubspot_assets.hubspot.errors import HubSpotError
+from hubspot_assets.portal import check_places, portal_of
 from hubspot_assets.settings import Settings, SettingsError, load_settings
 from hubspot_assets.storage import StoreError, open_store
 
@@ -28,13 +34,23 @@ def refresh_catalog(settings: Settings, s3: "Callable[[], S3Client]") -> Discove
     """Discovers the portal and keeps its catalog: in the state root, and where definitions load it.
 
     Raises SettingsError, HubSpotError, CatalogError, and StoreError where the state root can't be
-    written.
+    written. Nothing is discovered where a place, or the catalog, is another portal's.
     """
     try:
         former = load_catalog(settings.catalog_path)
     except CatalogError:
         former = None  # what is there is of no use, and is replaced
     with connect(settings) as client:
+        portal_id = portal_of(client)
+        owners = check_places(settings, s3, portal_id)
+        if former and former.portal_id not in (None, portal_id):
+            raise SettingsError(
+                f"CATALOG_FILE: found {settings.catalog_path}, which is portal "
+                f"{former.portal_id}'s, expected that of portal {portal_id}; set another "
+                "CATALOG_FILE, or remove that one"
+            )
+        for owner in owners:
+            owner.claim(portal_id)
         catalog = discover(client, former)
     told = list(changes(former, catalog)) if former else []
     open_store(settings.state, s3).put("catalog.json", catalog.to_json())

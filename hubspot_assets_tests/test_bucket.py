@@ -66,6 +66,8 @@ def test_a_day_is_delivered_to_a_bucket(bucket, shared_sandbox, tmp_path):
     assert status == 0, output
     root = f"some/prefix/{DAY}"
     day = json.loads(content(bucket, f"{root}/_manifest.json"))
+    assert day["portal_id"] == json.loads(content(bucket, "some/prefix/_portal.json"))["portal_id"]
+    assert day["portal_id"] == shared_sandbox.portal.config.portal_id
     assert {each["table"] for each in day["tables"]} >= {"OBJECTS", "OBJECTS_DEALS", "OWNERS"}
     for each in day["tables"]:
         manifest = json.loads(content(bucket, f"{root}/{each['manifest']}"))

@@ -9,12 +9,16 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import httpx
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
 from hubspot_assets.assets.resources import connect
 from hubspot_assets.cli import main
+from hubspot_assets.definitions import JOB, build_defs
+from hubspot_assets.hubspot.catalog import standard_catalog
 from hubspot_assets.settings import load_settings
 from hubspot_assets_tests.conftest import DAY
 
@@ -200,7 +204,7 @@ def test_a_missing_scope_costs_its_tables_alone(reach):
     objects = manifest(folder, "OBJECTS")
     others = ("OBJECTS_COMPANIES", "OBJECTS_TICKETS")
     assert objects["rows"] == sum(manifest(folder, each)["rows"] for each in others) > 0
-    assert objects["sources"]["deals"]["status"] == "missing_scope"
+    assert objects["sources"]["deals"]["availability"]["status"] == "missing_scope"
     assert (folder / DAY / "_manifest.json").exists()
 
 
@@ -349,3 +353,54 @@ def test_wrong_settings_of_boto3_are_one_line_with_advice(shared_sandbox, reach,
     status, output = run("check")
     assert status == 1
     assert re.search(f"failed +boto3's own settings are wrong: .*{re.escape(text)}", output)
+
+
+def test_an_error_that_nobody_foresaw_names_the_asset_and_where(
+    shared_sandbox, reach, monkeypatch, tmp_path
+):
+    """It never shows the values that polars tells of."""
+    reach(shared_sandbox)
+
+    def unforeseen(*_, **__):
+        pl.DataFrame({"email": ["ann@example.com"]}).cast(pl.Int64)
+
+    monkeypatch.setattr("hubspot_assets.export.io_manager.write_table", unforeseen)
+    text = (
+        r"error: OWNERS: unexpected InvalidOperationError at hubspot_assets/export/io_manager.py:"
+        r"\d+; that is a bug: report it with the run's log"
+    )
+    status, output = run("export", "--day", DAY, "--select", "OWNERS")
+    assert status == 1
+    assert re.search(rf"^{text} \(set DAGSTER_HOME to keep one\)$", output, re.MULTILINE), output
+    assert "ann@example.com" not in output
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    status, output = run("export", "--day", DAY, "--select", "OWNERS")
+    assert re.search(rf"^{text}$", output, re.MULTILINE), output
+
+
+def test_what_a_machine_lacks_is_told_in_its_words(shared_sandbox, reach, monkeypatch):
+    reach(shared_sandbox)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device", "/tmp/x")
+
+    monkeypatch.setattr("hubspot_assets.export.io_manager.write_table", full)
+    text = "OWNERS: this machine failed: OSError: [Errno 28] No space left on device: '/tmp/x'"
+    fails(1, text, "export", "--day", DAY, "--select", "OWNERS")
+
+
+def test_what_is_not_staged_is_named_by_its_asset(shared_sandbox, reach):
+    reach(shared_sandbox, OBJECT_TYPES="payments,deals")
+    defs = build_defs(standard_catalog(), load_settings())
+    for table, asset in (
+        ("OBJECTS_PAYMENTS", "hubspot/payments"),
+        ("TEAMS", "hubspot/teams"),
+        ("EVENTS_VISITED_PAGE", "hubspot/events/visited_page"),
+    ):
+        result = defs.resolve_job_def(JOB).execute_in_process(
+            partition_key=DAY, asset_selection=[dg.AssetKey(table)], raise_on_error=False
+        )
+        (failure,) = result.filter_events(lambda event: event.is_step_failure)
+        assert failure.step_failure_data.user_failure_data.description == (
+            f"{asset} is not staged for {DAY}: materialize it for that day first"
+        )

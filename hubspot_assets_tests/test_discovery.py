@@ -282,8 +282,8 @@ def test_a_type_that_is_deleted_after_discovery_costs_its_own_tables_alone(
         assert told["availability"]["detail"]
         assert len(select(discovered, name, "*")) == 0
     objects = manifest(discovered, "OBJECTS")
-    assert objects["sources"]["cars"]["status"] == "not_enabled"
-    assert objects["sources"]["contacts"]["status"] == "available"
+    assert objects["sources"]["cars"]["availability"]["status"] == "not_enabled"
+    assert objects["sources"]["contacts"]["availability"]["status"] == "available"
     for name in ("OBJECTS_CONTACTS", "OBJECTS_DEALS", "ASSOCIATIONS_DEALS_TO_CONTACTS"):
         assert manifest(discovered, name)["rows"] > 0
     ids = {row[0] for row in select(discovered, "PIPELINES", "OBJECTTYPEID")}
@@ -391,15 +391,6 @@ def test_a_catalog_of_another_format_asks_for_a_discovery(sandbox, discovered):
     assert discover() == []
     assert "OBJECTS_CARS" in tables()
     assert json.loads(path.read_bytes()) == kept
-
-
-def test_the_catalog_of_another_portal_is_replaced_without_a_word(sandbox, discovered, reach):
-    config = PortalConfig(records=20, now=READ_AT, burst=100_000, portal_id=7654321)
-    with serve(config) as other:
-        other.portal.remove_type(CARS)
-        reach(other, OBJECT_TYPES="")
-        assert discover() == []
-    assert "OBJECTS_CARS" not in tables()
 
 
 LABELS = [

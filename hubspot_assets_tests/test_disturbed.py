@@ -193,8 +193,8 @@ def test_what_is_refused_for_want_of_a_scope_is_told_and_takes_nothing_else(hous
     assert told["counts"]["sources_refused"] == 1
     assert "sensitive properties are missing: " in told["warnings"][0]
     teams = house.manifest("TEAMS")
-    assert teams["sources"]["user_teams"]["status"] == "available"
-    assert teams["sources"]["team_tree"]["status"] == "missing_scope"
+    assert teams["sources"]["user_teams"]["availability"]["status"] == "available"
+    assert teams["sources"]["team_tree"]["availability"]["status"] == "missing_scope"
     assert any(each.startswith("PARENTTEAMID is NULL in every row") for each in teams["warnings"])
     untouched = {"OBJECTS_CARS", "OWNERS", "LISTS", "PIPELINES", "EVENTS_VISITED_PAGE", "TEAMS"}
     for part, found in rows.items():
@@ -209,7 +209,7 @@ def test_a_tree_of_teams_that_is_nowhere_is_told(house, answer):
     house.export(answer, at("/settings/teams/"), ["TEAMS"])
     teams = house.manifest("TEAMS")
     assert teams["rows"] > 0
-    assert teams["sources"]["team_tree"]["status"] == "not_enabled"
+    assert teams["sources"]["team_tree"]["availability"]["status"] == "not_enabled"
     assert any("PARENTTEAMID is NULL in every row" in each for each in teams["warnings"])
 
 

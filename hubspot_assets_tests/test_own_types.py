@@ -7,10 +7,12 @@ from typing import Any
 import duckdb
 import pytest
 
+from hubspot_assets.day import Day as PartitionDay
 from hubspot_assets.deliver import deliver
 from hubspot_assets.progress import Display
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.settings import load_settings
+from hubspot_assets.tables.observed import NOT_HISTORY
 from hubspot_assets_tests.conftest import DAY, END, READ_AT
 
 RECORDS = 60
@@ -69,7 +71,9 @@ def made_by(end, contents):
 
 
 @pytest.mark.parametrize("now", [READ_AT, MUCH_LATER], ids=["soon", "much later"])
-def test_a_day_has_the_objects_that_were_made_before_its_end(delivered, now):
+def test_a_day_has_the_objects_that_were_made_before_its_end(delivered, now, monkeypatch):
+    # By the portal's clock: that of the machine has nothing to do with the day.
+    monkeypatch.setattr(PartitionDay, "was_newest_at", lambda *_: now == READ_AT)
     with serve(config(now=now)) as sandbox:
         portal = sandbox.portal
         day = delivered(sandbox, TYPES)
@@ -101,6 +105,35 @@ def test_a_day_has_the_objects_that_were_made_before_its_end(delivered, now):
     for row in found:
         assert row["PROPERTY_HS_LIST_NAME"] == lists[row["OBJECTID"]].facts.name
         assert row["PROPERTY_HS_LIST_SIZE"] == str(lists[row["OBJECTID"]].size)
+    assert_shown_as_observed(day, now == READ_AT)
+
+
+#: The folders of the types that keep no history, as their own APIs tell of them.
+OBSERVED = {"forms", "form_submissions", "blog_posts", "deal_splits", "lists"}
+
+
+def assert_shown_as_observed(day, newest):
+    """Only on the newest day types without histories are those of the day; deals always are."""
+    tables = {each["table"]: each["point_in_time"] for each in day.manifest("")["tables"]}
+    assert tables["OBJECTS_DEALS"]
+    for folder in OBSERVED:
+        told = day.manifest(f"OBJECTS_{folder.upper()}")
+        assert told["point_in_time"] == tables[told["table"]] == newest
+        assert told["sources"] == {}
+        assert [each for each in told["warnings"] if "no history" in each] == (
+            [] if newest else [NOT_HISTORY]
+        )
+    for table in ("OBJECTS", "OBJECT_PROPERTIES_HISTORY"):
+        told = day.manifest(table)
+        shown = {name for name, each in told["sources"].items() if each["point_in_time"]}
+        assert shown == ({"deals", *OBSERVED} if newest else {"deals"})
+        assert told["point_in_time"] == tables[table] == newest
+        warned = [each.split(": ")[0] for each in told["warnings"] if NOT_HISTORY in each]
+        assert [set(each.split(", ")) for each in warned] == ([] if newest else [OBSERVED])
+        for name, each in told["sources"].items():
+            alone = day.manifest(f"OBJECTS_{name.upper()}")
+            assert each["observed_at"] == alone["observed_at"] <= told["observed_at"]
+            assert each["availability"] == alone["availability"]
 
 
 def test_submissions_and_splits_are_those_of_the_portal(delivered):

@@ -172,6 +172,8 @@ WRONG = [
     ("EXPORT_TIMEZONE", "Mars/Olympus", "a time zone, as Europe/Warsaw"),
     ("EXPORT_TIMEZONE", "Europe", "a time zone, as Europe/Warsaw"),
     ("EXPORT_TIMEZONE", "../UTC", "a time zone, as Europe/Warsaw"),
+    ("EXPORT_TIMEZONE", "localtime", "a time zone, as Europe/Warsaw"),
+    ("EXPORT_TIMEZONE", "right/UTC", "a time zone, as Europe/Warsaw"),
     ("EXPORT_START", "2026-02-30", "a day, as 2026-01-31"),
     ("EXPORT_START", "yesterday", "a day, as 2026-01-31"),
     ("EXPORT_HISTORY", "some", "share or all"),

@@ -5,21 +5,28 @@ import tempfile
 from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster_aws.s3 import S3Resource
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from hubspot_assets.hubspot.auth import Auth, BearerToken, RefreshToken
 from hubspot_assets.hubspot.budgets import Budgets
 from hubspot_assets.hubspot.catalog import known_zone
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.paths import Paths
+from hubspot_assets.portal import check_places, portal_of
 from hubspot_assets.readings.staging import Staging
 from hubspot_assets.settings import Settings, SettingsError, load_settings
 from hubspot_assets.storage import Store, open_store
 from hubspot_assets.storage.leases import Leases
+from hubspot_assets.storage.owner import owned
+from hubspot_assets.storage.s3_resource import ExportS3Resource
 from hubspot_assets.storage.temporary import sweep_temporary
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 Progress = Callable[[str, int], None]
 
@@ -40,6 +47,33 @@ def connect(settings: Settings, time_zone: str | None = None) -> HubSpot:
         connections=settings.hubspot_workers + 2,
         time_zone=known_zone(time_zone) or UTC,
     )
+
+
+def s3_resource(settings: Settings) -> S3Resource:
+    """S3 as the settings say; credentials are found as boto3 finds them."""
+    return ExportS3Resource(
+        region_name=settings.s3_region,
+        endpoint_url=settings.s3_endpoint_url,
+        max_attempts=8,
+        role_arn=settings.export_role_arn,
+        external_id=settings.export_external_id,
+        role_duration=settings.export_role_duration,
+        addressing_style=settings.s3_addressing_style,
+        sse=settings.s3_sse,
+        sse_kms_key_id=settings.s3_sse_kms_key_id,
+    )
+
+
+def check_owner(settings: Settings, s3: "Callable[[], S3Client]") -> None:
+    """Sees that where is written is the portal's that the token is of.
+
+    Without a token, that it is one portal's. Raises OtherPortalError, HubSpotError, StoreError.
+    """
+    portal_id = None
+    if settings.hubspot_access_token or settings.hubspot_refresh_token:
+        with connect(settings) as client:
+            portal_id = portal_of(client)
+    check_places(settings, s3, portal_id)
 
 
 def _auth(settings: Settings) -> Auth:
@@ -80,6 +114,7 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """
 
     portal_time_zone: str | None = None
+    portal_id: int | None = Field(default=None, description="The portal of the catalog, if known.")
     _progress: Progress | None = PrivateAttr(default=None)
     _client: HubSpot | None = PrivateAttr(default=None)
 
@@ -95,9 +130,20 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def client(self) -> HubSpot:
-        """The client, made when it is first asked for. Raises SettingsError without a token."""
+        """The client, made when it is first asked for.
+
+        Raises SettingsError without a token; where the token is of another portal than the
+        catalog, SettingsError, and than what is exported to, OtherPortalError.
+        """
         if self._client is None:
-            self._client = connect(load_settings(), self.portal_time_zone)
+            settings = load_settings()
+            client = connect(settings, self.portal_time_zone)
+            try:
+                self._admit(client, settings)
+            except BaseException:
+                client.close()
+                raise
+            self._client = client
         return self._client
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
@@ -105,6 +151,18 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         if self._client:
             self._client.close()
             self._client = None
+
+    def _admit(self, client: HubSpot, settings: Settings) -> None:
+        """Sees that all is of one portal."""
+        portal_id = portal_of(client)
+        if self.portal_id not in (None, portal_id):
+            raise SettingsError(
+                f"HUBSPOT_ACCESS_TOKEN: found the token of portal {portal_id}, expected one of "
+                f"portal {self.portal_id}, whose catalog was loaded; discover {portal_id} with "
+                "another EXPORT_URL and CATALOG_FILE, and reload the code location"
+            )
+        for owner in check_places(settings, s3_resource(settings).get_client, portal_id):
+            owner.claim(portal_id)
 
     @property
     def workers(self) -> int:
@@ -117,6 +175,7 @@ class StagingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     url: str
     s3: dg.ResourceDependency[S3Resource]
+    portal_id: int | None = Field(default=None, description="The portal of the catalog, if known.")
     _store: Store | None = PrivateAttr(default=None)
     _leases: Leases | None = PrivateAttr(default=None)
 
@@ -131,9 +190,14 @@ class StagingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._leases.release()
 
     def day(self, day: str) -> Staging:
-        """The staged data of one day, which is this run's until it ends. Raises StoreError."""
+        """The staged data of one day, which is this run's until it ends.
+
+        Raises StoreError, and OtherPortalError where it is another portal's.
+        """
         if self._store is None:
-            self._store = open_store(self.url, self.s3.get_client)
+            store = open_store(self.url, self.s3.get_client)
+            owned(store, self.portal_id, "STATE_URL")
+            self._store = store
         if self._leases is None:
             return Staging(self._store, day)
         return Staging(

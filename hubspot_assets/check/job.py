@@ -4,7 +4,8 @@ import dagster as dg
 from dagster_aws.s3 import S3Resource
 
 from hubspot_assets.check.preflight import failures, preflight
-from hubspot_assets.settings import load_settings
+from hubspot_assets.settings import SettingsError, load_settings
+from hubspot_assets.storage import OtherPortalError
 
 _DAY_MINUTES = 24 * 60
 
@@ -14,7 +15,10 @@ _DAY_MINUTES = 24 * 60
     description="Tries the token and its scopes, the role and every permission on the bucket.",
 )
 def _preflight(context: dg.OpExecutionContext, s3: S3Resource) -> None:
-    findings = list(preflight(load_settings(), s3.get_client))
+    try:
+        findings = list(preflight(load_settings(), s3.get_client))
+    except (SettingsError, OtherPortalError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
     for each in findings:
         if each.status != "ok":
             context.log.warning(str(each))

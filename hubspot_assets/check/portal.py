@@ -43,13 +43,17 @@ class Source:
     refused: Callable[[NotServed], tuple[Status, str]]
 
 
-def check_portal(client: HubSpot, settings: Settings) -> Iterator[Finding]:
+def check_portal(
+    client: HubSpot, settings: Settings, admit: Callable[[int | None], None]
+) -> Iterator[Finding]:
     """The rows of HubSpot's side; it ends at the first that makes the others pointless.
 
-    Raises SettingsError where OBJECT_TYPES names what the portal does not have.
+    `admit` is told the portal's id before more is read. Raises SettingsError where OBJECT_TYPES
+    names what the portal does not have, and what `admit` raises.
     """
     try:
         catalog = discover(client)
+        admit(catalog.portal_id)
         yield from _portal(client, catalog)
         sources = _sources(exported_types(catalog, settings))
         yield from in_order(

@@ -12,7 +12,9 @@ from hubspot_assets.assets.resources import connect
 from hubspot_assets.check.bucket import check_bucket, check_folder, check_role
 from hubspot_assets.check.finding import Finding
 from hubspot_assets.check.portal import check_portal
+from hubspot_assets.portal import check_places
 from hubspot_assets.settings import Settings
+from hubspot_assets.storage import OtherPortalError, StoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -21,12 +23,22 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
 def preflight(settings: Settings, s3: Callable[[], S3Client]) -> Iterator[Finding]:
-    """Tries everything an export needs, on both sides; a row each. Raises SettingsError.
+    """Tries everything an export needs, on both sides; a row each.
 
-    `s3` makes the boto3 client that an export would use.
+    `s3` makes the boto3 client that an export would use. Raises SettingsError, and
+    OtherPortalError before anything is written.
     """
+
+    def admit(portal_id: int | None) -> None:
+        try:
+            check_places(settings, s3, portal_id)
+        except OtherPortalError:
+            raise
+        except StoreError:
+            return  # the rows of the store tell of it
+
     with connect(settings) as client:
-        yield from check_portal(client, settings)
+        yield from check_portal(client, settings, admit)
     places = _places(settings)
     if any(place.startswith("s3://") for place in places):
         found = list(check_role(settings, s3))

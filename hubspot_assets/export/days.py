@@ -40,6 +40,8 @@ def complete_day(
     code_version: str,
     known: MutableMapping[Entry, Known] | None = None,
     lease: Lease | None = None,
+    *,
+    portal_id: int | None = None,
 ) -> DayManifest | list[str]:
     """Write the manifest of the day `day` (ISO date) if all `expected` tables are complete.
 
@@ -58,6 +60,7 @@ def complete_day(
         if missing := sorted(wanted - tables.keys()):
             return missing
         manifest = DayManifest(
+            portal_id=portal_id,
             day=day,
             as_of=as_of,
             tables=tuple(tables[name] for name in sorted(tables)),

@@ -17,6 +17,7 @@ from hubspot_assets.export.reader import read_table
 from hubspot_assets.export.writer import write_table
 from hubspot_assets.storage.errors import StoreError
 from hubspot_assets.storage.leases import Lease, Leases
+from hubspot_assets.storage.owner import owned
 from hubspot_assets.storage.store import Entry, Store, open_store
 from hubspot_assets.tables.content import TableContent
 from hubspot_assets.tables.spec import TableSpec
@@ -34,6 +35,9 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
 
     url: str = Field(description="Where the export goes: s3://bucket/prefix, or a folder.")
     s3: dg.ResourceDependency[S3Resource]
+    portal_id: int | None = Field(
+        default=None, description="Whose tables they are; where unknown, the store tells."
+    )
     tables: list[str] = Field(
         default=[],
         description="The tables of a whole day. Once all are complete, the day's manifest "
@@ -41,15 +45,18 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
     )
 
     _store: Store | None = PrivateAttr(default=None)
+    _owner: int | None = PrivateAttr(default=None)
     _known: dict[Entry, Known] = PrivateAttr(default_factory=dict)
     _missing: dict[str, set[str]] = PrivateAttr(default_factory=dict)
     _leases: Leases | None = PrivateAttr(default=None)
 
     @property
     def store(self) -> Store:
-        """The store at `url`, opened when first used."""
+        """The store at `url`, opened when first used. Raises OtherPortalError."""
         if self._store is None:
-            self._store = open_store(self.url, self.s3.get_client)
+            store = open_store(self.url, self.s3.get_client)
+            self._owner = owned(store, self.portal_id, "EXPORT_URL")
+            self._store = store
         return self._store
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
@@ -72,11 +79,13 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
         started = time.monotonic()
         day = context.partition_key
         try:
-            lease = self._lease(day)
-            manifest = write_table(self.store, day, obj, context.run_id, __version__, lease=lease)
+            store, lease = self.store, self._lease(day)
+            manifest = write_table(
+                store, day, obj, context.run_id, __version__, lease=lease, portal_id=self._owner
+            )
             if not obj.followed and self._may_be_last(day, manifest.table):
                 told = complete_day(
-                    self.store,
+                    store,
                     day,
                     self.tables,
                     obj.as_of,
@@ -84,6 +93,7 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
                     __version__,
                     self._known,
                     lease,
+                    portal_id=self._owner,
                 )
                 self._missing[day] = set(told) if isinstance(told, list) else set()
         except (StoreError, TableError) as error:

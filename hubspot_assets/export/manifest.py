@@ -12,6 +12,7 @@ import orjson
 
 from hubspot_assets.availability import Availability
 from hubspot_assets.storage.store import Entry
+from hubspot_assets.tables.content import TableSource
 from hubspot_assets.tables.spec import Column
 
 _NAME = "_manifest.json"
@@ -33,10 +34,12 @@ class Part:
 class TableManifest:
     """A complete table of one day.
 
-    `sources` says for each sub-folder whether HubSpot serves it; `counts` are numbers of
-    cells or rows that a reader may want to know of, by name.
+    `portal_id` is whose it is; None where an earlier version wrote it. `sources` says for each
+    sub-folder what is known of it alone; `counts` are numbers of cells or rows that a reader may
+    want to know of, by name.
     """
 
+    portal_id: int | None = field(default=None, kw_only=True)
     table: str
     day: str
     as_of: datetime
@@ -48,7 +51,7 @@ class TableManifest:
     bytes: int
     parts: tuple[Part, ...]
     availability: Availability
-    sources: Mapping[str, Availability] = field(default_factory=dict)
+    sources: Mapping[str, TableSource] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     run_id: str = ""
@@ -63,18 +66,18 @@ class TableManifest:
         """Raises `ValueError` where `text` is not such a manifest."""
         with _read_as("a table's manifest"):
             said = orjson.loads(text)
-            observed_at = said["observed_at"]
-            sources = said["sources"].items()
             return cls(
                 **said
                 | {
                     "as_of": _moment(said["as_of"]),
-                    "observed_at": observed_at and _moment(observed_at),
+                    "observed_at": _moment_or_none(said["observed_at"]),
                     "columns": tuple(Column(**column) for column in said["columns"]),
                     "key": tuple(said["key"]),
                     "parts": tuple(Part(**part) for part in said["parts"]),
                     "availability": Availability(**said["availability"]),
-                    "sources": {name: Availability(**source) for name, source in sources},
+                    "sources": {
+                        name: _source(each, said) for name, each in said["sources"].items()
+                    },
                     "warnings": tuple(said["warnings"]),
                 }
             )
@@ -97,6 +100,7 @@ class DayTable:
 class DayManifest:
     """A complete day: every table, by name."""
 
+    portal_id: int | None = field(default=None, kw_only=True)
     day: str
     as_of: datetime
     tables: tuple[DayTable, ...]
@@ -133,12 +137,32 @@ def manifest_path(day: str, table: str | None = None) -> str:
     return f"{day}/{table}/{_NAME}" if table else f"{day}/{_NAME}"
 
 
+def _source(told: Mapping[str, Any], of: Mapping[str, Any]) -> TableSource:
+    """A source in the manifest `of` its table; of an earlier version's only its availability is
+    known apart from the table's."""
+    whole = told if "availability" in told else {**of, "availability": told}
+    return TableSource(
+        Availability(**whole["availability"]),
+        whole["point_in_time"],
+        _moment_or_none(whole["observed_at"]),
+    )
+
+
 def _to_json(manifest: TableManifest | DayManifest) -> bytes:
     # orjson takes nested dataclasses as they are, ten times faster than asdict.
     content: dict[str, Any] = {each.name: getattr(manifest, each.name) for each in fields(manifest)}
     for moment in ("as_of", "observed_at"):
         if content.get(moment) is not None:
             content[moment] = _moment_text(content[moment])
+    if sources := content.get("sources"):
+        content["sources"] = {
+            name: {
+                "availability": each.availability,
+                "point_in_time": each.point_in_time,
+                "observed_at": each.observed_at and _moment_text(each.observed_at),
+            }
+            for name, each in sources.items()
+        }
     return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
@@ -151,6 +175,10 @@ def _moment_text(moment: datetime) -> str:
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def _moment_or_none(text: str | None) -> datetime | None:
+    return None if text is None else _moment(text)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The job that removes old days of the export, and its schedule, which is off until turned on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 from dagster_aws.s3 import S3Resource
@@ -10,6 +10,8 @@ from hubspot_assets.export.retention import Report, left_lines, purge
 from hubspot_assets.settings import Settings
 from hubspot_assets.storage import open_store
 from hubspot_assets.storage.errors import StoreError
+
+Check = Callable[[Settings, S3Resource], None]
 
 PURGE_JOB = "purge_export"
 _SCHEDULE_HOUR, _SCHEDULE_MINUTE = 12, 30  # long after the day's export has begun
@@ -22,8 +24,11 @@ class PurgeConfig(dg.Config):
     dry_run: bool = Field(default=False, description="Only report what would go.")
 
 
-def purge_job(settings: Settings) -> dg.JobDefinition:
-    """Keeps what EXPORT_KEEP_DAYS and EXPORT_KEEP_MONTHLY say; fails where the former is unset."""
+def purge_job(settings: Settings, check_owner: Check) -> dg.JobDefinition:
+    """Keeps what EXPORT_KEEP_DAYS and EXPORT_KEEP_MONTHLY say; fails where the former is unset.
+
+    `check_owner` fails where the export is another portal's.
+    """
 
     @dg.op(
         description="Removes the days that are no longer to be kept, and what is staged of them."
@@ -36,6 +41,7 @@ def purge_job(settings: Settings) -> dg.JobDefinition:
                 "EXPORT_KEEP_DAYS: found nothing, expected how many days to keep, as 90",
                 allow_retries=False,
             )
+        check_owner(settings, s3)
         try:
             report = purge(
                 open_store(settings.export_url, s3.get_client),

@@ -30,6 +30,8 @@ def write_table(
     code_version: str,
     part_bytes: int = PART_BYTES,
     lease: Lease | None = None,
+    *,
+    portal_id: int | None = None,
 ) -> TableManifest:
     """Write one table of the day `day` (ISO date), in place of what was there.
 
@@ -54,7 +56,7 @@ def write_table(
             store.put(f"{day}/{path}", data, sha256=sha256, metadata=written_by)
             parts.append(Part(path, rows, len(data), sha256))
         _tidy(store, day, table, parts)
-        manifest = _manifest(day, content, parts, run_id, code_version)
+        manifest = _manifest(portal_id, day, content, parts, run_id, code_version)
         day_lease.check()
         store.put(manifest_path(day, table), manifest.to_json(), metadata=written_by)
     return manifest
@@ -75,11 +77,17 @@ def _tidy(store: Store, day: str, table: str, parts: Sequence[Part]) -> None:
 
 
 def _manifest(
-    day: str, content: TableContent, parts: Sequence[Part], run_id: str, code_version: str
+    portal_id: int | None,
+    day: str,
+    content: TableContent,
+    parts: Sequence[Part],
+    run_id: str,
+    code_version: str,
 ) -> TableManifest:
     findings = content.findings
     findings.warnings.extend(warnings(findings.counts))
     return TableManifest(
+        portal_id=portal_id,
         table=content.spec.name,
         day=day,
         as_of=content.as_of,

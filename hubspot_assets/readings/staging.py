@@ -33,6 +33,11 @@ from hubspot_assets.storage.temporary import temporary_folder
 class NotStagedError(Exception):
     """Nothing complete is staged for a source and day."""
 
+    def __init__(self, source: str, day: str) -> None:
+        super().__init__(f"{source} is not staged for {day}")
+        self.source = source
+        self.day = day
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -227,10 +232,7 @@ class Staging:
         """The complete reading of `source`. Raises NotStagedError where there is none."""
         note = self._note(f"{self._root}/{source}/_complete.json")
         if note is None:
-            raise NotStagedError(
-                f"{source} is not staged for {self.day}: materialize its hubspot/ asset "
-                "for that day first"
-            )
+            raise NotStagedError(source, self.day)
         return _staged(self._store, source, note)
 
     def _note(self, path: str) -> dict[str, Any] | None:

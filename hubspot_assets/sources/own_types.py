@@ -69,6 +69,8 @@ COMMON = (
     Field(_UPDATED, "Last modified date", "datetime"),
 )
 SOURCE_ID = "source_id"
+#: A count by which a reading is known for one of objects that keep no history.
+WITHOUT_HISTORY = "records_without_history"
 
 
 @cache
@@ -121,6 +123,7 @@ def extract_own(
         for records, values in spool.in_order():
             reading.counts["records"] += records.height
             reading.add({"records": records, "values": values}, after=None)
+        reading.counts[WITHOUT_HISTORY] = reading.counts["records"]
         reading.counts[OBJECTS_ALIKE] = spool.added - reading.counts["records"]
         _stage_properties(staging, object_type, definitions, spool.seen)
     return reading.finish(AVAILABLE, last)

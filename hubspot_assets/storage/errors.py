@@ -20,6 +20,10 @@ class StoreError(Exception):
         self.passing = passing
 
 
+class OtherPortalError(StoreError):
+    """The store is another portal's: nothing is read there, nor written."""
+
+
 class NotFoundError(StoreError, FileNotFoundError):
     """There is no such object."""
 

@@ -77,7 +77,7 @@ class FolderStore:
         yield from sorted((entry for entry in entries if entry), key=lambda entry: entry.path)
 
     def folders(self) -> Iterator[str]:
-        with _told("list", self._root), suppress(FileNotFoundError):
+        with _told("list", self._root), suppress(FileNotFoundError, NotADirectoryError):
             yield from sorted(path.name for path in self._root.iterdir() if path.is_dir())
 
     def delete(

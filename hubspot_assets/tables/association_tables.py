@@ -136,7 +136,7 @@ def _combined(directions: Sequence[_Direction]) -> Content:
             list(staged.values()),
             ((folders[each.name], _combined_rows(each, staging, day, counts)) for each in linked),
             sources={
-                folders[each.name]: of.availability
+                folders[each.name]: of
                 for each, of in staged.items()
                 if each in linked or not of.availability.served
             },

@@ -14,6 +14,16 @@ from hubspot_assets.tables.spec import TableSpec
 Frames = Iterable[pl.DataFrame | pl.LazyFrame]
 
 
+@dataclass(frozen=True, slots=True)
+class TableSource:
+    """What is known of one source of a combined table: whether HubSpot serves it, whether its
+    rows are those of the day, and when it was read."""
+
+    availability: Availability
+    point_in_time: bool
+    observed_at: datetime | None
+
+
 @dataclass(slots=True)
 class Findings:
     """What becomes known only while the rows are made.
@@ -25,7 +35,7 @@ class Findings:
 
     observed_at: datetime | None = None
     counts: dict[str, int] = field(default_factory=dict)
-    sources: dict[str, Availability] = field(default_factory=dict)
+    sources: dict[str, TableSource] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
 

@@ -14,9 +14,11 @@ from hubspot_assets.exported import ExportedType
 from hubspot_assets.readings.staging import Chunk, Staged, Staging
 from hubspot_assets.sources.flatten import VALUES_SCHEMA
 from hubspot_assets.sources.items import read_items
+from hubspot_assets.sources.own_types import WITHOUT_HISTORY
 from hubspot_assets.tables import records, specs, typed
-from hubspot_assets.tables.content import Findings, TableContent
+from hubspot_assets.tables.content import Findings, TableContent, TableSource
 from hubspot_assets.tables.counts import CELLS_UNKNOWN, SOURCES_REFUSED, counted
+from hubspot_assets.tables.observed import NOT_HISTORY
 from hubspot_assets.tables.records import AsOf
 from hubspot_assets.tables.spec import TableSpec
 from hubspot_assets.tables.table import Table
@@ -93,8 +95,7 @@ def _combined(spec: TableSpec, types: Sequence[ExportedType], *, whole_history: 
                 ).reader(source, of, day)
                 for of, source in staged.items()
             },
-            list(staged.values()),
-            sources={of.folder: source.availability for of, source in staged.items()},
+            {of.folder: source for of, source in staged.items()},
         )
 
     return content
@@ -104,21 +105,26 @@ def _content(
     spec: TableSpec,
     day: Day,
     folders: Mapping[str, Callable[[Counter[str]], Iterator[pl.DataFrame]]],
-    staged: Sequence[Staged],
+    staged: Mapping[str, Staged],
     *,
     availability: Availability = AVAILABLE,
-    sources: dict[str, Availability] | None = None,
     warnings: Iterable[str] = (),
 ) -> TableContent:
-    """The content of a record table; `folders` make the frames of each sub-folder."""
-    counts = counted(each.counts for each in staged)
-    lacking = [each.availability for each in staged if each.availability.lacking]
+    """The content of a record table; `folders` make the frames of each sub-folder of `staged`."""
+    counts = counted(each.counts for each in staged.values())
+    sources = {folder: _source(each, day) for folder, each in staged.items()}
+    observed = [folder for folder, each in sources.items() if not each.point_in_time]
+    lacking = [each.availability for each in staged.values() if each.availability.lacking]
     counts[SOURCES_REFUSED] += len(lacking)
     findings = Findings(
-        observed_at=max((each.observed_at for each in staged), default=None),
-        sources=sources or {},
+        observed_at=max((each.observed_at for each in staged.values()), default=None),
+        sources={folder: each for folder, each in sources.items() if folder},
         counts=counts,
-        warnings=[*dict.fromkeys(each.detail for each in lacking), *warnings],
+        warnings=[
+            *_not_history(observed),
+            *dict.fromkeys(each.detail for each in lacking),
+            *warnings,
+        ],
     )
 
     def filled() -> Iterator[tuple[str, Iterator[pl.DataFrame]]]:
@@ -129,10 +135,23 @@ def _content(
         spec=spec,
         folders=filled(),
         as_of=day.end,
-        point_in_time=True,
+        point_in_time=not observed,
         availability=availability,
         findings=findings,
     )
+
+
+def _not_history(folders: Sequence[str]) -> Iterator[str]:
+    """A warning of the sub-folders that are no point in time; there is one where it has no name."""
+    if folders:
+        named = ", ".join(filter(None, folders))
+        yield f"{named}: {NOT_HISTORY}" if named else NOT_HISTORY
+
+
+def _source(staged: Staged, day: Day) -> TableSource:
+    """A type's reading, as the day's. Of what keeps no history it shows the newest day alone."""
+    shows = not staged.counts.get(WITHOUT_HISTORY) or day.was_newest_at(staged.observed_at)
+    return TableSource(staged.availability, shows, staged.observed_at)
 
 
 def _combined_table(spec: TableSpec, object_type_id: str, *, whole_history: bool) -> _RecordTable:
@@ -171,7 +190,7 @@ def _type_table(of: ExportedType) -> Table:
             base.with_columns(typed.columns(properties)),
             day,
             {"": table.reader(staged, of, day)},
-            [staged],
+            {"": staged},
             availability=staged.availability,
             warnings=typed.renamed(properties),
         )

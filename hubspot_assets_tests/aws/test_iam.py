@@ -16,10 +16,10 @@ from cfnlint.api import lint
 from click.testing import CliRunner
 from moto.server import ThreadedMotoServer
 
+from hubspot_assets.assets.resources import s3_resource
 from hubspot_assets.aws import iam
 from hubspot_assets.check.bucket import check_bucket, check_role
 from hubspot_assets.cli import main
-from hubspot_assets.definitions import s3_resource
 from hubspot_assets.settings import load_settings
 from hubspot_assets_tests.aws.iam_account import ACCOUNT, REGION, Account
 from hubspot_assets_tests.test_commands import fails, run

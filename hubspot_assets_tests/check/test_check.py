@@ -17,10 +17,11 @@ from botocore.compat import HTTPHeaders
 from moto.server import ThreadedMotoServer
 from urllib3 import HTTPResponse
 
+from hubspot_assets.assets.resources import s3_resource
 from hubspot_assets.aws import iam
 from hubspot_assets.check import preflight
 from hubspot_assets.check.bucket import check_bucket
-from hubspot_assets.definitions import build_defs, s3_resource
+from hubspot_assets.definitions import build_defs
 from hubspot_assets.hubspot.catalog import standard_catalog
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.settings import load_settings

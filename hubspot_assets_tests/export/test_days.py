@@ -38,7 +38,16 @@ def test_a_day_waits_for_all_of_its_tables(store):
         "point_in_time": True,
         "availability": {"status": "missing_scope", "detail": "crm.lists"},
     }
-    assert list(told) == ["day", "as_of", "tables", "rows", "bytes", "run_id", "code_version"]
+    assert list(told) == [
+        "portal_id",
+        "day",
+        "as_of",
+        "tables",
+        "rows",
+        "bytes",
+        "run_id",
+        "code_version",
+    ]
     assert [table["table"] for table in told["tables"]] == ["LISTS", "NOTES"]
     assert (told["day"], told["as_of"]) == (DAY, "2026-11-23T00:00:00.000Z")
     assert told["rows"] == 2

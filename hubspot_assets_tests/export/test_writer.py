@@ -27,7 +27,7 @@ from hubspot_assets.export import (
 )
 from hubspot_assets.storage import NotFoundError, StoreError, leases, open_store
 from hubspot_assets.storage.leases import LeaseError, take
-from hubspot_assets.tables.content import Findings, TableContent
+from hubspot_assets.tables.content import Findings, TableContent, TableSource
 from hubspot_assets_tests.export.tables import (
     AS_OF,
     DAY,
@@ -108,18 +108,23 @@ def test_the_manifest_tells_all(store):
         yield notes(["x"])
         findings.observed_at = datetime(2026, 11, 23, 3, 4, 5, 678_900, tzinfo=UTC)
         findings.counts |= {"values_unparsed": 2, "cells_not_known": 1}
-        findings.sources["deals"] = Availability("missing_scope", "add crm.objects.deals.read")
+        findings.sources["deals"] = TableSource(
+            Availability("missing_scope", "add crm.objects.deals.read"),
+            point_in_time=False,
+            observed_at=findings.observed_at,
+        )
         findings.warnings.append("deals are not there")
 
     given = TableContent(
         NOTES, [("contacts", rows())], AS_OF, point_in_time=False, findings=findings
     )
-    manifest = write_table(store, DAY, given, "run-1", "0.1.0")
+    manifest = write_table(store, DAY, given, "run-1", "0.1.0", portal_id=1234567)
 
     text = store.get(f"{DAY}/NOTES/_manifest.json")
     assert text.endswith(b"}\n")
     part = manifest.parts[0]
     assert json.loads(text) == {
+        "portal_id": 1234567,
         "table": "NOTES",
         "day": DAY,
         "as_of": "2026-11-23T00:00:00.000Z",
@@ -142,7 +147,13 @@ def test_the_manifest_tells_all(store):
             }
         ],
         "availability": {"status": "available", "detail": ""},
-        "sources": {"deals": {"status": "missing_scope", "detail": "add crm.objects.deals.read"}},
+        "sources": {
+            "deals": {
+                "availability": {"status": "missing_scope", "detail": "add crm.objects.deals.read"},
+                "point_in_time": False,
+                "observed_at": "2026-11-23T03:04:05.678Z",
+            }
+        },
         "counts": {"cells_not_known": 1, "values_unparsed": 2},
         "warnings": ["deals are not there"],
         "run_id": "run-1",
@@ -151,6 +162,23 @@ def test_the_manifest_tells_all(store):
     again = TableManifest.from_json(text)
     assert again.to_json() == text
     assert read_manifest(store, DAY, "NOTES") == again
+
+
+def test_a_manifest_of_an_earlier_version_is_read(folder):
+    """It names no portal, and of a source its availability alone."""
+    given = TableContent(NOTES, [("", [notes(["x"])])], AS_OF, point_in_time=False)
+    write_table(folder, DAY, given, "run-1", "0.1.0", portal_id=1234567)
+    said = json.loads(folder.get(f"{DAY}/NOTES/_manifest.json"))
+    del said["portal_id"]
+    refused = Availability("missing_scope", "add crm.objects.deals.read")
+    folder.put(
+        f"{DAY}/NOTES/_manifest.json",
+        json.dumps(said | {"sources": {"deals": asdict(refused)}}).encode(),
+    )
+    read = read_manifest(folder, DAY, "NOTES")
+    assert read.portal_id is None
+    assert read.sources["deals"].availability == refused
+    assert not read.sources["deals"].point_in_time
 
 
 def test_the_same_rows_give_the_same_objects(store):

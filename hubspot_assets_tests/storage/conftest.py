@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from hubspot_assets.definitions import s3_resource
+from hubspot_assets.assets.resources import s3_resource
 from hubspot_assets.settings import load_settings
 from hubspot_assets.storage import open_store
 from hubspot_assets_tests.storage.aws import served

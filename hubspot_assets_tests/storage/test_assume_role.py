@@ -9,8 +9,8 @@ import uuid
 import boto3
 import pytest
 
+from hubspot_assets.assets.resources import s3_resource
 from hubspot_assets.check.bucket import check_role
-from hubspot_assets.definitions import s3_resource
 from hubspot_assets.settings import load_settings
 from hubspot_assets.storage import StoreError, open_store
 from hubspot_assets_tests.conftest import DAY

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from hubspot_assets.assets.resources import s3_resource
 from hubspot_assets.check.bucket import check_bucket
-from hubspot_assets.definitions import s3_resource
 from hubspot_assets.settings import load_settings
 from hubspot_assets.storage import KeptError, StoreError, open_store
 from hubspot_assets.storage.s3_resource import ExportS3Resource

@@ -14,7 +14,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from hubspot_assets.definitions import s3_resource
+from hubspot_assets.assets.resources import s3_resource
 from hubspot_assets.export import complete_day, manifest_path, read_manifest
 from hubspot_assets.settings import load_settings
 from hubspot_assets.storage import NotFoundError, StoreError, open_store

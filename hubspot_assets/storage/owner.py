@@ -1,0 +1,100 @@
+"""Whose a store is: one portal's, which `_portal.json` at its root names."""
+
+from __future__ import annotations
+
+import logging
+
+import orjson
+
+from hubspot_assets.storage.errors import OtherPortalError, StoreError
+from hubspot_assets.storage.store import Store
+
+MARKER = "_portal.json"
+#: Where a root that has no marker, as earlier versions left it, may tell whose it is.
+_CATALOGS = ("catalog.json", "_state/catalog.json")
+
+_log = logging.getLogger(__name__)
+
+
+class Owner:
+    """What a store tells of whose it is: `portal_id`, None where it tells of no portal.
+
+    Raises StoreError.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        marked = _told(store, MARKER)
+        self._marked = marked is not None
+        self.portal_id = _unmarked(store) if marked is None else marked
+
+    def expect(self, portal_id: int | None, setting: str) -> None:
+        """Raises OtherPortalError where it is not `portal_id`; any is right for None.
+
+        `setting` is what people set the store's address by.
+        """
+        if self.portal_id is None or portal_id in (None, self.portal_id):
+            return
+        raise OtherPortalError(
+            f"{setting}: found {self._url}, which is portal {self.portal_id}'s, expected a place "
+            f"of portal {portal_id}; set another {setting}, or the token of {self.portal_id}"
+        )
+
+    def claim(self, portal_id: int) -> None:
+        """Marks the store as the portal's. If something was in it, that is said, this once."""
+        if self._marked:
+            return
+        if self.portal_id is None and any(
+            not name.startswith("_") for name in self._store.folders()
+        ):
+            _log.warning(
+                "%s tells of no portal, as earlier versions left it: from now on it is that of "
+                "portal %s",
+                self._url,
+                portal_id,
+            )
+        self._store.put(MARKER, orjson.dumps({"portal_id": portal_id}))
+        self.portal_id, self._marked = portal_id, True
+
+    @property
+    def _url(self) -> str:
+        return self._store.url_of(MARKER).removesuffix(f"/{MARKER}")
+
+
+def owned(store: Store, portal_id: int | None, setting: str) -> int | None:
+    """The portal whose a store is; one that tells of none becomes that of `portal_id`.
+
+    Raises OtherPortalError where it is another portal's, and StoreError.
+    """
+    owner = Owner(store)
+    owner.expect(portal_id, setting)
+    if portal_id is not None:
+        owner.claim(portal_id)
+    return owner.portal_id
+
+
+def _unmarked(store: Store) -> int | None:
+    """Whose a store without a marker is, by its catalog or a manifest of its newest day."""
+    for path in _CATALOGS:
+        if (found := _told(store, path)) is not None:
+            return found
+    days = [name for name in store.folders() if name[:1].isdigit()]
+    for entry in store.list(max(days)) if days else ():
+        if entry.path.endswith("/_manifest.json"):
+            return _told(store, entry.path)
+    return None
+
+
+def _told(store: Store, path: str) -> int | None:
+    """The portal that a JSON file names; None where there is no such file, or it names none."""
+    if not store.exists(path):
+        return None
+    try:
+        found = orjson.loads(store.get(path)).get("portal_id")
+    except (orjson.JSONDecodeError, AttributeError):
+        found = None
+    if type(found) is int:
+        return found
+    if path == MARKER:
+        raise StoreError(f"{store.url_of(path)} names no portal; remove it if it is not of ours")
+    return None
