@@ -121,8 +121,12 @@ def _told(
 ) -> tuple[list[dict[str, Any]], dict[str, str], list[Input]]:
     """The results of what was asked for, what failed and why, and what nothing was told of."""
     asked = {each["id"] for each in inputs}
-    results = [each for each in answer.items() if str(id_of(each)) in asked]
-    known = {str(id_of(each)) for each in results}
+    try:
+        told = [(str(id_of(each)), each) for each in answer.items()]
+    except (KeyError, TypeError) as wrong:
+        raise IncompleteAnswer(f"{answer.where}: HubSpot gives a result without an id") from wrong
+    results = [each for record_id, each in told if record_id in asked]
+    known = {record_id for record_id, _ in told} & asked
     failed: dict[str, str] = {}
     for error in answer.content.get("errors") or ():
         if absent(error):

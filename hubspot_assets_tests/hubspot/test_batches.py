@@ -10,7 +10,7 @@ from hubspot_assets.hubspot.associations import read_links
 from hubspot_assets.hubspot.errors import BadRequest, IncompleteAnswer
 from hubspot_assets.hubspot.own_apis import deal_splits
 from hubspot_assets.hubspot.records import batch_read
-from hubspot_assets_tests.hubspot.fakes import FakeTime, client_of, error, ok
+from hubspot_assets_tests.hubspot.fakes import FakeTime, Script, client_of, error, ok
 
 FOR_EVER = 1_000
 
@@ -238,7 +238,17 @@ def test_a_batch_of_objects_that_is_refused_is_refused(api, read):
     portal = api(poisoned={"2"})
     with pytest.raises(BadRequest, match="Invalid object id"):
         read(portal, "1", "2")
-    assert portal.again() == []
+    assert {tuple(each) for each in portal.asked} == {("1", "2")}
+
+
+@pytest.mark.parametrize("result", [{}, {"from": 7}, {"from": {}}])
+def test_a_result_of_nobody_is_one_clear_error(api, result):
+    portal = api()
+    with (
+        client_of(Script(ok({"results": [result]})), FakeTime()) as client,
+        pytest.raises(IncompleteAnswer, match=r"POST /.*: HubSpot gives a result without an id"),
+    ):
+        portal.read(client, ["1"])
 
 
 def test_no_ids_ask_for_nothing(api, read):
