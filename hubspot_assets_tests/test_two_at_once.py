@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from hubspot_assets.deliver import deliver
-from hubspot_assets.export import read_manifest
+from hubspot_assets.export import complete_day, read_manifest
 from hubspot_assets.progress import Display
 from hubspot_assets.settings import Settings
 from hubspot_assets.storage import leases, open_store
@@ -159,3 +159,21 @@ def test_a_killed_export_is_finished_by_the_next(sandbox, alone, reach, tmp_path
     assert "waiting" not in output
     assert rows_of(folder) == undisturbed
     assert not leftovers(tmp_path)
+
+
+@pytest.mark.parametrize("lost", ["part-00000.csv.gz", "_manifest.json", "*"])
+def test_a_day_of_which_something_was_removed_is_not_delivered(lost, sandbox, reach, monkeypatch):
+    """Somebody clears a table's folder while the others are being made."""
+    folder = reach(sandbox, **ONE_TYPE)
+
+    def complete_later(store, day, *arguments, **more):
+        for path in (folder / day / "OWNERS").glob(lost):
+            path.unlink()
+        return complete_day(store, day, *arguments, **more)
+
+    monkeypatch.setattr("hubspot_assets.export.io_manager.complete_day", complete_later)
+    fails(1, f"{DAY} is not delivered: ", "export", "--day", DAY)
+    assert not (folder / DAY / "_manifest.json").exists()
+    status, output = run("export", "--day", DAY, "--select", "TEAMS")
+    assert status == 0, output
+    assert f"{DAY} is delivered" in output
