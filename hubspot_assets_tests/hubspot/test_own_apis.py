@@ -19,6 +19,7 @@ from hubspot_assets.hubspot.errors import (
     Unexplained,
     UnknownObjectType,
 )
+from hubspot_assets.hubspot.metadata import ignore
 from hubspot_assets.hubspot.own_apis import (
     CAMPAIGN_PROPERTIES,
     READERS,
@@ -311,7 +312,7 @@ def test_a_missing_scope_is_named(api):
         HubSpot(BearerToken(sandbox.token), sandbox.url) as client,
         pytest.raises(MissingScope) as raised,
     ):
-        list(READERS[api](client))
+        list(READERS[api](client, ignore))
     assert SCOPES[api] in raised.value.scopes
 
 
