@@ -185,7 +185,7 @@ _GREY = {"r": 245, "g": 248, "b": 250, "a": 1.0}
 _STYLES: dict[str, Any] = {
     "backgroundColor": _GREY,
     "backgroundGradient": {
-        "angle": {"units": "deg", "value": 90.0},
+        "angle": {"units": "DEGREES", "value": 90.0},
         "colors": [{"color": _GREY}],
         "sideOrCorner": {"horizontalSide": "LEFT", "verticalSide": "TOP"},
     },
