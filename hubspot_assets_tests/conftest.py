@@ -16,6 +16,7 @@ from hubspot_assets.progress import Display
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.sandbox.event_types import Rate
 from hubspot_assets.settings import Settings
+from hubspot_assets_tests.documents import held_against_documents
 from hubspot_assets_tests.stores import bucket, endpoint, folder, s3, store  # noqa: F401
 
 DAY = "2026-11-22"
@@ -42,6 +43,22 @@ OURS = (
     "STATE_",
     "CATALOG_",
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def documents():
+    """What the sandbox has answered otherwise than HubSpot documents."""
+    with held_against_documents() as breaches:
+        yield breaches
+
+
+@pytest.fixture(autouse=True)
+def as_documented(documents):
+    """Every answer that a test sees is one that HubSpot could give, by its documents."""
+    yield
+    breaches = sorted(documents)
+    documents.clear()
+    assert not breaches
 
 
 @pytest.fixture(scope="session")

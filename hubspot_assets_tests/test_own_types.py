@@ -67,7 +67,10 @@ def moment(text):
 
 
 def made_by(end, contents):
-    return [each for each in contents if datetime.fromisoformat(each["createdAt"]) < end]
+    def made(each):
+        return datetime.fromisoformat(each.get("created") or each["createdAt"])
+
+    return [each for each in contents if made(each) < end]
 
 
 @pytest.mark.parametrize("now", [READ_AT, MUCH_LATER], ids=["soon", "much later"])
@@ -91,10 +94,10 @@ def test_a_day_has_the_objects_that_were_made_before_its_end(delivered, now, mon
         assert row.get("PROPERTY_POST_BODY", "") == post["postBody"]
         assert json.loads(row["PROPERTY_TAG_IDS"]) == post["tagIds"]
         assert row["PROPERTY_CURRENTLY_PUBLISHED"] == str(post["currentlyPublished"]).lower()
-        assert row["PROPERTY_HS_CREATEDATE"] == moment(post["createdAt"])
-        if datetime.fromisoformat(post["updatedAt"]) < END:
-            assert row["UPDATEDAT"] == moment(post["updatedAt"])
-        assert moment(post["createdAt"]) <= row["UPDATEDAT"] < moment(END)
+        assert row["PROPERTY_HS_CREATEDATE"] == moment(post["created"])
+        if datetime.fromisoformat(post["updated"]) < END:
+            assert row["UPDATEDAT"] == moment(post["updated"])
+        assert moment(post["created"]) <= row["UPDATEDAT"] < moment(END)
     lists = {
         str(each.facts.list_id): each
         for each in portal.lists(now)

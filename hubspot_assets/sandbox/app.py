@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from hubspot_assets.sandbox import admin
 from hubspot_assets.sandbox.call import HTML, JSON, Answer, Call, told
+from hubspot_assets.sandbox.documented import type_of
 from hubspot_assets.sandbox.errors import (
     ApiError,
     correlation_id,
@@ -85,7 +86,8 @@ class Application:
         answer.headers["X-HubSpot-Correlation-Id"] = identifier
         self.requests[f"{request.method} {template}", answer.status] += 1
         if fault is not None:
-            spoil(fault, answer, request.method, template, self._last.get(path))
+            documented = type_of(request.method, template, version)
+            spoil(fault, answer, documented, self._last.get(path))
         if watched:
             self._remember(path, answer)
         if fault is not None and kind == "trickle":

@@ -50,6 +50,8 @@ class PortalConfig:
     `conversion_ids` tells the ids of form submissions, which old answers lack.
     `strict_associations` refuses names in `associations=` that stand for no type of the portal;
     HubSpot's documents say that they are ignored, portals have been seen to answer 400.
+    `page_dates_at`: pages and posts have `createdAt` and `updatedAt`, as examples in HubSpot's
+    documents do, instead of `created` and `updated`.
     `multi_status` lets batch answers of 2026-09 be 207 where parts fail: its documents know 200
     alone.
     """
@@ -84,6 +86,7 @@ class PortalConfig:
     conversion_ids: bool = True
     strict_associations: bool = False
     multi_status: bool = True
+    page_dates_at: bool = False
 
     def __post_init__(self) -> None:
         if self.plan not in PLANS:

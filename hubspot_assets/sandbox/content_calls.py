@@ -67,9 +67,19 @@ def _pages(call: Call, kind: str, scopes: tuple[str, ...]) -> Answer:
     more = start + limit < len(found)
     body: dict[str, Any] = {
         "total": len(found),
-        "results": [content.page_told(each, now) for each in page],
+        "results": [_page_told(call, each) for each in page],
     }
     return _paged(call, body, cursor(start + limit) if more else None)
+
+
+def _page_told(call: Call, page: Page) -> dict[str, Any]:
+    """A page as the version and the portal tell it."""
+    told = call.portal.content.page_told(page, call.now)
+    if page.kind == "blog-post" and call.version != "2026-09" and told["state"] == "PUBLISHED":
+        told["publishedAt"] = told["publishDate"]
+    if call.portal.config.page_dates_at:
+        told |= {"createdAt": told.pop("created"), "updatedAt": told.pop("updated")}
+    return told
 
 
 def _within(call: Call, name: str, at: int) -> bool:

@@ -3,7 +3,8 @@ what type.
 
 A type is written `text`, `whole`, `number`, `flag`, `moment`, `date`, `any`, `one of a|b`,
 `choice <name>` (one of a long list), `list <type>`, `map <type>` (values by name), `page <type>`
-(a list's answer), or the name of a shape. A question mark behind it: null is a value, too.
+(a list's answer), or the name of a shape. A question mark at the end: null is a value, too, for a
+list or map among its entries.
 """
 
 import re
@@ -27,10 +28,27 @@ class Member(NamedTuple):
 
 
 @cache
-def type_of(method: str, template: str) -> str:
+def type_of(method: str, template: str, version: str) -> str:
     """The type of an answer, by the route's template; empty where none is documented."""
-    found = (each for each in rows("documented_answers.csv") if each["template"] == template)
-    return next((each["shape"] for each in found if each["method"] == method), "")
+    found = {
+        row["version"]: row["shape"]
+        for row in rows("documented_answers.csv")
+        if (row["method"], row["template"]) == (method, template)
+    }
+    return found.get(version) or found.get("", "")
+
+
+@cache
+def members(kind: str) -> dict[str, Member]:
+    """The members of a shape or of a list's answer, by name; none of another type."""
+    if not kind.startswith("page "):
+        return _shapes().get(kind.removesuffix("?"), {})
+    entries = Member(f"list {kind.removeprefix('page ')}", required=True, also="")
+    return {
+        "results": entries,
+        "total": Member("whole", required=False, also=""),
+        "paging": Member("paging", required=False, also=""),
+    }
 
 
 @cache
@@ -51,7 +69,7 @@ def _choices(name: str) -> frozenset[str]:
 
 def objects(kind: str, value: Any) -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401 - JSON
     """Every object in a value of a type, with the name of its shape; the innermost ones first."""
-    head, _, inner = kind.removesuffix("?").partition(" ")
+    head, _, inner = kind.partition(" ")
     if head == "list" and isinstance(value, list):
         for each in value:
             yield from objects(inner, each)
@@ -65,24 +83,9 @@ def objects(kind: str, value: Any) -> Iterator[tuple[str, dict[str, Any]]]:  # n
             yield kind, value
 
 
-@cache
-def members(kind: str) -> dict[str, Member]:
-    """The members of a shape or of a list's answer, by name; none of another type."""
-    if not kind.startswith("page "):
-        return _shapes().get(kind.removesuffix("?"), {})
-    entries = Member(f"list {kind.removeprefix('page ')}", required=True, also="")
-    return {
-        "results": entries,
-        "total": Member("whole", required=False, also=""),
-        "paging": Member("paging", required=False, also=""),
-    }
-
-
 def breaches(kind: str, value: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401 - JSON
     """Where a value is not of a type, a line each: `results[0].createdAt is missing`."""
-    head, _, inner = kind.removesuffix("?").partition(" ")
-    if value is None and kind.endswith("?"):
-        return
+    head, _, inner = kind.partition(" ")
     if head == "list" and isinstance(value, list):
         for at, each in enumerate(value[:_ENTRIES]):
             yield from breaches(inner, each, f"{path}[{at}]")
@@ -91,7 +94,9 @@ def breaches(kind: str, value: Any, path: str = "") -> Iterator[str]:  # noqa: A
             yield from breaches(inner, each, f"{path}.{name}")
     elif isinstance(value, dict) and (known := members(kind)):
         yield from _of_members(known, value, path)
-    elif not _is(head, inner, value):
+    elif value is None and kind.endswith("?"):
+        return
+    elif not _is(kind.removesuffix("?"), value):
         yield f"{path.lstrip('.') or 'the answer'} is no {kind}, but {_shown(value)}"
 
 
@@ -103,14 +108,15 @@ def _of_members(known: dict[str, Member], value: dict[str, Any], path: str) -> I
                 yield f"{at.lstrip('.')} is missing"
             continue
         found = list(breaches(member.type, value[name], at))
-        if found and not (member.also and _is(member.also, "", value[name])):
+        if found and not (member.also and _is(member.also, value[name])):
             yield from found
     for name in value.keys() - known.keys():
         yield f"{path}.{name}".lstrip(".") + " is documented nowhere"
 
 
-def _is(head: str, inner: str, value: Any) -> bool:  # noqa: ANN401 - JSON values
+def _is(kind: str, value: Any) -> bool:  # noqa: ANN401 - JSON values
     """Whether a value that is no object is of a type."""
+    head, _, inner = kind.partition(" ")
     match head:
         case "any":
             return True

@@ -15,6 +15,8 @@ from hubspot_assets.sandbox.values import GOLDEN, mix, text_number
 
 #: Their submissions are not told by any API.
 SILENT_TYPES = ("blog_comment",)
+#: A form is filled in by one of so many contacts, of about the submission's place among all.
+_NEIGHBOURS = 32
 #: Of so many submissions in a row, one shares moment and person with the one before it, and
 #: another is its exact copy: people click twice. A third was sent from another page alone.
 _CYCLE, _SAME_MOMENT, _SAME, _ELSEWHERE = 20, 7, 13, 17
@@ -101,6 +103,10 @@ class Submissions:
         span, jitter = FULL - self._first, mix(self._salt + number) & 0xFFFF
         return self._first + (number * span + (jitter * span >> 16)) // self._population
 
+    def is_made(self, number: int) -> bool:
+        """Whether a submission comes before the form is archived."""
+        return self._end is None or self.submitted(number) <= self._end
+
     def count(self, at: int) -> int:
         """How many there are up to a moment, that one included."""
         at = at if self._end is None else min(at, self._end)
@@ -121,7 +127,6 @@ class Submissions:
     def submission(self, number: int) -> Submission:
         """Submission of a number; they are numbered from 0 in order of time."""
         place = number % _CYCLE
-        person = mix(self._salt ^ (number - (place in _REPEATED)) * GOLDEN)
         answers = mix(self._salt ^ (number - (place in (_SAME, _ELSEWHERE))) * GOLDEN ^ 0xA5)
         at = self.submitted(number)
         values = []
@@ -129,7 +134,7 @@ class Submissions:
             bits = mix(answers + position)
             # Most fields may stay empty, and an empty one is left out.
             if field["required"] or bits % 10 < 7:
-                value = self._email(person, at) if field["name"] == "email" else _value(field, bits)
+                value = self._email(number) if field["name"] == "email" else _value(field, bits)
                 values.append((field["name"], value, field["objectTypeId"]))
         page = f"{self._row['page']}{(answers + (place == _ELSEWHERE)) % 5 or ''}"
         return Submission(self._id(number), moment(at), page, tuple(values))
@@ -140,13 +145,37 @@ class Submissions:
         high, low = (mix(self._salt + turn ^ number * GOLDEN) for turn in (1, 2))
         return str(UUID(int=high << 64 | low, version=4))
 
-    def _email(self, person: int, at: int) -> str:
-        """Mostly that of a contact, now and then in capitals; some belong to nobody known."""
-        known = self._contacts.created_count(at)
-        if not known or person % 9 == 0:
-            return f"visitor{person % 9973}@elsewhere.example"
-        email = self._contacts.unique_value("email", (person >> 8) % known)
-        return email.title() if person % 13 == 0 else email
+    def contact(self, number: int) -> int | None:
+        """The index of the contact who made a submission: one who is live then and has an e-mail
+        address; None if there is nobody near."""
+        number -= number % _CYCLE in _REPEATED
+        at, contacts = self.submitted(number), self._contacts
+        drawn = self._drawn(number)
+        last = min(drawn, contacts.created_count(at) - 1)
+        for index in range(last, max(-1, last - _NEIGHBOURS), -1):
+            if contacts.is_live(index, at) and contacts.held_value("email", index) is not None:
+                return index
+        return None
+
+    def numbers_near(self, first: int, end: int) -> range:
+        """The submissions that contacts from an index up to before another can have made."""
+        if not self._population:
+            return range(0)
+        share, margin = self._population / max(1, self._contacts.population), 3 * _NEIGHBOURS
+        start = int(first * share) - 2
+        return range(max(0, start), int((end + margin) * share) + 2)
+
+    def _drawn(self, number: int) -> int:
+        place = number * self._contacts.population // self._population
+        return place + mix(self._salt ^ number) % _NEIGHBOURS
+
+    def _email(self, number: int) -> str:
+        """That of the contact, now and then in capitals."""
+        index = self.contact(number)
+        if index is None:
+            return f"visitor{self._drawn(number)}@elsewhere.example"
+        email = self._contacts.unique_value("email", index)
+        return email.title() if index % 13 == 0 else email
 
 
 def _value(field: dict[str, Any], bits: int) -> str:

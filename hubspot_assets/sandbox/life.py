@@ -5,9 +5,10 @@ in every `edit_days`. All moments are epoch milliseconds.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from hashlib import shake_128
 from operator import getitem
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from hubspot_assets.sandbox.facts import ObjectType
@@ -44,7 +45,16 @@ class Record:
 
     def tail(self, at: int, source: bytes) -> bytes:
         """The end of a history entry; nothing if histories are not going to be told."""
-        return b',"timestamp":"' + iso(at).encode() + source if self.traced else b""
+        return _tail(at, source) if self.traced else b""
+
+
+def _tail(at: int, source: bytes) -> bytes:
+    return b',"timestamp":"' + iso(at).encode() + source
+
+
+@cache
+def _mass_tail(run: int) -> bytes:
+    return _tail(_MASS_FIRST + run * _MASS_PERIOD, BATCH)
 
 
 class _Setting(NamedTuple):
@@ -72,18 +82,35 @@ def _table(pool: tuple[bytes, ...], fill: int) -> tuple[bytes | None, ...]:
 _ORDER = {"edited": 0, "fixed": 1, "plain": 2}
 
 
+class Story(Protocol):
+    """What a type's records are told besides, all of a piece. `base` is a draw of the record."""
+
+    def last_move(self, base: int, created: int, now: int) -> int:
+        """The latest of its moments that is a modification of the record."""
+
+    def tell(self, record: Record, base: int, now: int) -> None:
+        """Writes it into a record."""
+
+
 class Life(Population):
     """All records of one type."""
 
     def __init__(
-        self, kind: ObjectType, properties: tuple[Property, ...], *, records: int, seed: int
+        self,
+        kind: ObjectType,
+        properties: tuple[Property, ...],
+        *,
+        records: int,
+        seed: int,
+        story: Story | None = None,
     ) -> None:
         super().__init__(kind, records=records, seed=seed)
+        self._story = story
         self._edit_period = kind.edit_days * DAY
         self._prepare(properties)
 
     def _prepare(self, properties: tuple[Property, ...]) -> None:
-        live = [each for each in properties if each.life and not each.archived]
+        live = [p for p in properties if p.life not in ("", "story") and not p.archived]
         live.sort(key=lambda each: _ORDER.get(each.life, len(_ORDER)) if each.pool else 9)
         by_life: dict[str, list[_Setting]] = {}
         self._unique: list[tuple[_Setting, str]] = []
@@ -128,6 +155,8 @@ class Life(Population):
         self._edit(record, draws, base, now)
         self._set_in_bulk(record, base, now)
         self._recalculate(record, draws, base, now)
+        if self._story is not None:
+            self._story.tell(record, base, now)
         self._merge(record, now)
         self._set_system_values(record, now)
         record.archived = archived
@@ -168,8 +197,19 @@ class Life(Population):
             count = (now - created - phase) // _WEEK
             if count >= 1:
                 found = max(found, created + phase + count * _WEEK)
+        if self._story is not None:
+            found = max(found, self._story.last_move(base, created, now))
         merged = self.merged_into(index, now)
         return max(found, merged[-1][0]) if merged else found
+
+    def held_value(self, values: str, index: int) -> str | None:
+        """The value of a unique property that a record has, by the name of its pool; None if it
+        has none."""
+        draws = shake_128(self._salt + index.to_bytes(8, "big")).digest(self._draw_count)
+        for setting, kind in self._unique:
+            if kind == values and setting.table[draws[setting.draw]] is not None:
+                return self.unique_value(values, index)
+        return None
 
     def unique_value(self, values: str, index: int) -> str:
         """The value of a unique property, known by the name of its pool."""
@@ -230,14 +270,14 @@ class Life(Population):
         one that changes every week on one record of fifty."""
         first = max(0, (record.created - _MASS_FIRST) // _MASS_PERIOD + 1)
         last = (now - _MASS_FIRST) // _MASS_PERIOD
-        for number, _, size, pool, _ in self._mass:
-            changes = []
-            for run in range(first, last + 1):
-                if mix(base ^ run * GOLDEN) % 100 < 85:
-                    at = _MASS_FIRST + run * _MASS_PERIOD
-                    changes.append((at, pool[run % size], record.tail(at, BATCH)))
-            if changes:
-                self._take(record, number, changes, moves=True)
+        runs = [
+            (run, _MASS_FIRST + run * _MASS_PERIOD, _mass_tail(run) if record.traced else b"")
+            for run in range(first, last + 1)
+            if mix(base ^ run * GOLDEN) % 100 < 85
+        ]
+        for number, _, size, pool, _ in self._mass if runs else ():
+            changes = [(at, pool[run % size], tail) for run, at, tail in runs]
+            self._take(record, number, changes, moves=True)
         if record.index % 50 == 7 and "hot" in self._special:
             phase = base % _WEEK
             count = (now - record.created - phase) // _WEEK
@@ -256,16 +296,18 @@ class Life(Population):
         for number, draw, size, pool, _ in self._drift:
             if number in record.values:
                 record.values[number] = pool[(draws[draw] + month) % size]
+        # One run works out all of them, in the same millisecond.
+        first = record.created + 1000 + base % _ROLLUP_PERIOD
+        runs = [
+            (at, turn, record.tail(at, CALCULATED))
+            for turn, at in enumerate(range(first, now + 1, _ROLLUP_PERIOD))
+        ]
+        if not runs:
+            return
         for number, draw, size, pool, table in self._rollups:
             byte = draws[draw]
-            if table[byte] is None:
-                continue
-            first = record.created + 1000 + (base ^ number * GOLDEN) % _ROLLUP_PERIOD
-            changes = [
-                (at, pool[(byte + turn) % size], record.tail(at, CALCULATED))
-                for turn, at in enumerate(range(first, now + 1, _ROLLUP_PERIOD))
-            ]
-            if changes:
+            if table[byte] is not None:
+                changes = [(at, pool[(byte + turn) % size], tail) for at, turn, tail in runs]
                 self._take(record, number, changes, moves=False)
 
     def _take(self, record: Record, number: int, changes: list[Change], *, moves: bool) -> None:

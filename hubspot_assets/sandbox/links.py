@@ -191,6 +191,43 @@ class LinkedPair:
             for byte in range(256)
         )
 
+    def begun(self, near: int, far: int, drawn: int) -> int:
+        """When a link begins, if it is made at all."""
+        # A third of the links come within the hour, as of records that are made together.
+        delay = (drawn >> 16) % (_LATEST if drawn % 3 else 3_600_000)
+        return max(self.near.created(near), self.far.created(far)) + delay
+
+    def span_from(self, near: int) -> tuple[int, int, int | None] | None:
+        """The far record of a near one's first slot, and from when until when they are linked as
+        long as both are live; None if they never are."""
+        slot, threshold, odd = self.slots[0]
+        draw = self.seed + near * odd
+        if draw >> 40 & 0xFFFF >= threshold:
+            return None
+        far = self.geometry.far(near, slot)
+        return far, *self._span(near, far, mix(draw))
+
+    def spans_to(self, far: int) -> Iterator[tuple[int, int, int | None]]:
+        """The near records that are ever linked to a far one that is no hub, and from when until
+        when they are; `None`: still."""
+        for slot, threshold, odd in self.slots:
+            for near in self.geometry.near(far, slot):
+                draw = self.seed + near * odd
+                if draw >> 40 & 0xFFFF < threshold:
+                    since, until = self._span(near, far, mix(draw))
+                    if until is None or since < until:
+                        yield near, since, until
+
+    def _span(self, near: int, far: int, drawn: int) -> tuple[int, int | None]:
+        since = self.begun(near, far, drawn)
+        fate, cut = self.near.fate(near), self.cut.get((near, far))
+        ends = [
+            None if drawn & _LASTING else lasts(since, drawn),
+            None if fate is None else fate.at,
+            cut,
+        ]
+        return since, min((each for each in ends if each is not None), default=None)
+
     def types_of(self, key: int) -> tuple[AssociationType, ...]:
         """The types of a link, by the key that it was told with."""
         chosen = {type_id for bit, type_id in enumerate(self._labels) if key >> bit & 1}
@@ -218,6 +255,11 @@ class LinkedPair:
         """The plain name of the pair comes first."""
         names = [each.name for each in self.types_of(key)]
         return sorted(names, key=lambda name: name.endswith("_unlabeled"))
+
+
+def lasts(begun: int, drawn: int) -> int:
+    """When a link ends that does not last for good."""
+    return begun + DAY + (drawn >> 20) % (500 * DAY)
 
 
 class Links:
@@ -306,9 +348,5 @@ class Links:
         lasting = drawn & _LASTING
         if lasting and near < self._near.settled and far < self._far.settled:
             return True
-        # A third of the links come within the hour, as of records that are made together.
-        delay = (drawn >> 16) % (_LATEST if drawn % 3 else 3_600_000)
-        begun = max(pair.near.created(near), pair.far.created(far)) + delay
-        if begun > self._now:
-            return False
-        return bool(lasting) or begun + DAY + (drawn >> 20) % (500 * DAY) > self._now
+        begun = pair.begun(near, far, drawn)
+        return begun <= self._now and (bool(lasting) or lasts(begun, drawn) > self._now)

@@ -1,7 +1,7 @@
 """The plans behind the marketing APIs of one portal."""
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from hubspot_assets.sandbox.campaigns import CAMPAIGN, Campaigns
 from hubspot_assets.sandbox.config import PortalConfig
@@ -9,6 +9,9 @@ from hubspot_assets.sandbox.email_events import EmailEvents
 from hubspot_assets.sandbox.facts import document
 from hubspot_assets.sandbox.forms import SILENT_TYPES, Submissions
 from hubspot_assets.sandbox.life import Life
+
+#: Contacts whose conversions are worked out together.
+_BLOCK = 64
 
 
 class Marketing:
@@ -18,6 +21,8 @@ class Marketing:
         self._config = config
         self._life = life
         self._submissions: dict[str, Submissions] = {}
+        # Contacts are mostly asked for one after the other.
+        self._conversions = lru_cache(maxsize=64)(self._conversions_near)
 
     @cached_property
     def campaigns(self) -> Campaigns:
@@ -31,6 +36,26 @@ class Marketing:
         return EmailEvents(
             self._life("0-1"), records=config.records, seed=config.seed, portal_id=config.portal_id
         )
+
+    def conversions(self, contact: int) -> list[tuple[int, str]]:
+        """When a contact filled in forms, and their names, oldest first."""
+        ended = self._life("0-1").interventions
+        return self._conversions(contact // _BLOCK, ended).get(contact, [])
+
+    def _conversions_near(self, block: int, _: int) -> dict[int, list[tuple[int, str]]]:
+        """The conversions of contacts of a block, by index; worked out anew where contacts were
+        ended outside of the plan."""
+        found: dict[int, list[tuple[int, str]]] = {}
+        for row in document("forms.json")["forms"]:
+            if row["members"]["formType"] in SILENT_TYPES:
+                continue
+            submissions = self.submissions(row["id"])
+            for number in submissions.numbers_near(block * _BLOCK, (block + 1) * _BLOCK):
+                contact = submissions.contact(number)
+                if contact is not None and submissions.is_made(number):
+                    made = submissions.submitted(number), row["members"]["name"]
+                    found.setdefault(contact, []).append(made)
+        return {contact: sorted(made) for contact, made in found.items()}
 
     def submissions(self, form_id: str) -> Submissions:
         """The submissions of a form; KeyError if there never is such a form."""

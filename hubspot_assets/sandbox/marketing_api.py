@@ -88,7 +88,7 @@ def list_emails(call: Call) -> Answer:
     for email in page:
         members = {**email.told, "stats": statistics(email, at)} if stats else email.told
         if names:
-            members = {k: v for k, v in members.items() if k == "id" or k in names}
+            members = {k: v for k, v in members.items() if k in ("id", "isAb", *names)}
         results.append(members)
     return _totalled(call, len(found), results, following)
 

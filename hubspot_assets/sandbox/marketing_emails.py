@@ -22,7 +22,7 @@ def marketing_emails_at(at: datetime, newest: NewestCampaign) -> list[Asset]:
         if reached is not None:
             campaign = newest(reached.created, at) if row["campaign"] else None
             told = {"id": row["id"], **_common(), **reached.members, **reached.dates()}
-            told |= _publishing(row, at) | _campaigns(row, campaign)
+            told |= _publishing(row, at) | _campaigns(row, campaign) | _testing(row)
             told["content"] = _content(row["id"])
             if reached.archived is not None:
                 told["deletedAt"] = told["updatedAt"]
@@ -47,6 +47,15 @@ def _publishing(row: dict[str, Any], at: datetime) -> dict[str, Any]:
     state = "PUBLISHED" if row["state"] == "SCHEDULED" else row["state"]
     told |= {"publishedAt": stamp(published), "publishedById": "9586504"}
     return {**told, "state": state, "isPublished": True}
+
+
+def _testing(row: dict[str, Any]) -> dict[str, Any]:
+    """Whether it is one of two that are tried against each other, and which of them."""
+    is_tested, is_variation = row["members"]["type"] == "AB_EMAIL", row.get("variation", False)
+    testing = {**_common()["testing"], "isAbVariation": is_variation}
+    if is_tested:
+        testing |= {"testId": "77001", "abStatus": "variant" if is_variation else "master"}
+    return {"isAb": is_tested, "testing": testing}
 
 
 def _campaigns(row: dict[str, Any], campaign: tuple[str, str] | None) -> dict[str, Any]:

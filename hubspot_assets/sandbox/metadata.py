@@ -144,7 +144,6 @@ def _schema(call: Call, kind: ObjectType) -> dict[str, Any]:
         "primaryDisplayProperty": kind.primary_property,
         "secondaryDisplayProperties": ["external_key"],
         "archived": False,
-        "restorable": True,
         "allowsSensitiveProperties": any(p.sensitivity != "non_sensitive" for p in defined),
         "id": kind.object_type_id.partition("-")[2],
         "fullyQualifiedName": kind.fully_qualified_name or kind.name.upper(),
@@ -190,9 +189,7 @@ def _associations(call: Call, kind: ObjectType) -> list[dict[str, Any]]:
 def list_properties(call: Call) -> Answer:
     """`GET /crm/properties/{objectType}`: unpaged; archived ones and each sensitivity apart."""
     kind = _schema_type(call)
-    sensitivity = call.one("dataSensitivity", "non_sensitive").lower()
-    if sensitivity not in SENSITIVITIES:
-        raise ApiError(400, f"Invalid value for dataSensitivity: {sensitivity}")
+    sensitivity = _sensitivity(call.one("dataSensitivity"))
     archived = call.flag("archived")
     found = [
         each
@@ -219,6 +216,7 @@ def legacy_properties(call: Call) -> Answer:
 def read_property(call: Call) -> Answer:
     """`GET /crm/properties/{objectType}/{propertyName}`."""
     kind = _schema_type(call)
+    _sensitivity(call.one("dataSensitivity"))
     found = _property(call, kind, call.params["propertyName"])
     if found is None or found.archived != call.flag("archived"):
         raise object_not_found(f"Property {call.params['propertyName']}")
@@ -229,6 +227,7 @@ def batch_read_properties(call: Call) -> Answer:
     """`POST /crm/properties/{objectType}/batch/read`."""
     kind = _schema_type(call)
     asked = call.json()
+    _sensitivity(str(asked.get("dataSensitivity") or ""))
     names = [str(each.get("name")) for each in asked.get("inputs", [])]
     found = [_property(call, kind, name) for name in names]
     archived = bool(asked.get("archived"))
@@ -248,6 +247,14 @@ def read_group(call: Call) -> Answer:
         if group["name"] == call.params["groupName"]:
             return told(group)
     raise object_not_found(f"Property group {call.params['groupName']}")
+
+
+def _sensitivity(asked: str) -> str:
+    """The sensitivity that is asked for; 400 for one that there is not."""
+    sensitivity = asked.lower() or SENSITIVITIES[0]
+    if sensitivity not in SENSITIVITIES:
+        raise ApiError(400, f"Invalid value for dataSensitivity: {sensitivity}")
+    return sensitivity
 
 
 def _schema_type(call: Call) -> ObjectType:

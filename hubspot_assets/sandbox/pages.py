@@ -12,7 +12,7 @@ from hubspot_assets.sandbox.values import GOLDEN, mix
 KINDS = ("landing-page", "site-page", "blog-post")
 #: How many pieces of HTML a body has: a few, or a few megabytes of them.
 _PIECES = {"none": 0, "short": 12, "long": 44_000}
-_CATEGORIES = {"site-page": (1, 1), "landing-page": (1, 4), "blog-post": (3, 3)}
+_CATEGORIES = {"site-page": (1, "1"), "landing-page": (1, "4"), "blog-post": (3, "3")}
 _EPOCH = "1970-01-01T00:00:00Z"
 
 
@@ -97,7 +97,6 @@ def _common(page: Page, now: int) -> dict[str, Any]:
     is_post = page.kind == "blog-post"
     domain = "blog.example.com" if is_post else "www.example.com"
     category, content_type = _CATEGORIES[page.kind]
-    created, updated = iso(page.created), iso(page.updated(now))
     revision = page.edits(now) + 1
     return {
         "id": str(page.page_id),
@@ -109,11 +108,8 @@ def _common(page: Page, now: int) -> dict[str, Any]:
         "state": _state(page, is_public=is_public),
         "currentState": "PUBLISHED" if is_public else _state(page, is_public=False),
         "currentlyPublished": is_public and archived is None,
-        # The documentation's examples have one pair of names, the specification the other.
-        "createdAt": created,
-        "created": created,
-        "updatedAt": updated,
-        "updated": updated,
+        "created": iso(page.created),
+        "updated": iso(page.updated(now)),
         "publishDate": _EPOCH if page.published is None else iso(page.published),
         "archivedAt": _archived_at(archived, is_post=is_post),
         "archivedInDashboard": archived is not None,
@@ -185,17 +181,32 @@ _UNUSED: dict[str, Any] = {
 }
 
 
+_GREY = {"r": 245, "g": 248, "b": 250, "a": 1.0}
+_STYLES: dict[str, Any] = {
+    "backgroundColor": _GREY,
+    "backgroundGradient": {
+        "angle": {"units": "DEGREES", "value": 90.0},
+        "colors": [{"color": _GREY}],
+        "sideOrCorner": {"horizontalSide": "LEFT", "verticalSide": "TOP"},
+    },
+    "backgroundImage": {"backgroundPosition": "CENTER", "backgroundSize": "cover", "imageUrl": ""},
+    "flexboxPositioning": "TOP_LEFT",
+    "forceFullWidthSection": False,
+    "maxWidthSectionCentering": 1200,
+    "verticalAlignment": "TOP",
+}
+
+
 def _layout(page: Page, seed: int) -> dict[str, Any]:
     body = html(seed + page.page_id, _PIECES[page.body])
     section = _section("dnd_area", "cell", {})
-    section["rows"] = [{"0": _section("module-1", "custom_widget", {"html": body})}] if body else []
+    section["rows"] = (
+        [{"0": _section("module-1", "custom_widget", {"html": {"value": body}})}] if body else []
+    )
     section["rowMetaData"] = [
         {
             "cssClass": "dnd-section",
-            "styles": {
-                "backgroundColor": {"r": 245, "g": 248, "b": 250, "a": 1.0},
-                "forceFullWidthSection": False,
-            },
+            "styles": _STYLES,
         }
         for _ in section["rows"]
     ]
@@ -221,6 +232,7 @@ def _section(name: str, kind: str, params: dict[str, Any]) -> dict[str, Any]:
         "cssClass": "",
         "cssId": "",
         "cssStyle": "",
+        "styles": _STYLES,
         "w": 12,
         "x": 0,
     }

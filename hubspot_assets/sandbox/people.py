@@ -89,12 +89,14 @@ def owner_told(owner: Owner) -> dict[str, Any]:
         "type": owner.type,
         "firstName": owner.first_name or "",
         "lastName": owner.last_name or "",
-        "userId": None if owner.archived else owner.user_id,
-        "userIdIncludingInactive": owner.user_id,
         "createdAt": iso(owner.created_ms),
         "updatedAt": iso(owner.created_ms + 86_400_123),
         "archived": owner.archived,
     }
+    if owner.user_id is not None:
+        told["userIdIncludingInactive"] = owner.user_id
+        if not owner.archived:
+            told["userId"] = owner.user_id
     if owner.email is not None:
         told["email"] = owner.email
     if owner.teams:

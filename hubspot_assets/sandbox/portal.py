@@ -15,6 +15,7 @@ from hubspot_assets.sandbox.association_types import (
     association_types,
     plain_types,
 )
+from hubspot_assets.sandbox.business import Business
 from hubspot_assets.sandbox.config import Clock, PortalConfig
 from hubspot_assets.sandbox.content import DEALS, Content
 from hubspot_assets.sandbox.event_life import EventLife, Occurrence
@@ -99,6 +100,8 @@ class Portal:
         self._aliases = _aliases(self._types)
         self._properties: dict[str, tuple[Property, ...]] = {}
         self._lives: dict[str, Life] = {}
+        self.marketing = Marketing(config, self.life)
+        self._business = Business(self.life, self._forward_pair, self.marketing.conversions)
         enabled = {key for key, kind in self._types.items() if self.is_enabled(kind)}
         self._lists = Lists(
             (
@@ -117,7 +120,6 @@ class Portal:
         }
         self._linked: dict[Pair, LinkedPair] = {}
         self.event_life = EventLife(event_types(config.portal_id), self.life, seed=config.seed)
-        self.marketing = Marketing(config, self.life)
 
     # Types
 
@@ -166,7 +168,8 @@ class Portal:
         if kind.object_type_id == DEAL_SPLITS:
             deals, amount = self.life(DEALS), self.content.deal_amount
             return SplitLife(kind, properties, deals=deals, amount=amount, seed=seed)
-        return Life(kind, properties, records=self.config.records, seed=seed)
+        story = self._business.story(kind, properties)
+        return Life(kind, properties, records=self.config.records, seed=seed, story=story)
 
     def define_type(
         self, name: str, singular: str, plural: str | None = None, *, records: int = 8
@@ -386,6 +389,12 @@ class Portal:
                 seed=self.config.seed,
             )
         return self._linked[pair], backward
+
+    def _forward_pair(self, from_type_id: str, to_type_id: str) -> LinkedPair | None:
+        if not {from_type_id, to_type_id} <= self._types.keys():
+            return None
+        found = self.linked_pair(from_type_id, to_type_id)
+        return None if found is None else found[0]
 
     def unlink(
         self,

@@ -38,5 +38,6 @@ EDITED_BY = (
     _source("IMPORT", sourceId="55218811", sourceLabel="update;2.csv", updatedByUserId=9586511),
 )
 BATCH = _source("BATCH_UPDATE", sourceId="bulk-edit", updatedByUserId=9586504)
+FORM = CREATED_BY[2]
 CALCULATED = _source("CALCULATED", sourceId="RollupProperties")
 MERGED = _source("CONTACTS", sourceId="merge", updatedByUserId=9586504)

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from hubspot_assets.sandbox.call import JSON, Answer
-from hubspot_assets.sandbox.documented import members, objects, type_of
+from hubspot_assets.sandbox.documented import members, objects
 from hubspot_assets.sandbox.faults import Fault
 
 #: Where the entries of a list or batch stand, by the APIs' names for them.
@@ -39,15 +39,16 @@ class _Said:
             yield each, [name for name, m in members(shape).items() if not m.required]
 
 
-def spoil(fault: Fault, answer: Answer, method: str, template: str, before: bytes | None) -> None:
-    """Changes an answer as a fault does; an error, or what is no JSON, is left alone. `before` is
+def spoil(fault: Fault, answer: Answer, kind: str, before: bytes | None) -> None:
+    """Changes an answer of a documented type as a fault does; an error, or what is no JSON, is left
+    alone. `before` is
     the answer to the request of the same path before this one, None if there is none."""
     change = _CHANGES.get(fault.kind)
     if change is None or answer.media_type != JSON or answer.status >= HTTPStatus.MULTIPLE_CHOICES:
         return
     told = orjson.loads(answer.body)
     said_before = None if before is None else orjson.loads(before)
-    change(_Said(told, type_of(method, template), said_before, fault.form))
+    change(_Said(told, kind, said_before, fault.form))
     answer.body = orjson.dumps(told)
 
 

@@ -36,7 +36,7 @@ def moment(text: str) -> datetime:
 def test_pages_of_every_kind(http: httpx.Client, portal: Portal, kind: str) -> None:
     live = portal.pages(kind, NOW)
     found = walk(http, PAGES[kind], limit=3)
-    assert found == sorted(live, key=lambda each: (each["createdAt"], each["id"]))
+    assert found == sorted(live, key=lambda each: (each["created"], each["id"]))
     assert http.get(PAGES[kind]).json()["total"] == len(live)
     archived = portal.pages(kind, NOW, archived=True)
     assert archived
@@ -68,8 +68,8 @@ def test_the_official_client_reads_pages_posts_and_files(official: Any, portal: 
             assert (each.name, each.slug, each.language) == (
                 true["name"], true["slug"], true["language"],
             )  # fmt: skip
-            assert each.created == moment(true["createdAt"])
-            assert each.updated == moment(true["updatedAt"])
+            assert each.created == moment(true["created"])
+            assert each.updated == moment(true["updated"])
             if kind == "blog-post":
                 assert each.post_body == true["postBody"]
     files = official.files.files_api.do_search(limit=100)
@@ -83,7 +83,7 @@ def test_pages_change_and_are_published_with_time(portal: Portal) -> None:
     changed = [key for key in before.keys() & after.keys() if before[key] != after[key]]
     assert changed
     for key in changed:
-        assert before[key]["updatedAt"] < after[key]["updatedAt"]
+        assert before[key]["updated"] < after[key]["updated"]
     assert after.keys() - before.keys()
     assert {each["currentState"] for each in portal.posts(NOW)} == {
         "PUBLISHED", "SCHEDULED", "DRAFT",
@@ -94,17 +94,33 @@ def test_pages_change_and_are_published_with_time(portal: Portal) -> None:
 
 def test_filters_and_orders_of_pages(http: httpx.Client, portal: Portal) -> None:
     path, posts = PAGES["blog-post"], portal.posts(NOW)
-    middle = sorted(each["createdAt"] for each in posts)[5]
+    middle = sorted(each["created"] for each in posts)[5]
     later = walk(http, path, createdAfter=middle, limit=2)
-    assert set(ids(later)) == {each["id"] for each in posts if each["createdAt"] > middle}
+    assert set(ids(later)) == {each["id"] for each in posts if each["created"] > middle}
     sooner = walk(http, path, createdBefore=middle, sort="-updatedAt")
-    assert [each["updatedAt"] for each in sooner] == sorted(
-        (each["updatedAt"] for each in posts if each["createdAt"] < middle), reverse=True
+    assert [each["updated"] for each in sooner] == sorted(
+        (each["updated"] for each in posts if each["created"] < middle), reverse=True
     )
     exact = walk(http, path, createdAt=middle)
-    assert [each["createdAt"] for each in exact] == [middle]
+    assert [each["created"] for each in exact] == [middle]
     for odd in ({"limit": 101}, {"sort": "odd"}, {"after": "%"}, {"updatedAfter": "odd"}):
         assert http.get(path, params=odd).status_code == 400
+
+
+def test_names_of_dates(served: Any) -> None:
+    _, http = served(page_dates_at=True)
+    for path in PAGES.values():
+        for each in walk(http, path):
+            assert each["createdAt"] <= each["updatedAt"]
+            assert not {"created", "updated"} & each.keys()
+
+
+def test_older_versions_tell_when_a_post_was_published(http: httpx.Client) -> None:
+    for version, telling in (("v3/blogs", True), ("blogs/2026-03", True), ("blogs/2026-09", False)):
+        posts = walk(http, f"/cms/{version}/posts", limit=3)
+        assert {"publishedAt" in each for each in posts if each["currentState"] == "PUBLISHED"} == {
+            telling
+        }
 
 
 def test_some_bodies_are_megabytes_of_hostile_html(http: httpx.Client, portal: Portal) -> None:
@@ -116,7 +132,7 @@ def test_some_bodies_are_megabytes_of_hostile_html(http: httpx.Client, portal: P
             each for each in portal.pages(kind, NOW) if len(str(each["layoutSections"])) > 2_000_000
         ]
         section = page["layoutSections"]["dnd_area"]
-        assert section["rows"][0]["0"]["params"]["html"].startswith("<div")
+        assert section["rows"][0]["0"]["params"]["html"]["value"].startswith("<div")
 
 
 # Files

@@ -187,8 +187,8 @@ def test_a_contact_is_about_as_full_as_in_real_portals(portal: Portal) -> None:
     records = [portal.record(CONTACTS, each, NOW) for each in portal.live_ids(CONTACTS, NOW)]
     filled = sum(len(record.properties) for record in records if record) / len(records)
     values = sum(len(e) for record in records if record for e in record.histories.values())
-    assert 50 < filled < 75
-    assert 30 < values / len(records) < 50
+    assert 55 < filled < 80
+    assert 50 < values / len(records) < 90
 
 
 def test_lean_contacts_fit_a_url() -> None:

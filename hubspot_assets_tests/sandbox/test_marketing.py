@@ -240,7 +240,7 @@ def test_statistics_leave_some_emails_out(http: httpx.Client, portal: Portal) ->
 
 def test_members_and_sizes_of_marketing_emails(http: httpx.Client) -> None:
     some = walk(http, "/marketing/emails/2026-09", includedProperties="name,content", limit=5)
-    assert all(email.keys() == {"id", "name", "content"} for email in some)
+    assert all(email.keys() == {"id", "isAb", "name", "content"} for email in some)
     bodies = [w["body"]["html"] for e in some for w in e["content"]["widgets"].values()]
     longest = max(bodies, key=len)
     assert len(longest) > 1_500_000

@@ -9,7 +9,7 @@ from hubspot.crm.objects import BatchReadInputSimplePublicObjectId, PublicObject
 from hubspot.crm.objects.exceptions import ApiException
 
 from hubspot_assets.sandbox import HistoryEntry, Portal, PortalConfig, PortalRecord
-from hubspot_assets_tests.sandbox.conftest import NOW
+from hubspot_assets_tests.sandbox.conftest import NOW, walk
 
 KINDS = [k for k in Portal(PortalConfig()).object_types() if "enterprise" in k.plans]
 IDS = [kind.object_type_id for kind in KINDS]
@@ -235,7 +235,7 @@ def test_pipelines(official: Any, portal: Portal) -> None:
     assert len(official.crm.pipelines.pipelines_api.get_all("deals").results) >= 2
 
 
-def test_owners_users_and_teams(official: Any, portal: Portal) -> None:
+def test_owners_users_and_teams(official: Any, portal: Portal, http: httpx.Client) -> None:
     found = []
     for archived in (False, True):
         after = None
@@ -246,6 +246,11 @@ def test_owners_users_and_teams(official: Any, portal: Portal) -> None:
             if page.paging is None:
                 break
             after = page.paging.next.after
+    told = {
+        each["id"]: each
+        for archived in ("false", "true")
+        for each in walk(http, "/crm/owners/2026-09", archived=archived)
+    }
     truth = {owner.owner_id: owner for owner in portal.owners()}
     assert {int(each.id) for each in found} == set(truth)
     for each in found:
@@ -253,6 +258,7 @@ def test_owners_users_and_teams(official: Any, portal: Portal) -> None:
         assert each.type == owner.type
         assert each.email == owner.email
         assert each.user_id == (None if owner.archived else owner.user_id)
+        assert ("userId" in told[each.id]) == (each.user_id is not None)
         assert each.user_id_including_inactive == owner.user_id
         teams = [(int(team.id), team.primary) for team in each.teams or []]
         assert teams == [(team, team == owner.primary_team) for team in owner.teams]

@@ -180,6 +180,11 @@ def hashed(text):
     return int(hashlib.sha256(text.encode()).hexdigest(), 16) >> (256 - 62)
 
 
+#: Members that tell when an object was created and changed; the first that there is counts.
+CREATED = ("createdAt", "created", "submittedAt")
+UPDATED = ("updatedAt", "updated", "latestMessageTimestamp")
+
+
 def source_id(type_id, content):
     """The own id of an object without a number."""
     if type_id == FORMS:
@@ -255,8 +260,8 @@ def test_moments_are_those_that_the_portal_tells(staged, shared_sandbox, type_id
     planned = {}
     for content in contents(shared_sandbox.portal, type_id):
         number, _ = expected(type_id, content)
-        created = content.get("createdAt", content.get("submittedAt"))
-        updated = content.get("updatedAt", content.get("latestMessageTimestamp", created))
+        created, *_ = (content[name] for name in CREATED if name in content)
+        updated, *_ = (content[name] for name in (*UPDATED, *CREATED) if name in content)
         planned[number] = milliseconds(created), milliseconds(updated)
     records = staged.records(type_id).with_columns(
         pl.col("createdAt", "updatedAt").dt.timestamp("ms")
