@@ -38,8 +38,8 @@ def held_against_documents() -> Iterator[set[str]]:
             found.update(f"{request.method} {template}: {each}" for each in breaches(kind, told))
         return answered
 
-    Application._answer = answer
+    setattr(Application, "_answer", answer)  # noqa: B010
     try:
         yield found
     finally:
-        Application._answer = answer_as_ever
+        setattr(Application, "_answer", answer_as_ever)  # noqa: B010

@@ -17,13 +17,14 @@ HIDDEN = f"import sys; sys.modules.update(dict.fromkeys({FOREIGN}))"
 
 
 def python(*code: str, **settings: object) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+    process: subprocess.Popen[str] = subprocess.Popen(
         [sys.executable, "-c", "\n".join((HIDDEN, *code))],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         **settings,  # type: ignore[call-overload]
     )
+    return process
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_records_of_every_type(lenient: HubSpot, portal: Portal) -> None:
         planned = list(map(str, portal.live_ids(kind.object_type_id, NOW)))
         found = objects.generic_objects.list(kind.object_type_id, limit=7)
         assert ids(found) == planned
-        asked = [{"id": each} for each in planned[:50]]
+        asked: Any = [{"id": each} for each in planned[:50]]
         names = [each.name for each in portal.readable_properties(kind).values()]
         batch = objects.generic_objects.batch.get(
             kind.object_type_id, inputs=asked, properties=names, properties_with_history=names
@@ -134,7 +134,7 @@ def test_lists_and_members(strict: HubSpot, portal: Portal) -> None:
 
 
 def test_links(lenient: HubSpot, portal: Portal) -> None:
-    contacts = [{"id": str(each)} for each in portal.live_ids("0-1", NOW)]
+    contacts: Any = [{"id": str(each)} for each in portal.live_ids("0-1", NOW)]
     batch = lenient.crm.associations.batch.get(
         from_object_type="contacts", to_object_type="companies", inputs=contacts
     )
@@ -149,7 +149,7 @@ def test_links(lenient: HubSpot, portal: Portal) -> None:
 
 
 def test_deal_splits(strict: HubSpot, portal: Portal) -> None:
-    deals = [{"id": str(each)} for each in portal.live_ids("0-3", NOW)]
+    deals: Any = [{"id": str(each)} for each in portal.live_ids("0-3", NOW)]
     batch = strict.crm.deal_splits.batch.read(inputs=deals)
     found = {int(each.id): ids(each.splits) for each in batch.results if each.splits}
     assert found == {
