@@ -34,9 +34,9 @@ def main() -> None:
             flush=True,
         )
         dagster = Path(sys.executable).with_name("dagster")
-        where = ("-h", "127.0.0.1", "-p", str(PORT))
+        command = [str(dagster), "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(PORT)]
         try:
-            subprocess.run([dagster, "dev", "-w", workspace, *where], check=False)  # noqa: S603
+            subprocess.run(command, check=False)  # noqa: S603
         except KeyboardInterrupt:
             return
 
