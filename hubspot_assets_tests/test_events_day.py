@@ -211,6 +211,38 @@ def test_events_that_come_twice_are_one_row(front, deliver_day):
     assert len(rows) == len(set(rows)) == 252
 
 
+def test_moments_of_events_are_read_where_they_are_clear(front, deliver_day):
+    at = START + timedelta(hours=10)
+    number = round(at.timestamp() * 1000)
+    told = [at.isoformat(), at.isoformat(timespec="seconds")[:-6] + "Z", number, "soon", None]
+    front.refusals["e_visited_page"] = 200, {
+        "results": [occurrence("e_visited_page", n, at) | {"occurredAt": each}
+                    for n, each in enumerate(told)]
+    }  # fmt: skip
+    due = {1: "2022-02-23T09:27:45+00:00", 2: "1645608465", 3: 1_645_608_465_000}
+    front.refusals[PAID] = (
+        200,
+        {"results": [occurrence(PAID, n, at, due=each) for n, each in due.items()]},
+    )
+    opened = email_event(1, "OPEN", "a@x.test", at=at)
+    front.refusals["email_events"] = (
+        200,
+        {
+            "events": [opened | {"created": str(number)}, opened | {"id": "m2", "created": "soon"}],
+            "hasMore": False,
+        },
+    )
+    day = deliver_day(front, ["EVENTS_VISITED_PAGE", "EVENTS_PAID", "EVENTS_OPENED_EMAIL_V2"])
+    moment = ("2026-11-22 10:00:00.000",)
+    assert day.rows("EVENTS_VISITED_PAGE", "OCCURREDAT") == [moment] * 3
+    assert day.manifests["EVENTS_VISITED_PAGE"].counts["events_undated"] == 2
+    assert day.rows("EVENTS_OPENED_EMAIL_V2", "OCCURREDAT") == [moment]
+    assert day.manifests["EVENTS_OPENED_EMAIL_V2"].counts["events_undated"] == 1
+    due_at = ("2022-02-23 09:27:45.000",)
+    assert day.rows("EVENTS_PAID", "PROPERTY_DUE") == [due_at, (None,), due_at]
+    assert day.manifests["EVENTS_PAID"].counts["values_not_parsed"] == 1
+
+
 def test_a_custom_event_has_the_properties_of_its_definition_and_those_that_turn_up(
     front, deliver_day
 ):

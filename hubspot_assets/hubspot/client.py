@@ -42,6 +42,7 @@ from hubspot_assets.hubspot.errors import (
     refusal,
 )
 from hubspot_assets.hubspot.paths import Endpoint, Params, Paths, host_of
+from hubspot_assets.json_text import parsed
 
 log = logging.getLogger("hubspot_assets.hubspot")
 
@@ -73,8 +74,8 @@ FEW_ATTEMPTS = 3
 class Answer:
     """An answer of HubSpot's: 200, or 207 if a batch was served in part.
 
-    `body` is the parsed JSON (None for an empty 204), `received_at` is in UTC, to the
-    millisecond, `where` the method and path that were asked. What reads the body raises
+    `body` is the parsed JSON (None for an empty 204), as `json_text` reads it, `received_at` is in
+    UTC, to the millisecond, `where` the method and path that were asked. What reads the body raises
     IncompleteAnswer where it is not of the shape that is due.
     """
 
@@ -332,8 +333,8 @@ class HubSpot:
         if not content and status == 204:
             return Answer(status, None, received_at, call.where)
         try:
-            return Answer(status, orjson.loads(content), received_at, call.where)
-        except orjson.JSONDecodeError:
+            return Answer(status, parsed(content), received_at, call.where)
+        except ValueError:
             # Cut off on the way, or a page of something between HubSpot and us.
             return _Fault(status, f"{status} with a body that is not JSON")
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from hubspot_assets.hubspot.client import HubSpot
-from hubspot_assets.hubspot.events import EventPage
+from hubspot_assets.hubspot.events import EventPage, within
 from hubspot_assets.hubspot.facts import facts
 from hubspot_assets.hubspot.paging import by_offset, pages
 
@@ -59,8 +59,8 @@ def email_events(
 ) -> Iterator[EventPage]:
     """The e-mail events of all types from `start` until before `end`, from `after` on.
 
-    In no order that could be relied on; an event may come twice. Raises HubSpotError;
-    IncompleteAnswer when the pages run in a circle.
+    In no order that could be relied on; an event may come twice. Those whose moment can't be read
+    are among them. Raises HubSpotError; IncompleteAnswer when the pages run in a circle.
     """
     first, last = _milliseconds(start), _milliseconds(end) - 1
     params = {"limit": str(PAGE), "startTimestamp": str(first), "endTimestamp": str(last)}
@@ -69,7 +69,9 @@ def email_events(
         after,
         by_offset,
     ):
-        inside = [each for each in answer.items("events") if first <= each["created"] <= last]
+        inside = [
+            each for each in answer.items("events") if within(start, each.get("created"), end)
+        ]
         yield EventPage(inside, answer.received_at, following)
 
 

@@ -16,6 +16,7 @@ from hubspot_assets.hubspot.errors import IncompleteAnswer, NotServed
 from hubspot_assets.hubspot.facts import facts
 from hubspot_assets.hubspot.metadata import Read, lister, paged
 from hubspot_assets.hubspot.paging import pages
+from hubspot_assets.moments import moment_of
 
 #: HubSpot documents no maximum for the pages of occurrences; this many it is known to give.
 PAGE = 100
@@ -124,8 +125,8 @@ def occurrences(
 ) -> Iterator[EventPage]:
     """The occurrences of an event type from `start` until before `end`, from the cursor `after` on.
 
-    In no order that could be relied on; an event may come twice. Raises HubSpotError;
-    IncompleteAnswer when the pages run in a circle.
+    In no order that could be relied on; an event may come twice. Those whose moment can't be read
+    are among them. Raises HubSpotError; IncompleteAnswer when the pages run in a circle.
     """
     params = {
         "eventType": name,
@@ -135,17 +136,19 @@ def occurrences(
         "limit": str(PAGE),
     }
     for answer, following in pages(lister(client, "events", params), after):
-        inside = [
-            event
-            for event in answer.items()
-            if start <= datetime.fromisoformat(event["occurredAt"]) < end
-        ]
+        inside = [each for each in answer.items() if within(start, each.get("occurredAt"), end)]
         yield EventPage(inside, answer.received_at, following)
 
 
 def probe(client: HubSpot, name: str) -> datetime:
     """Reads one event of a type. Raises what HubSpot answers where that can't be done."""
     return client.get("events", params={"eventType": name, "limit": "1"}).received_at
+
+
+def within(start: datetime, told: object, end: datetime) -> bool:
+    """Whether a moment, as it is told, is from `start` until before `end`, or can't be read."""
+    moment = moment_of(told)
+    return moment is None or start <= moment.replace(tzinfo=UTC) < end
 
 
 def _names(answer: Answer) -> list[str]:

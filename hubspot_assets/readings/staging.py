@@ -28,6 +28,7 @@ from hubspot_assets.availability import Availability
 from hubspot_assets.storage import NotFoundError, Store, StoreError
 from hubspot_assets.storage.leases import Lease, take
 from hubspot_assets.storage.temporary import temporary_folder
+from hubspot_assets.tables.counts import VALUES_UNWRITABLE
 
 
 class NotStagedError(Exception):
@@ -66,8 +67,7 @@ class Staged:
 
     def chunks(self) -> Iterator[Chunk]:
         """The batches, in the order in which they were read."""
-        for number in range(self.chunks_staged):
-            yield Chunk(self.store, f"{self.folder}/{number:05d}")
+        return _chunks(self.store, self.folder, self.chunks_staged)
 
 
 @dataclass
@@ -96,24 +96,42 @@ class Reading:
     def begin_anew(self) -> None:
         """Drops what was staged so far."""
         self.forget_checkpoint()
+        self._empty()
+        self.counts.clear()
+
+    def staged_again(self) -> Iterator[Chunk]:
+        """The batches that are staged by now, whose place is taken by what is added from now on."""
+        chunks = _chunks(self.store, self.folder, self.chunks_staged)
+        self._empty()
+        self.resumable = False
+        return chunks
+
+    def _empty(self) -> None:
         self.folder = _new_folder(self.root)
         self.after, self.chunks_staged, self.sizes = None, 0, []
-        self.counts.clear()
 
     def forget_checkpoint(self) -> None:
         """Lets nobody go on with it."""
         self.lease.check()
         self.store.delete([f"{self.root}/_checkpoint.json"])
 
+    def last_chunk(self) -> Chunk | None:
+        """The batch that was staged last."""
+        *_, last = (None, *_chunks(self.store, self.folder, self.chunks_staged))
+        return last
+
     def add(self, frames: Mapping[str, pl.DataFrame], *, after: str | None) -> None:
-        """Stages a batch, then notes `after`, the cursor of what follows it."""
+        """Stages a batch, then notes `after`, the cursor of what follows it.
+
+        No warehouse takes U+0000 in a text: it is staged as U+FFFD, and the values are counted.
+        """
         self.lease.check()
         del self.sizes[self.chunks_staged :]
         self.sizes.append({})
         with temporary_folder() as folder:
             for name, frame in frames.items():
                 file = folder / f"{name}.parquet"
-                write_temporary(frame, file)
+                write_temporary(self._writable(frame), file)
                 self.sizes[-1][name] = file.stat().st_size
                 self.store.put(self._path(self.chunks_staged, name), file)
                 file.unlink()
@@ -131,6 +149,15 @@ class Reading:
         }
         self.lease.check()
         self.store.put(f"{self.root}/_checkpoint.json", orjson.dumps(note))
+
+    def _writable(self, frame: pl.DataFrame) -> pl.DataFrame:
+        texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+        found = frame.select(pl.col(texts).str.contains("\0", literal=True).sum())
+        values = sum(found.row(0)) if texts else 0
+        if not values:
+            return frame
+        self.counts[VALUES_UNWRITABLE] += values
+        return frame.with_columns(pl.col(texts).str.replace_all("\0", "\ufffd", literal=True))
 
     def finish(self, availability: Availability, observed_at: datetime) -> Staged:
         """Makes this reading the source's own, and removes what came before it.
@@ -245,6 +272,10 @@ class Staging:
 
 def _new_folder(root: str) -> str:
     return f"{root}/{uuid.uuid4().hex[:12]}"
+
+
+def _chunks(store: Store, folder: str, number: int) -> Iterator[Chunk]:
+    return (Chunk(store, f"{folder}/{each:05d}") for each in range(number))
 
 
 def write_temporary(frame: pl.DataFrame, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 
 from hubspot_assets.exported import Exported
 from hubspot_assets.hubspot import metadata
@@ -19,6 +20,8 @@ from hubspot_assets.sources.record_sources import record_sources
 from hubspot_assets.sources.source import Ask, Source
 
 OWNERS, TEAMS, TEAM_TREE = "owners", "user_teams", "team_tree"
+
+_BY_ID = itemgetter("id")
 
 
 def all_sources(exported: Exported) -> list[Source]:
@@ -53,12 +56,12 @@ def all_sources(exported: Exported) -> list[Source]:
 
 
 def _owners(ask: Ask) -> Staged:
-    return extract_items(ask.staging, OWNERS, lambda: metadata.owners(ask.client))
+    return extract_items(ask.staging, OWNERS, lambda: metadata.owners(ask.client), key=_BY_ID)
 
 
 def _teams(ask: Ask) -> Staged:
-    extract_items(ask.staging, TEAM_TREE, lambda: metadata.team_tree(ask.client))
-    return extract_items(ask.staging, TEAMS, lambda: metadata.user_teams(ask.client))
+    extract_items(ask.staging, TEAM_TREE, lambda: metadata.team_tree(ask.client), key=_BY_ID)
+    return extract_items(ask.staging, TEAMS, lambda: metadata.user_teams(ask.client), key=_BY_ID)
 
 
 def _lists(object_types: tuple[ObjectType, ...], portal: str) -> Iterator[Source]:

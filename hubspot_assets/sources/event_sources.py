@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from operator import itemgetter
 
 from hubspot_assets.exported import Exported, ExportedEvent
 from hubspot_assets.hubspot import email_events as email
@@ -81,7 +82,10 @@ def _occurrences(of: ExportedEvent, portal: str) -> Callable[[Ask], Staged]:
 
 def _definitions(ask: Ask) -> Staged:
     return extract_items(
-        ask.staging, DEFINITIONS, lambda: api.event_definitions(ask.client, properties=True)
+        ask.staging,
+        DEFINITIONS,
+        lambda: api.event_definitions(ask.client, properties=True),
+        key=itemgetter("fullyQualifiedName"),
     )
 
 

@@ -10,8 +10,8 @@ A chunk of events has three frames:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -24,10 +24,12 @@ from hubspot_assets.hubspot import events as api
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import NotServed
 from hubspot_assets.hubspot.events import Event, EventPage
+from hubspot_assets.moments import moment_of
 from hubspot_assets.readings.staging import NotStagedError, Reading, Staged, Staging
 from hubspot_assets.sources.flatten import MOMENT, epoch_milliseconds, snake_case, text_of
 from hubspot_assets.sources.resuming import plan_of, resumed
 from hubspot_assets.sources.source import CHUNK_CHARACTERS, CHUNK_VALUES, Report, quiet, unavailable
+from hubspot_assets.tables.counts import EVENTS_UNDATED
 
 EVENTS_SCHEMA = {
     "id": pl.String(),
@@ -45,7 +47,6 @@ EMAIL_CONTACTS = "email_contacts"
 RECIPIENT = "hs_recipient"
 
 _STRUCTURE = frozenset({"id", "type", "created"})
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - frames have naive UTC
 
 Window = tuple[datetime, datetime]
 
@@ -57,7 +58,7 @@ class _Flat(NamedTuple):
     event_type: str
     object_type: str | None
     object_id: int | None
-    occurred_at: datetime
+    occurred_at: datetime | None
     read_at: datetime
     values: Mapping[str, str]
 
@@ -121,12 +122,15 @@ def extract_email_events(
 
 
 def with_epoch_moments(values: pl.DataFrame, moments: Collection[str]) -> pl.DataFrame:
-    """`values` with those of the properties `moments` (dates, datetimes) as epoch milliseconds."""
+    """`values` with those of the properties `moments` (dates, datetimes) as epoch milliseconds.
+
+    One that is none becomes "": its digits would look as if they were.
+    """
     if not moments:
         return values
     told = pl.col("name").is_in(list(moments))
     raw = values.filter(told)["value"].unique()
-    texts = {text: epoch_milliseconds(text) for text in raw}
+    texts = {text: epoch_milliseconds(text) or "" for text in raw}
     return values.with_columns(
         pl.when(told).then(pl.col("value").replace(texts)).otherwise("value").alias("value")
     )
@@ -148,8 +152,11 @@ def _extract(
     chunk = _Chunk()
     try:
         for page in resumed(reading, pages):
-            chunk.add(flat(event, page.received_at) for event in page.events)
-            reading.counts["events"] += len(page.events)
+            told = [flat(event, page.received_at) for event in page.events]
+            dated = [each for each in told if each.occurred_at]
+            chunk.add(dated)
+            reading.counts["events"] += len(dated)
+            reading.counts[EVENTS_UNDATED] += len(told) - len(dated)
             last = page.received_at
             report(reading.counts["events"])
             if chunk.full or (page.after is None and not chunk.empty):
@@ -181,7 +188,7 @@ class _Chunk:
         size = len(self._events) + self._values
         return size >= CHUNK_VALUES or self._characters >= CHUNK_CHARACTERS
 
-    def add(self, events: Iterator[_Flat]) -> None:
+    def add(self, events: Iterable[_Flat]) -> None:
         for event in events:
             self._events[event.id] = event
             self._values += len(event.values)
@@ -213,7 +220,7 @@ def _occurrence(event: Event, read_at: datetime) -> _Flat:
         event_type=event["eventType"],
         object_type=event.get("objectType"),
         object_id=int(object_id) if object_id.isdecimal() else None,
-        occurred_at=_naive(datetime.fromisoformat(event["occurredAt"])),
+        occurred_at=moment_of(event.get("occurredAt")),
         read_at=_naive(read_at),
         values=_texts(event.get("properties") or {}),
     )
@@ -228,7 +235,7 @@ def _email_event(event: Event, read_at: datetime) -> _Flat:
         event_type=kind,
         object_type=None,
         object_id=None,
-        occurred_at=_EPOCH + timedelta(milliseconds=event["created"]),
+        occurred_at=moment_of(event.get("created")),
         read_at=_naive(read_at),
         values=_texts(
             {known.get(path) or snake_case(path.replace(".", "_")): fields[path] for path in fields}

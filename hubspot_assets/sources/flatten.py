@@ -4,23 +4,29 @@ Two frames hold a batch of records:
 
 * `records`: id Int64, createdAt, updatedAt, readAt Datetime(ms). One row per record, by id.
 * `values`: id Int64, name, value String, timestamp Datetime(ms), sourceType, sourceId,
-  sourceLabel String, updatedByUserId Int64. One row per value that a property has or had, by
-  id, name and time, oldest first. A property that keeps no history has one row, without a
-  timestamp, for its present value.
+  sourceLabel String, updatedByUserId Int64, unread Boolean. One row per value that a property has
+  or had, by id, name and time, oldest first. A property that keeps no history has one row, without
+  a timestamp, for its present value. A cleared value is "".
 
 Values are in the share's raw form: datetimes and dates are epoch milliseconds as text. What
-does not read as one stays as HubSpot gave it.
+does not read as one stays as HubSpot gave it, and is `unread`, which is null elsewhere: digits
+that are no milliseconds look as if they were. What is not in HubSpot's form but clear is read all
+the same; what is not clear is null, and counted.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-import orjson
 import polars as pl
+
+from hubspot_assets import json_text
+from hubspot_assets.moments import milliseconds
+from hubspot_assets.tables.counts import MOMENTS_UNREAD, UNLIKE_HISTORY, VALUES_UNTOLD
 
 Record = Mapping[str, Any]
 
@@ -28,7 +34,6 @@ _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 MOMENT = pl.Datetime("ms")
 _ISO = "%Y-%m-%dT%H:%M:%S%.fZ"
-_EPOCH, _MILLISECOND = datetime.fromtimestamp(0, UTC), timedelta(milliseconds=1)
 
 VALUES_SCHEMA = {
     "id": pl.Int64(),
@@ -39,6 +44,7 @@ VALUES_SCHEMA = {
     "sourceId": pl.String(),
     "sourceLabel": pl.String(),
     "updatedByUserId": pl.Int64(),
+    "unread": pl.Boolean(),
 }
 RECORDS_SCHEMA = {
     "id": pl.Int64(),
@@ -54,94 +60,120 @@ _ENTRY_SCHEMA = {
     "sourceLabel": pl.String(),
     "updatedByUserId": pl.Int64(),
 }
+#: Where records tell their dates: in a field of their own, or else in one of these properties.
+_CREATED = ("createdAt", "hs_createdate", "createdate")
+_UPDATED = ("updatedAt", "hs_lastmodifieddate", "lastmodifieddate")
 
 
-def moment(column: str) -> pl.Expr:
-    """An API time stamp (ISO text) as Datetime(ms), UTC. Raises where the text is none."""
-    return pl.col(column).str.to_datetime(_ISO, time_unit="ms")
+def with_moments(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    """`frame` with `columns` of told moments as Datetime(ms), UTC; null where one is none."""
+    # Nearly all are in HubSpot's one form, which polars reads much faster.
+    read = frame.with_columns(
+        pl.col(column).str.to_datetime(_ISO, time_unit="ms", strict=False) for column in columns
+    )
+    for column in columns:
+        if read[column].null_count() > frame[column].null_count():
+            odd = frame[column].filter(read[column].is_null() & frame[column].is_not_null())
+            known = {text: milliseconds(text) for text in odd.unique()}
+            rest = frame[column].replace_strict(known, default=None, return_dtype=pl.Int64)
+            read = read.with_columns(pl.col(column).fill_null(rest.cast(MOMENT)))
+    return read
 
 
-def records_frame(records: Sequence[Record], read_at: Sequence[datetime]) -> pl.DataFrame:
+def records_frame(
+    records: Sequence[Record], read_at: Sequence[datetime], counts: Counter[str]
+) -> pl.DataFrame:
     """The `records` frame; `read_at` holds the moment of reading of each record."""
     text = pl.String()
-    schema = {"id": pl.Int64(), "createdAt": text, "updatedAt": text, "readAt": MOMENT}
-    return (
+    frame = with_moments(
         pl.DataFrame(
             {
                 "id": [int(record["id"]) for record in records],
-                "createdAt": [record["createdAt"] for record in records],
-                "updatedAt": [record["updatedAt"] for record in records],
+                "createdAt": [_date(record, _CREATED) for record in records],
+                "updatedAt": [_date(record, _UPDATED) for record in records],
                 "readAt": [when.replace(tzinfo=None) for when in read_at],
             },
-            schema=schema,
-        )
-        .with_columns(moment("createdAt"), moment("updatedAt"))
-        .sort("id")
+            schema={"id": pl.Int64(), "createdAt": text, "updatedAt": text, "readAt": MOMENT},
+        ),
+        "createdAt",
+        "updatedAt",
     )
+    counts[MOMENTS_UNREAD] += frame["createdAt"].null_count() + frame["updatedAt"].null_count()
+    return frame.sort("id")
 
 
-def values_frame(records: Sequence[Record], moments: Collection[str]) -> tuple[pl.DataFrame, int]:
-    """The `values` frame, and how many present values differ from their newest history value.
+def values_frame(
+    records: Sequence[Record], moments: Collection[str], counts: Counter[str]
+) -> pl.DataFrame:
+    """The `values` frame; `moments` names the properties of the types date and datetime.
 
-    `moments` names the properties of the types date and datetime.
+    `counts` gets, too, how many present values differ from their newest history value.
     """
     entries: list[dict[str, Any]] = []
     ids: list[int] = []
     names: list[str] = []
-    differing = 0
+    unread: list[int] = []
+    differing = without = 0
     # The rows are made in their order, so that nothing has to be sorted afterwards.
     for record in sorted(records, key=_record_id):
-        present = record["properties"]
+        present = record.get("properties") or {}
         histories = record.get("propertiesWithHistory") or {}
-        given = {name for name, value in present.items() if value}
+        given = {
+            name for name, value in present.items() if value or (value is not None and value != "")
+        }
         given.update(name for name, history in histories.items() if history)
         before = len(entries)
         for name in sorted(given):
-            value = present.get(name) or ""
-            history = histories.get(name) or ({"value": value},)
-            if (history[0]["value"] or "") != value:
-                differing += 1
-            if name in moments:
-                for entry in history:
-                    entry["value"] = epoch_milliseconds(entry["value"])
+            value = present.get(name)
+            if value is None:
+                value = ""
+            history = histories.get(name)
+            if not history:
+                history = ({"value": value},)
+                without += 1
+            elif (history[0].get("value") or "") != value:
+                if "value" in history[0]:
+                    differing += 1
+                else:
+                    history[0]["value"] = value
             # Oldest first: of values stamped alike the newest then stays last.
-            entries += history[::-1]
+            history = history[::-1]
+            if name in moments:
+                for row, entry in enumerate(history, len(entries)):
+                    moment = milliseconds(entry.get("value"))
+                    if moment is not None:
+                        entry["value"] = str(moment)
+                    elif entry.get("value"):
+                        unread.append(row)
+            entries += history
             names += [name] * len(history)
         ids += [_record_id(record)] * (len(entries) - before)
-    values = pl.from_dicts(entries, schema=_ENTRY_SCHEMA).select(
+    values = with_moments(_entries_frame(entries), "timestamp").select(
         pl.Series("id", ids, dtype=pl.Int64),
         pl.Series("name", names, dtype=pl.String),
-        # HubSpot gives a cleared value as "" or as null; both mean that it was cleared.
-        pl.col("value").fill_null(""),
-        moment("timestamp"),
-        "sourceType",
-        "sourceId",
-        "sourceLabel",
-        "updatedByUserId",
+        pl.all(),
+        unread=pl.when(pl.int_range(pl.len()).is_in(unread)).then(pl.lit(value=True)),
     )
-    return _oldest_first(values), differing
+    counts[UNLIKE_HISTORY] += differing
+    counts[MOMENTS_UNREAD] += values["timestamp"].null_count() - without
+    return _oldest_first(_with_cleared(values, entries, counts))
 
 
-def epoch_milliseconds(value: str | None) -> str | None:
-    """A date or datetime of the API as epoch milliseconds; what is none as it is.
+def epoch_milliseconds(value: object) -> str | None:
+    """A date or datetime of the API as epoch milliseconds; None for what is none.
 
     >>> epoch_milliseconds("2024-02-21T03:12:56.388Z"), epoch_milliseconds("2024-02-21")
     ('1708485176388', '1708473600000')
     """
-    if not value or value[4:5] != "-":
-        return value
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return value
-    return str(((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND)
+    moment = milliseconds(value)
+    return None if moment is None else str(moment)
 
 
 def text_of(value: object) -> str:
     """A field of an API as a property's value: text as it is, what is no text as JSON."""
     if value is None or isinstance(value, str):
         return value or ""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    return json_text.told(value)
 
 
 def snake_case(name: str) -> str:
@@ -155,6 +187,45 @@ def snake_case(name: str) -> str:
 
 def _record_id(record: Record) -> int:
     return int(record["id"])
+
+
+def _date(record: Record, names: Sequence[str]) -> str | None:
+    """A record's date as text, from its field or the first of the properties that has one."""
+    field, *properties = names
+    told = record.get(field)
+    if told is None:
+        of = record.get("properties") or {}
+        told = next((of[name] for name in properties if of.get(name)), None)
+    return told if told is None or isinstance(told, str) else text_of(told)
+
+
+def _entries_frame(entries: Sequence[dict[str, Any]]) -> pl.DataFrame:
+    try:
+        return pl.from_dicts(entries, schema=_ENTRY_SCHEMA)
+    except (pl.exceptions.PolarsError, TypeError, OverflowError):
+        texts = [
+            {name: None if each is None else text_of(each) for name, each in entry.items()}
+            for entry in entries
+        ]
+        told = pl.from_dicts(texts, schema=dict.fromkeys(_ENTRY_SCHEMA, pl.String()))
+        user = pl.col("updatedByUserId").cast(pl.Int64, strict=False)
+        return told.with_columns(user)
+
+
+def _with_cleared(
+    values: pl.DataFrame, entries: Sequence[Mapping[str, Any]], counts: Counter[str]
+) -> pl.DataFrame:
+    """`values` with "" for those that HubSpot told as null: both mean that it was cleared."""
+    nulls = values["value"].is_null()
+    untold = [row for row in nulls.arg_true() if "value" not in entries[row]]
+    if not untold:
+        return values.with_columns(pl.col("value").fill_null(""))
+    counts[VALUES_UNTOLD] += len(untold)
+    rows = values.with_row_index("row")
+    kept = pl.col("row").is_in(untold)
+    return rows.with_columns(
+        value=pl.when(kept).then("value").otherwise(pl.col("value").fill_null(""))
+    ).drop("row")
 
 
 def _oldest_first(values: pl.DataFrame) -> pl.DataFrame:

@@ -28,9 +28,10 @@ from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import BadRequest, NotFound, NotServed, Refused
 from hubspot_assets.hubspot.lists import MembersPage
 from hubspot_assets.hubspot.metadata import Read
+from hubspot_assets.moments import milliseconds
 from hubspot_assets.readings.ordering import in_key_order
 from hubspot_assets.readings.staging import Reading, Staged, Staging, write_temporary
-from hubspot_assets.sources.flatten import MOMENT, moment
+from hubspot_assets.sources.flatten import MOMENT
 from hubspot_assets.sources.items import read_items, stage_items
 from hubspot_assets.sources.resuming import plan_of
 from hubspot_assets.sources.source import Report, quiet, unavailable
@@ -43,6 +44,7 @@ from hubspot_assets.tables.counts import (
     LISTS_REFUSED,
     LISTS_REPEATED,
     LISTS_UNTOLD,
+    MOMENTS_UNREAD,
 )
 
 LISTS, MEMBERSHIPS = "lists", "list_memberships"
@@ -58,7 +60,7 @@ MEMBER_BYTES = 24
 #: So many members of a list are held in memory; those of a longer one are on disk until staged.
 HELD_MEMBERS = 50_000
 
-_MEMBERS_SCHEMA = {"recordId": pl.Int64(), "joinedAt": pl.String()}
+_MEMBERS_SCHEMA = {"recordId": pl.Int64(), "joinedAt": pl.Int64()}
 LISTS_SCHEMA = {
     "listId": pl.Int64(),
     "size": pl.Int64(),
@@ -221,11 +223,12 @@ def _page_frame(page: MembersPage) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "recordId": [int(each["recordId"]) for each in page.members],
-            "joinedAt": [each.get("membershipTimestamp") for each in page.members],
+            "joinedAt": [milliseconds(each.get("membershipTimestamp")) for each in page.members],
         },
         schema=_MEMBERS_SCHEMA,
     ).with_columns(
-        moment("joinedAt"), readAt=pl.lit(page.received_at.replace(tzinfo=None), dtype=MOMENT)
+        pl.col("joinedAt").cast(MOMENT),
+        readAt=pl.lit(page.received_at.replace(tzinfo=None), dtype=MOMENT),
     )
 
 
@@ -284,8 +287,11 @@ class _MembersChunk:
             self._put(f"{self._done} {self._reading.chunks_staged + 1}")
 
     def _put(self, after: str | None) -> None:
+        members = pl.concat(self._members or [_no_members()])
+        if unread := members["joinedAt"].null_count():
+            self._reading.counts[MOMENTS_UNREAD] += unread
         frames: dict[str, Any] = {
-            "members": pl.concat(self._members or [_no_members()]),
+            "members": members,
             "lists": pl.DataFrame(self._lists, schema=LISTS_SCHEMA, orient="row"),
         }
         self._reading.add(frames, after=after)

@@ -9,34 +9,27 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
 import polars as pl
 
+from hubspot_assets import json_text
 from hubspot_assets.availability import AVAILABLE
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.errors import NotFound, NotServed, Refused
 from hubspot_assets.hubspot.facts import facts
 from hubspot_assets.hubspot.metadata import Read, Tell
-from hubspot_assets.readings.ordering import in_key_order
 from hubspot_assets.readings.staging import Staged, Staging, write_temporary
-from hubspot_assets.sources.flatten import (
-    VALUES_SCHEMA,
-    Record,
-    records_frame,
-    snake_case,
-    text_of,
-    values_frame,
-)
+from hubspot_assets.sources.flatten import Record, records_frame, snake_case, text_of, values_frame
 from hubspot_assets.sources.items import stage_items
+from hubspot_assets.sources.nested import in_order, nested
 from hubspot_assets.sources.source import (
     CHUNK_CHARACTERS,
-    CHUNK_VALUES,
     Report,
     object_source,
     properties_source,
@@ -50,7 +43,6 @@ from hubspot_assets.tables.counts import OBJECTS_ALIKE, PARTS_GONE, PARTS_REFUSE
 SPOOLED_AT_ONCE = 20_000
 
 _CREATED, _UPDATED = "hs_createdate", "hs_lastmodifieddate"
-_BEGINNING = "1970-01-01T00:00:00.000Z"
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9_]")
 
 
@@ -124,6 +116,7 @@ def extract_own(
             reading.counts["records"] += records.height
             reading.add({"records": records, "values": values}, after=None)
         reading.counts[WITHOUT_HISTORY] = reading.counts["records"]
+        reading.counts.update(+spool.counts)
         reading.counts[OBJECTS_ALIKE] = spool.added - reading.counts["records"]
         _stage_properties(staging, object_type, definitions, spool.seen)
     return reading.finish(AVAILABLE, last)
@@ -166,48 +159,35 @@ class _Spool:
         self._characters = 0
         self._files: list[Path] = []
         self.added = 0
+        self.counts: Counter[str] = Counter()
         self.seen: set[str] = set()
 
     def add(self, read: Read) -> None:
         """Takes an object in."""
         record = record_of(self._type_id, read.content)
         self.seen.update(record["properties"])
-        self._pending.setdefault(record["id"], (record, read.received_at))
+        self._pending[record["id"]] = record, read.received_at
         self._characters += sum(map(len, record["properties"].values()))
         self.added += 1
         if self._characters >= CHUNK_CHARACTERS or len(self._pending) >= SPOOLED_AT_ONCE:
             self._spool()
 
     def in_order(self) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-        """Frames of records and of values, by id; of objects with one id, the first."""
+        """Frames of records and of values, by id; of objects with one id, the last."""
         if self._pending:
             self._spool()
-        readers = (partial(pl.read_parquet, each) for each in self._files)
-        for frame in in_key_order(readers, ["id"]):
-            for part in _chunks(frame):
-                values = part.select("id", "values").explode("values").unnest("values")
-                yield part.drop("values"), values.select(VALUES_SCHEMA.keys())
+        readers = (partial(pl.read_parquet, each) for each in reversed(self._files))
+        yield from in_order(readers)
 
     def _spool(self) -> None:
         """Writes what is pending, each record in a row with its values."""
         records = [record for record, _ in self._pending.values()]
         read_at = [when for _, when in self._pending.values()]
-        values, _ = values_frame(records, self._moments)
-        nested = values.group_by("id", maintain_order=True).agg(values=pl.struct(pl.exclude("id")))
-        frame = records_frame(records, read_at).join(nested, on="id", how="left")
+        values = values_frame(records, self._moments, self.counts)
+        frame = nested(records_frame(records, read_at, self.counts), values)
         self._files.append(self._folder / f"{len(self._files):05d}.parquet")
         write_temporary(frame, self._files[-1])
         self._pending, self._characters = {}, 0
-
-
-def _chunks(frame: pl.DataFrame) -> list[pl.DataFrame]:
-    """Records with their values in parts of the size of a chunk, one object more at most."""
-    values = pl.col("values").list
-    characters = values.eval(pl.element().struct.field("value").str.len_bytes()).list.sum()
-    return frame.with_columns(
-        of_characters=characters.cum_sum() // CHUNK_CHARACTERS,
-        of_values=values.len().cum_sum() // CHUNK_VALUES,
-    ).partition_by("of_characters", "of_values", maintain_order=True, include_key=False)
 
 
 def record_of(object_type_id: str, content: Mapping[str, Any]) -> Record:
@@ -228,9 +208,13 @@ def record_of(object_type_id: str, content: Mapping[str, Any]) -> Record:
     if number != own_id:
         properties[SOURCE_ID] = own_id
     properties["hs_object_id"] = number
-    created = _moment(properties.get(_CREATED)) or _moment(properties.get(_UPDATED)) or _BEGINNING
-    updated = _moment(properties.get(_UPDATED)) or created
-    return {"id": number, "createdAt": created, "updatedAt": updated, "properties": properties}
+    created, updated = properties.get(_CREATED), properties.get(_UPDATED)
+    return {
+        "id": number,
+        "createdAt": created or updated,
+        "updatedAt": updated or created,
+        "properties": properties,
+    }
 
 
 def _own_id(content: Mapping[str, Any]) -> str:
@@ -239,25 +223,9 @@ def _own_id(content: Mapping[str, Any]) -> str:
     if "id" in content:
         return str(content["id"])
     # A form submission has none: what it says, when and to which form, stands for it.
-    said = orjson.dumps(content.get("values"), option=orjson.OPT_SORT_KEYS)
-    digest = hashlib.sha256(said).hexdigest()
+    digest = hashlib.sha256(json_text.told(content.get("values")).encode()).hexdigest()
     return f"{content.get('formId')}:{content.get('submittedAt')}:{digest}"
 
 
 def _hashed(text: str) -> str:
     return str(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 2)
-
-
-def _moment(value: str | None) -> str | None:
-    """An API time stamp in the one form that records have; epoch milliseconds, too."""
-    if not value:
-        return None
-    try:
-        if value.lstrip("-").isdecimal():
-            moment = datetime.fromtimestamp(int(value) / 1000, UTC)
-        else:
-            moment = datetime.fromisoformat(value)
-    except (ValueError, OverflowError, OSError):
-        return None
-    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from hubspot_assets.availability import Availability
 from hubspot_assets.hubspot import metadata
@@ -35,4 +37,9 @@ def extract_properties(client: HubSpot, staging: Staging, object_type: ObjectTyp
     except NotServed as error:
         return reading.finish(unavailable(error, object_type), datetime.now(UTC))
     told = "; ".join(dict.fromkeys(refused))
-    return stage_items(reading, items, Availability("available", told))
+    return stage_items(reading, items, Availability("available", told), key=_name_and_life)
+
+
+def _name_and_life(definition: Mapping[str, Any]) -> tuple[str, bool]:
+    """A live property and an archived one may have the same name."""
+    return definition["name"], bool(definition.get("archived"))

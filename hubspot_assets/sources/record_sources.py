@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from hubspot_assets.exported import Exported, ExportedType
 from hubspot_assets.readings.staging import Staged
+from hubspot_assets.sources.pipelines import PIPELINES
 from hubspot_assets.sources.properties import extract_properties
 from hubspot_assets.sources.records import extract_records
 from hubspot_assets.sources.source import Ask, Source
@@ -35,7 +36,7 @@ def _records(of: ExportedType, portal: str) -> Source:
         of.path,
         f"All live records of the type {of.label}, with the histories of all properties.",
         lambda ask: read_records(ask, of, portal),
-        needs=(of.properties,),
+        needs=(of.properties, *([PIPELINES] if of.object_type.pipelines else [])),
         object_type_id=of.object_type.id,
     )
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 CELLS_UNKNOWN = "cells_not_known_as_of_day"
 ENGAGEMENTS_TWICE = "ids_of_two_engagement_types"
 EVENTS_REPEATED = "events_repeated"
+EVENTS_UNDATED = "events_undated"
 LINKS_LEFT_OUT = "links_of_records_left_out"
 LINKS_ONE_WAY = "links_of_unknown_inverse"
 LINKS_REPEATED = "links_repeated"
@@ -24,18 +25,23 @@ LISTS_REPEATED = "lists_repeated"
 LISTS_UNTOLD = "lists_untold"
 MEMBERS_LEFT_OUT = "members_left_out"
 MEMBERS_SINCE = "members_who_joined_since"
+MOMENTS_UNREAD = "moments_unread"
 OBJECTS_ALIKE = "objects_alike"
 OBJECT_TYPES_UNKNOWN = "object_types_unknown"
 PARTS_GONE = "parts_gone_while_reading"
 PARTS_REFUSED = "parts_refused"
 PROPERTIES_ARCHIVED = "properties_archived_while_reading"
 RECIPIENTS_UNKNOWN = "recipients_unknown"
+RECORDS_ARCHIVED = "records_archived_among_live"
 RECORDS_GONE = "records_gone_while_reading"
 RECORDS_REFUSED = "records_refused"
 SAME_MOMENT = "history_values_of_the_same_moment"
 SOURCES_REFUSED = "sources_refused"
+TOLD_TWICE = "told_twice"
 UNLIKE_HISTORY = "values_unlike_newest_history"
 UNPARSED = "values_not_parsed"
+VALUES_UNTOLD = "values_untold"
+VALUES_UNWRITABLE = "values_unwritable"
 
 #: What follows the number. None where the table tells more than a number, in a warning of its own.
 SENTENCES: Mapping[str, str | None] = {
@@ -45,6 +51,7 @@ SENTENCES: Mapping[str, str | None] = {
     ),
     ENGAGEMENTS_TWICE: "activities had the id of another type's record: one of them is here",
     EVENTS_REPEATED: "events that HubSpot told twice are here once",
+    EVENTS_UNDATED: "events have no moment that can be read, and so no day: they are left out",
     LINKS_LEFT_OUT: (
         "links are left out: they end at a record that is archived, or younger than the day"
     ),
@@ -61,6 +68,10 @@ SENTENCES: Mapping[str, str | None] = {
     LISTS_UNTOLD: "lists that HubSpot counts are in none of its listings",
     MEMBERS_LEFT_OUT: "members are left out: they are archived, or younger than the day",
     MEMBERS_SINCE: "members are left out: they joined after the day",
+    MOMENTS_UNREAD: (
+        "dates and times were told in no form of HubSpot's, or not at all: they are NULL, and a "
+        "value of a history is left out of it"
+    ),
     OBJECTS_ALIKE: "objects had the id of another one: one of them is here",
     OBJECT_TYPES_UNKNOWN: "events happened to records of a type that the portal does not name",
     PARTS_GONE: "forms, or users, were listed and gone a moment later: nothing of them is here",
@@ -69,12 +80,18 @@ SENTENCES: Mapping[str, str | None] = {
         "properties were archived while the records were read: their values may be missing"
     ),
     RECIPIENTS_UNKNOWN: "e-mail events have no OBJECTID: no contact has the address",
+    RECORDS_ARCHIVED: "records were listed as live and said that they were archived: left out",
     RECORDS_GONE: "records were listed and gone a moment later, when they were read",
     RECORDS_REFUSED: None,
     SAME_MOMENT: "values of histories have the moment of a newer one, which alone is here",
     SOURCES_REFUSED: None,
+    TOLD_TWICE: "things that HubSpot told twice are here once, as it told them last",
     UNLIKE_HISTORY: "values differ from the newest of their history, as HubSpot told both",
     UNPARSED: "values that don't read as their property's type are NULL here",
+    VALUES_UNTOLD: "entries of histories told no value: it is NULL",
+    VALUES_UNWRITABLE: (
+        "values hold U+FFFD for a character that no warehouse takes (U+0000, half a surrogate pair)"
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
@@ -15,6 +16,7 @@ from hubspot_assets.sources.event_sources import DEFINITIONS, EVENT_TYPES
 from hubspot_assets.sources.items import read_items
 from hubspot_assets.sources.object_types import OBJECT_TYPES
 from hubspot_assets.sources.pipelines import PIPELINES, refused_pipelines
+from hubspot_assets.sources.records import defined_properties
 from hubspot_assets.tables import definitions, specs
 from hubspot_assets.tables.content import TableContent
 from hubspot_assets.tables.definitions import Item
@@ -28,13 +30,18 @@ def definition_tables(
     types: Sequence[ExportedType], events: Sequence[ExportedEvent]
 ) -> Iterator[Table]:
     """The tables of what has no history in HubSpot and is told whole."""
-    ids = [of.object_type.id for of in types]
 
-    def property_definitions(of_events: Staged, *staged: Staged) -> pl.DataFrame:
-        by_type = zip(ids, staged, strict=True)
-        of_objects = ((type_id, item) for type_id, source in by_type for item in _items(source))
+    def property_definitions(
+        counts: Counter[str], of_events: Staged, *staged: Staged
+    ) -> pl.DataFrame:
+        by_source = {each.source: each for each in staged}
+        of_objects = (
+            (of.object_type.id, Item(*read))
+            for of in types
+            for read in defined_properties(by_source[of.properties], by_source.get(of.records))
+        )
         return definitions.property_definitions(
-            chain(of_objects, event_property_items(events, of_events))
+            chain(of_objects, event_property_items(events, of_events)), counts
         )
 
     yield _observed(specs.OWNERS, ["owners"], _rows(definitions.owners))
@@ -55,6 +62,7 @@ def definition_tables(
         specs.PROPERTY_DEFINITIONS,
         [DEFINITIONS, *(of.properties for of in types)],
         property_definitions,
+        beside=[of.records for of in types if of.object_type.pipelines],
     )
 
 
@@ -64,39 +72,50 @@ def _observed(
     rows: Callable[..., pl.DataFrame],
     refusals: Callable[..., list[str]] = lambda *_: [],
     parts: Callable[..., Mapping[str, Availability]] = lambda *_: {},
+    beside: Sequence[str] = (),
 ) -> Table:
-    """A table that `rows` makes of the readings of `sources`.
+    """A table that `rows` makes of the readings of `sources`, and of what is seen in `beside`.
 
-    `refusals` tells what is missing for what HubSpot refused of them, `parts` what was refused of a
-    source by itself.
+    It counts what of them was told in vain; `refusals` tells what is missing for what HubSpot
+    refused of them, `parts` what was refused of a source by itself.
     """
 
     def content(staging: Staging, day: Day) -> TableContent:
         staged = [staging.complete(source) for source in sources]
+        counts: Counter[str] = Counter()
+        frame = rows(counts, *staged, *(staging.complete(source) for source in beside))
         return observed_content(
             spec,
             day,
             staged,
-            [("", [rows(*staged)])],
+            [("", [frame])],
             sources=parts(*staged),
+            counts=counts,
             warnings=refusals(*staged),
         )
 
-    return Table(spec, tuple(sources), content)
+    return Table(spec, (*sources, *beside), content)
 
 
-def _rows(make: Callable[[Iterable[Item]], pl.DataFrame]) -> Callable[[Staged], pl.DataFrame]:
-    return lambda staged: make(_items(staged))
+Rows = Callable[[Counter[str], Staged], pl.DataFrame]
+
+
+def _rows(make: Callable[[Iterable[Item], Counter[str]], pl.DataFrame]) -> Rows:
+    return lambda counts, staged: make(_items(staged), counts)
 
 
 def _rows_by_type(
-    make: Callable[[Iterable[tuple[str, Item]]], pl.DataFrame],
-) -> Callable[[Staged], pl.DataFrame]:
-    return lambda staged: make(
-        (content["objectTypeId"], Item(content["pipeline"], read_at))
-        for content, read_at in read_items(staged)
-        if "pipeline" in content
-    )
+    make: Callable[[Iterable[tuple[str, Item]], Counter[str]], pl.DataFrame],
+) -> Rows:
+    def rows(counts: Counter[str], staged: Staged) -> pl.DataFrame:
+        told = (
+            (content["objectTypeId"], Item(content["pipeline"], read_at))
+            for content, read_at in read_items(staged)
+            if "pipeline" in content
+        )
+        return make(told, counts)
+
+    return rows
 
 
 def _told(staged: Staged, what: str) -> list[str]:
@@ -104,8 +123,8 @@ def _told(staged: Staged, what: str) -> list[str]:
     return [content[what] for content, _ in read_items(staged) if what in content]
 
 
-def _teams(flat: Staged, tree: Staged) -> pl.DataFrame:
-    return definitions.teams(_items(flat), _items(tree))
+def _teams(counts: Counter[str], flat: Staged, tree: Staged) -> pl.DataFrame:
+    return definitions.teams(_items(flat), _items(tree), counts)
 
 
 def _no_parents(_: Staged, tree: Staged) -> list[str]:
@@ -113,9 +132,9 @@ def _no_parents(_: Staged, tree: Staged) -> list[str]:
     return [] if why.served else [f"PARENTTEAMID is NULL in every row: {why.detail}"]
 
 
-def _type_definitions(objects: Staged, events: Staged) -> pl.DataFrame:
+def _type_definitions(counts: Counter[str], objects: Staged, events: Staged) -> pl.DataFrame:
     types = (item for item in _items(objects) if "warning" not in item.content)
-    return definitions.object_and_event_type_definitions(types, _items(events))
+    return definitions.object_and_event_type_definitions(types, _items(events), counts)
 
 
 def _items(staged: Staged) -> Iterator[Item]:

@@ -6,17 +6,21 @@ which it was read. Fields that HubSpot leaves out are NULL.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple
 
-import orjson
 import polars as pl
 
+from hubspot_assets import json_text
+from hubspot_assets.moments import moment_of
 from hubspot_assets.tables import specs
+from hubspot_assets.tables.counts import MOMENTS_UNREAD, TOLD_TWICE, UNPARSED
 from hubspot_assets.tables.names import event_name
-from hubspot_assets.tables.spec import DTYPES, TableSpec
+from hubspot_assets.tables.spec import DTYPES, Column, ColumnType, TableSpec
 
 
 class Item(NamedTuple):
@@ -26,97 +30,102 @@ class Item(NamedTuple):
     read_at: datetime
 
 
-def owners(items: Iterable[Item]) -> pl.DataFrame:
+def owners(items: Iterable[Item], counts: Counter[str]) -> pl.DataFrame:
     """Rows of OWNERS. A deactivated owner's user stands in `userIdIncludingInactive`."""
     return frame_of(
         specs.OWNERS,
         (
             (
-                int(owner["id"]),
+                owner["id"],
                 owner.get("type"),
                 owner.get("userId") or owner.get("userIdIncludingInactive"),
                 owner.get("email"),
                 owner.get("firstName"),
                 owner.get("lastName"),
                 bool(owner.get("archived")),
-                moment_of(owner.get("createdAt")),
-                moment_of(owner.get("updatedAt")),
+                owner.get("createdAt"),
+                owner.get("updatedAt"),
                 read_at,
             )
             for owner, read_at in items
         ),
+        counts,
     )
 
 
-def owner_team(items: Iterable[Item]) -> pl.DataFrame:
+def owner_team(items: Iterable[Item], counts: Counter[str]) -> pl.DataFrame:
     """Rows of OWNER_TEAM, from the owners."""
     return frame_of(
         specs.OWNER_TEAM,
         (
-            (int(owner["id"]), int(team["id"]), bool(team.get("primary")), read_at)
+            (owner["id"], team["id"], bool(team.get("primary")), read_at)
             for owner, read_at in items
             for team in owner.get("teams") or ()
         ),
+        counts,
     )
 
 
-def teams(flat: Iterable[Item], tree: Iterable[Item]) -> pl.DataFrame:
+def teams(flat: Iterable[Item], tree: Iterable[Item], counts: Counter[str]) -> pl.DataFrame:
     """Rows of TEAMS: all teams of the flat list and of the tree, which alone knows parents."""
     known = {int(team["id"]): (team, read_at) for team, read_at in flat}
     known |= {int(team["id"]): (team, read_at) for team, read_at in tree}
     return frame_of(
         specs.TEAMS,
         (
-            (team_id, team.get("name"), _number(team.get("parentTeamId")), read_at)
+            (team_id, team.get("name"), team.get("parentTeamId"), read_at)
             for team_id, (team, read_at) in known.items()
         ),
+        counts,
     )
 
 
-def pipelines(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
+def pipelines(items: Iterable[tuple[str, Item]], counts: Counter[str]) -> pl.DataFrame:
     """Rows of PIPELINES, from (object type id, pipeline)."""
     return frame_of(
         specs.PIPELINES,
         (
             (
                 object_type_id,
-                str(pipeline["id"]),
+                pipeline["id"],
                 pipeline.get("label"),
                 pipeline.get("displayOrder"),
                 bool(pipeline.get("archived")),
-                moment_of(pipeline.get("createdAt")),
-                moment_of(pipeline.get("updatedAt")),
+                pipeline.get("createdAt"),
+                pipeline.get("updatedAt"),
                 read_at,
             )
             for object_type_id, (pipeline, read_at) in items
         ),
+        counts,
     )
 
 
-def pipeline_stages(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
+def pipeline_stages(items: Iterable[tuple[str, Item]], counts: Counter[str]) -> pl.DataFrame:
     """Rows of PIPELINE_STAGES, from (object type id, pipeline)."""
     return frame_of(
         specs.PIPELINE_STAGES,
         (
             (
                 object_type_id,
-                str(pipeline["id"]),
-                str(stage["id"]),
+                pipeline["id"],
+                stage["id"],
                 stage.get("label"),
                 stage.get("displayOrder"),
-                _json(stage.get("metadata")),
+                stage.get("metadata"),
                 bool(stage.get("archived")),
-                moment_of(stage.get("createdAt")),
-                moment_of(stage.get("updatedAt")),
+                stage.get("createdAt"),
+                stage.get("updatedAt"),
                 read_at,
             )
             for object_type_id, (pipeline, read_at) in items
             for stage in pipeline.get("stages") or ()
         ),
+        counts,
     )
 
 
-def property_definitions(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
+def property_definitions(items: Iterable[tuple[str, Item]], counts: Counter[str]) -> pl.DataFrame:
     """Rows of PROPERTY_DEFINITIONS, from (object or event type id, property).
 
     A property that is listed both live and archived is live.
@@ -138,24 +147,25 @@ def property_definitions(items: Iterable[tuple[str, Item]]) -> pl.DataFrame:
                 definition.get("fieldType"),
                 definition.get("groupName"),
                 definition.get("displayOrder"),
-                _json(definition.get("options")),
+                definition.get("options"),
                 definition.get("hasUniqueValue"),
                 definition.get("calculated"),
                 definition.get("hidden"),
                 definition.get("hubspotDefined"),
                 definition.get("dataSensitivity"),
                 bool(definition.get("archived")),
-                moment_of(definition.get("createdAt")),
-                moment_of(definition.get("updatedAt")),
+                definition.get("createdAt"),
+                definition.get("updatedAt"),
                 read_at,
             )
             for (type_id, name), (definition, read_at) in known.items()
         ),
+        counts,
     )
 
 
 def object_and_event_type_definitions(
-    objects: Iterable[Item], events: Iterable[Item]
+    objects: Iterable[Item], events: Iterable[Item], counts: Counter[str]
 ) -> pl.DataFrame:
     """Rows of OBJECT_AND_EVENT_TYPE_DEFINITIONS, from catalog entries.
 
@@ -164,6 +174,7 @@ def object_and_event_type_definitions(
     return frame_of(
         specs.OBJECT_AND_EVENT_TYPE_DEFINITIONS,
         chain(map(_object_type_row, objects), map(_event_type_row, events)),
+        counts,
     )
 
 
@@ -180,8 +191,8 @@ def _object_type_row(item: Item) -> tuple[Any, ...]:
         entry["table"],
         entry["availability"],
         entry["primary_property"],
-        moment_of(entry["created_at"]),
-        moment_of(entry["updated_at"]),
+        entry["created_at"],
+        entry["updated_at"],
         read_at,
     )
 
@@ -199,29 +210,73 @@ def _event_type_row(item: Item) -> tuple[Any, ...]:
         entry["table"],
         entry["availability"],
         None,
-        moment_of(entry["created_at"]),
-        moment_of(entry["updated_at"]),
+        entry["created_at"],
+        entry["updated_at"],
         read_at,
     )
 
 
-def frame_of(spec: TableSpec, rows: Iterable[tuple[Any, ...]]) -> pl.DataFrame:
-    """Rows as a frame of the table's columns, in key order."""
-    schema = {column.name: DTYPES[column.type][0] for column in spec.columns}
-    return pl.DataFrame(list(rows), schema=schema, orient="row").sort(spec.key)
+def frame_of(
+    spec: TableSpec, rows: Iterable[tuple[Any, ...]], counts: Counter[str] | None = None
+) -> pl.DataFrame:
+    """Rows of what HubSpot told as a frame of the table's columns, in key order.
+
+    What does not read as its column's type is NULL, and a row without its key is left out; of rows
+    of one key, the last stays. `counts` gets what was told in vain.
+    """
+    found: Counter[str] = Counter()
+    columns = list(zip(*rows, strict=True)) or [()] * len(spec.columns)
+    frame = pl.DataFrame(
+        [_series(column, told, found) for column, told in zip(spec.columns, columns, strict=True)]
+    ).drop_nulls(spec.key)
+    once = frame.unique(spec.key, keep="last", maintain_order=True).sort(spec.key)
+    found[TOLD_TWICE] += frame.height - once.height
+    if counts is not None:
+        counts.update(+found)
+    return once
 
 
-def moment_of(text: str | None) -> datetime | None:
-    """An API time stamp, naive UTC."""
-    if not text:
-        return None
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=None) - (moment.utcoffset() or moment - moment)
+def _series(column: Column, told: Sequence[Any], counts: Counter[str]) -> pl.Series:
+    cells = [_READ[column.type](each) for each in told]
+    lost = sum(
+        cell is None and each not in (None, "") for cell, each in zip(cells, told, strict=True)
+    )
+    counts[MOMENTS_UNREAD if column.type == "TIMESTAMP" else UNPARSED] += lost
+    return pl.Series(column.name, cells, DTYPES[column.type][0])
 
 
-def _number(text: str | int | None) -> int | None:
-    return None if text in (None, "") else int(text)
+def whole_number(told: object) -> int | None:
+    """A whole number, told as one or as text; None for what is none.
+
+    >>> whole_number("97"), whole_number(-1), whole_number("97.5"), whole_number(None)
+    (97, -1, None, None)
+    """
+    found = _WHOLE.fullmatch(str(told))
+    number = int(found[1]) if found else None
+    return number if number is None or abs(number) < 1 << 63 else None
 
 
-def _json(value: object) -> str | None:
-    return None if value is None else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+def _moment(told: object) -> datetime | None:
+    return told if isinstance(told, datetime) else moment_of(told)
+
+
+def _boolean(told: object) -> bool | None:
+    return told if isinstance(told, bool) else {"true": True, "false": False}.get(str(told).lower())
+
+
+def _json(told: object) -> str | None:
+    return None if told is None else json_text.told(told)
+
+
+def _text(told: object) -> str | None:
+    return told if told is None or isinstance(told, str) else json_text.told(told)
+
+
+_WHOLE = re.compile(r"(-?[0-9]{1,19})(\.0*)?")
+_READ: Mapping[ColumnType, Callable[[Any], Any]] = {
+    "NUMBER": whole_number,
+    "BOOLEAN": _boolean,
+    "TIMESTAMP": _moment,
+    "JSON": _json,
+    "VARCHAR": _text,
+}

@@ -44,9 +44,12 @@ def _lists(staging: Staging, day: Day) -> TableContent:
         if each["members"] is not None
     }
     items = (Item(content, read_at) for content, read_at in told if "listId" in content)
-    rows = lists.lists(items, members)
+    counts: Counter[str] = Counter()
+    rows = lists.lists(items, members, counts)
     refusals = [content["refused"] for content, _ in told if "refused" in content]
-    return observed_content(specs.LISTS, day, [listed], [("", [rows])], warnings=refusals)
+    return observed_content(
+        specs.LISTS, day, [listed], [("", [rows])], counts=counts, warnings=refusals
+    )
 
 
 def _memberships(types: Sequence[ExportedType]) -> Callable[[Staging, Day], TableContent]:

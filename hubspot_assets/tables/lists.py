@@ -14,31 +14,31 @@ import polars as pl
 
 from hubspot_assets.tables import specs
 from hubspot_assets.tables.counts import MEMBERS_LEFT_OUT, MEMBERS_SINCE
-from hubspot_assets.tables.definitions import Item, frame_of, moment_of
+from hubspot_assets.tables.definitions import Item, frame_of, whole_number
 from hubspot_assets.tables.delivered import of_delivered
 
 
-def lists(items: Iterable[Item], members: Mapping[int, int]) -> pl.DataFrame:
+def lists(items: Iterable[Item], members: Mapping[int, int], counts: Counter[str]) -> pl.DataFrame:
     """Rows of LISTS; `members`, by list id, is the size where HubSpot tells none."""
-    return frame_of(specs.LISTS, (_row(item, members) for item in items))
+    return frame_of(specs.LISTS, (_row(item, members) for item in items), counts)
 
 
 def _row(item: Item, members: Mapping[int, int]) -> tuple[Any, ...]:
     told, read_at = item
     extra = told.get("additionalProperties") or {}
     list_id = int(told["listId"])
-    size = _whole_number(extra.get("hs_list_size"))
+    size = whole_number(extra.get("hs_list_size"))
     return (
         told.get("objectTypeId"),
         list_id,
-        _whole_number(extra.get("hs_classic_list_id")),
+        extra.get("hs_classic_list_id"),
         told.get("name"),
         told.get("processingType"),
         told.get("processingStatus"),
         members.get(list_id) if size is None else size,
-        moment_of(told.get("createdAt")),
-        moment_of(told.get("updatedAt")),
-        moment_of(told.get("filtersUpdatedAt")),
+        told.get("createdAt"),
+        told.get("updatedAt"),
+        told.get("filtersUpdatedAt"),
         read_at,
     )
 
@@ -74,8 +74,3 @@ def list_memberships(members: pl.DataFrame) -> pl.DataFrame:
         UPDATEDAT="joinedAt",
         INGESTEDAT="readAt",
     )
-
-
-def _whole_number(value: object) -> int | None:
-    text = str(value)
-    return int(text) if text.isdecimal() else None

@@ -13,8 +13,8 @@ from hubspot_assets.day import Day
 from hubspot_assets.exported import ExportedType
 from hubspot_assets.readings.staging import Chunk, Staged, Staging
 from hubspot_assets.sources.flatten import VALUES_SCHEMA
-from hubspot_assets.sources.items import read_items
 from hubspot_assets.sources.own_types import WITHOUT_HISTORY
+from hubspot_assets.sources.records import defined_properties
 from hubspot_assets.tables import records, specs, typed
 from hubspot_assets.tables.content import Findings, TableContent, TableSource
 from hubspot_assets.tables.counts import CELLS_UNKNOWN, SOURCES_REFUSED, counted
@@ -184,7 +184,8 @@ def _type_table(of: ExportedType) -> Table:
         table = _RecordTable(
             lambda state, counts: records.objects_of_type(
                 state, of.object_type.id, properties, counts=counts
-            )
+            ),
+            columns=("id", "name", "value", "timestamp", "unread"),
         )
         return _content(
             base.with_columns(typed.columns(properties)),
@@ -200,7 +201,7 @@ def _type_table(of: ExportedType) -> Table:
 
 def _property_types(staging: Staging, of: ExportedType) -> list[typed.PropertyType]:
     """The type's live properties as of the day's reading."""
-    items = read_items(staging.complete(of.properties))
+    items = defined_properties(staging.complete(of.properties), staging.complete(of.records))
     return [
         typed.PropertyType(each["name"], each["type"], each.get("label") or each["name"])
         for each, _ in items

@@ -15,7 +15,7 @@ from datetime import datetime
 import orjson
 import polars as pl
 
-from hubspot_assets.tables.counts import SAME_MOMENT
+from hubspot_assets.tables.counts import SAME_MOMENT, UNPARSED
 from hubspot_assets.tables.typed import PropertyType, typed_columns
 
 #: Values per property that the share keeps, and that HubSpot's API is known to return.
@@ -55,6 +55,8 @@ def as_of(
 ) -> AsOf:
     """The batch as of `end` (naive UTC): nothing created, set or cleared since then shows.
 
+    A record that does not tell when it was created is there; one that does not tell when it was
+    updated may have changed since `end`.
     `cap` is the number of values HubSpot keeps per property: a property with so many, all of
     them newer than `end`, had an older value that is gone; its oldest retained value stands in
     and is counted. With fewer, its history is whole, and it was not set yet.
@@ -63,7 +65,7 @@ def as_of(
     if live.height < records.height:
         values = values.join(live.select("id"), on="id", how="semi", maintain_order="left")
     until = values.filter((pl.col("timestamp") < end) | pl.col("timestamp").is_null())
-    changed = live.filter(pl.col("updatedAt") >= end).select("id")
+    changed = live.filter((pl.col("updatedAt") >= end).fill_null(value=True)).select("id")
     if not changed.height and until.height == values.height:
         return AsOf(live, _last_of_group(until).filter(pl.col("value") != ""), until, 0)
     live = _with_earlier_update(live, until, end)
@@ -77,8 +79,8 @@ def as_of(
 
 
 def created_before(records: pl.DataFrame, end: datetime) -> pl.DataFrame:
-    """The records that a day delivers whose end is `end`."""
-    return records.filter(pl.col("createdAt") < end)
+    """The records that a day delivers whose end is `end`; those of an unknown date among them."""
+    return records.filter((pl.col("createdAt") < end).fill_null(value=True))
 
 
 def _last_of_group(values: pl.DataFrame) -> pl.DataFrame:
@@ -225,8 +227,13 @@ def objects_of_type(
     *,
     counts: Counter[str],
 ) -> pl.DataFrame:
-    """Rows of OBJECTS_<type>: a typed column per property, in the order of `typed.columns`."""
-    values = state.values.select(OBJECTID="id", name="name", value="value")
+    """Rows of OBJECTS_<type>: a typed column per property, in the order of `typed.columns`.
+
+    Values that are `unread` are NULL, and counted.
+    """
+    readable = state.values.filter(pl.col("unread").is_null())
+    counts[UNPARSED] += state.values.height - readable.height
+    values = readable.select(OBJECTID="id", name="name", value="value")
     typed = typed_columns(values, "OBJECTID", properties, counts)
     return objects(state, object_type_id).join(
         typed, on="OBJECTID", how="left", maintain_order="left"

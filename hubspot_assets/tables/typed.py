@@ -1,14 +1,23 @@
-"""Raw property values to typed columns, leniently: what does not parse is NULL, and counted."""
+"""Raw property values to typed columns, leniently: what does not parse is NULL, and counted.
+
+A NUMBER is text, and no float is in between. Digits, with a minus before and a point and digits
+behind them if need be, stay as they are, `-0` and `007` too. A plus, a bare point and an exponent
+are written out (`+7`, `5.`, `.5`, `1e-7` as `7`, `5`, `0.5`, `0.0000001`). That is all in ASCII,
+and of 38 digits at most when it is written out. Blanks around a value don't matter, except in
+JSON, which stays as it is.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 
-import orjson
 import polars as pl
 
+from hubspot_assets.json_text import is_json
 from hubspot_assets.tables.counts import UNPARSED
 from hubspot_assets.tables.names import property_columns
 from hubspot_assets.tables.spec import Column, ColumnType
@@ -21,7 +30,9 @@ _TYPES: dict[str, ColumnType] = {
     "date": "DATE",
     "json": "JSON",
 }
-_DECIMAL = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
+_PLAIN = r"^-?[0-9]+(\.[0-9]+)?$"
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_MOST_DIGITS = 38
 #: Epoch milliseconds of the years 1 to 9999, which every reader of time stamps takes.
 _FIRST_MOMENT, _LAST_MOMENT = -62_135_596_800_000, 253_402_300_799_999
 
@@ -64,7 +75,7 @@ def typed_columns(
     """
     by_name = {each.name: each for each in properties}
     expressions: list[pl.Expr] = []
-    checks: list[pl.Expr] = []
+    checks: dict[str, tuple[ColumnType, pl.Series]] = {}
     wide = _wide(values, key, list(by_name))
     raw = dict(zip(by_name, map(pl.col, wide.columns[1:]), strict=True))
     for name, (typed, unparsed) in _names(properties).items():
@@ -73,13 +84,42 @@ def typed_columns(
         if unparsed:
             expressions.append(raw[name].alias(unparsed))
         if kind != "VARCHAR":
-            checks.append(raw[name].is_not_null().sum().alias(typed))
+            checks[typed] = kind, wide[raw[name].meta.output_name()]
     table = wide.select(key, *expressions)
-    if checks:
-        given = wide.select(checks)
-        parsed = table.select(pl.col(given.columns).is_not_null().sum())
-        counts[UNPARSED] += sum(given.row(0)) - sum(parsed.row(0))
+    for typed, (kind, told) in checks.items():
+        lost = table[typed].null_count() - told.null_count()
+        if lost and kind == "NUMBER":
+            table = table.with_columns(_with_odd_numbers(table[typed], told))
+            lost = table[typed].null_count() - told.null_count()
+        counts[UNPARSED] += lost
     return table
+
+
+def _with_odd_numbers(plain: pl.Series, raw: pl.Series) -> pl.Series:
+    """The `plain` numbers and those that have to be written out, which are few."""
+    odd = raw.filter(plain.is_null() & raw.is_not_null()).unique()
+    known = {text: _written_out(text.strip()) for text in odd}
+    return plain.fill_null(raw.replace_strict(known, default=None, return_dtype=pl.String))
+
+
+def _written_out(text: str) -> str | None:
+    """A number in plain digits; None for what is none or has too many digits.
+
+    >>> _written_out("1.0E7"), _written_out("-.5"), _written_out("1e400"), _written_out("١٢٣")
+    ('10000000', '-0.5', None, None)
+    """
+    if not _DECIMAL.fullmatch(text):
+        return None
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent beyond all bounds
+        return None
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or abs(exponent) > _MOST_DIGITS:
+        return None
+    # Decimal would take the zeros in front away, which a plain number keeps.
+    plain = text if re.fullmatch(_PLAIN, text) else f"{number:f}"
+    return plain if sum(map(str.isdigit, plain)) <= _MOST_DIGITS else None
 
 
 def _wide(values: pl.DataFrame, key: str, names: Sequence[str]) -> pl.DataFrame:
@@ -109,7 +149,9 @@ def _parsed(raw: pl.Expr, kind: ColumnType) -> pl.Expr:
     match kind:
         case "NUMBER":
             text = raw.str.strip_chars()
-            return pl.when(text.str.contains(_DECIMAL)).then(text)
+            # A sign and a point are no digits: what has them and is long is looked at again.
+            short = text.str.len_bytes() <= _MOST_DIGITS
+            return pl.when(short & text.str.contains(_PLAIN)).then(text)
         case "BOOLEAN":
             text = raw.str.strip_chars().str.to_lowercase()
             return (
@@ -124,13 +166,6 @@ def _parsed(raw: pl.Expr, kind: ColumnType) -> pl.Expr:
             moment = inside.cast(pl.Datetime("ms"))
             return moment if kind == "TIMESTAMP" else moment.cast(pl.Date)
         case "JSON":
-            return raw.map_elements(_compact_json, return_dtype=pl.String)
+            return pl.when(raw.map_elements(is_json, return_dtype=pl.Boolean)).then(raw)
         case _:
             return raw
-
-
-def _compact_json(text: str) -> str | None:
-    try:
-        return orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS).decode()
-    except orjson.JSONDecodeError:
-        return None

@@ -64,8 +64,10 @@ class House:
         stage_items(self.staging.begin(properties_source(of), "items"), told)
         reading = self.staging.begin(object_source(of), "records")
         for records in chunks:
-            values, _ = values_frame(records, ())
-            frames = {"records": records_frame(records, [READ_AT] * len(records)), "values": values}
+            frames = {
+                "records": records_frame(records, [READ_AT] * len(records), reading.counts),
+                "values": values_frame(records, (), reading.counts),
+            }
             reading.add(frames, after=None)
         reading.finish(availability, READ_AT)
 

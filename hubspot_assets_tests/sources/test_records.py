@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
 from urllib.parse import parse_qs
 
 import httpx
@@ -422,3 +423,67 @@ def test_a_chunk_ends_with_the_page_that_fills_it(house, monkeypatch):
     halves = built.records()
     assert halves.chunks_staged == 2
     assert content(halves) == before
+
+
+@pytest.mark.parametrize("fault", ["repeated_record", "repeated_page"])
+@pytest.mark.parametrize("chunk", [1, 10_000_000], ids=["many chunks", "one chunk"])
+def test_records_that_come_again_are_there_once_as_they_were_told_last(
+    house, monkeypatch, fault, chunk
+):
+    monkeypatch.setattr(records, "CHUNK_VALUES", chunk)
+    built = house(contact_properties=FEW)
+    built.properties()
+    live = built.live()
+    built.sandbox.faults.add(fault, path=LIST, skip=2)
+    # A page told again takes the place of the one that should have come.
+    again = [live[99]] if fault == "repeated_record" else live[50:100]
+    expected = live if fault == "repeated_record" else live[:100] + live[150:]
+    change_name_on(built, again[-1], page=3)
+    staged = built.records()
+    assert ids(staged) == expected
+    assert staged.counts["records"] == len(expected)
+    assert staged.counts["told_twice"] == len(again)
+    rows = content(staged)[1]
+    assert [row[:2] for row in rows] == sorted(row[:2] for row in rows)
+    names = [row[2] for row in rows if row[:2] == (again[-1], "lastname")]
+    assert names[-1] == "Told last"
+    # Whatever is streamed from these chunks comes in order of ids.
+    bounds = [chunk.read("records", ["id"])["id"] for chunk in staged.chunks()]
+    assert all(before[-1] < after[0] for before, after in pairwise(bounds))
+    assert not any("chunks_not_in_order" in name for name in staged.counts)
+
+
+def test_a_reading_whose_records_come_again_after_a_crash_has_them_once(house):
+    built = house(contact_properties=FEW)
+    built.properties()
+    live = built.live()
+    built.break_off(LIST, skip=3)
+    built.sandbox.faults.add("repeated_page", path=LIST)
+    staged = built.records()
+    found = ids(staged)
+    assert found == sorted(set(found))
+    assert set(found) < set(live)
+    assert staged.counts["told_twice"] == 50
+    assert staged.counts["records"] == len(found)
+
+
+def change_name_on(house, record_id, page):
+    """From a page of the list on, the answer has another name of a record."""
+    pages = 0
+
+    def changed(self, request):
+        nonlocal pages
+        answer = Wire.handle_request(self, request)
+        listed = request.method == "GET" and request.url.path.endswith("/0-1")
+        pages += listed and "limit=50" in str(request.url)
+        body = orjson.loads(answer.read())
+        for record in body.get("results", ()) if pages >= page else ():
+            if record["id"] == str(record_id):
+                record["properties"]["lastname"] = "Told last"
+                record["propertiesWithHistory"]["lastname"].insert(
+                    0, {"value": "Told last", "timestamp": "2026-11-23T05:00:00.000Z"}
+                )
+        return httpx.Response(answer.status_code, content=orjson.dumps(body))
+
+    changing = type("Changed", (Wire,), {"handle_request": changed})
+    house.new_wire = lambda: changing(house.refused)

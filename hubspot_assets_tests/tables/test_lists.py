@@ -24,7 +24,7 @@ TOLD = {
 
 
 def row(told, members=None):
-    return lists([Item(told, READ_AT)], members or {}).row(0, named=True)
+    return lists([Item(told, READ_AT)], members or {}, Counter()).row(0, named=True)
 
 
 def test_a_list_is_a_row_of_what_hubspot_tells():
@@ -57,10 +57,12 @@ def test_a_list_of_no_more_than_an_id_has_nulls():
 
 
 def test_lists_come_by_number():
-    rows = lists([Item(TOLD | {"listId": each}, READ_AT) for each in ("100", "20", "3")], {})
+    rows = lists(
+        [Item(TOLD | {"listId": each}, READ_AT) for each in ("100", "20", "3")], {}, Counter()
+    )
     assert rows["LISTID"].to_list() == [3, 20, 100]
     assert rows.columns == [column.name for column in specs.LISTS.columns]
-    assert lists([], {}).columns == rows.columns
+    assert lists([], {}, Counter()).columns == rows.columns
 
 
 def test_a_membership_tells_who_joined_when():

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -28,7 +28,7 @@ def record(
     updated="2026-11-01T10:00:00.000Z",
 ):
     histories = histories or {}
-    newest = {name: values[0]["value"] for name, values in histories.items() if values}
+    newest = {name: values[0].get("value") for name, values in histories.items() if values}
     return {
         "id": str(record_id),
         "properties": newest | (properties or {}),
@@ -40,8 +40,8 @@ def record(
 
 
 def as_of(*given, moments=(), cap=20, modified="hs_lastmodifieddate"):
-    values, _ = values_frame(given, set(moments))
-    frame = records_frame(given, [READ] * len(given))
+    values = values_frame(given, set(moments), Counter())
+    frame = records_frame(given, [READ] * len(given), Counter())
     return records.as_of(frame, values, END, cap=cap, modified_property=modified)
 
 
@@ -230,7 +230,7 @@ def test_typed_columns_parse_leniently_and_count_what_does_not():
     assert rows[1]["PROPERTY_FLAG"] is True
     assert rows[1]["PROPERTY_BORN"] == datetime(2024, 2, 21).date()
     assert rows[1]["PROPERTY_SEEN"] == datetime(2024, 2, 21, 3, 12, 56, 388000)
-    assert rows[1]["PROPERTY_BLOB"] == '{"a":[2],"b":1}'
+    assert rows[1]["PROPERTY_BLOB"] == '{"b": 1, "a": [2]}'
     assert rows[1]["PROPERTY_NAME"] == " x "
     assert rows[2]["PROPERTY_AMOUNT"] is None
     assert rows[2]["PROPERTY_UNPARSED_AMOUNT"] == "12;34"
@@ -246,3 +246,31 @@ def test_an_empty_type_gives_typed_columns_without_rows():
     table = records.objects_of_type(state, "0-3", kinds, counts=Counter())
     assert table.height == 0
     assert table.schema["PROPERTY_SEEN"] == pl.Datetime("ms")
+
+
+def test_a_record_updated_or_created_at_midnight_is_of_the_next_day():
+    midnight, before = "2026-11-22T00:00:00.000Z", "2026-11-21T23:59:59.999Z"
+    histories = {"dealname": [entry("late", midnight), entry("early", before)]}
+    state = as_of(
+        record(1, histories, updated=midnight),
+        record(2, histories, updated=before),
+        record(3, created=midnight, updated=midnight),
+        record(9223372036854775807, created=before, updated=before),
+    )
+    rows = {row["OBJECTID"]: row["UPDATEDAT"] for row in records.objects(state, "0-3").to_dicts()}
+    assert rows == dict.fromkeys((1, 2, 9223372036854775807), END - timedelta(milliseconds=1))
+    assert properties_of(state) == {(1, "dealname"): "early", (2, "dealname"): "early"}
+
+
+def test_a_record_of_unknown_dates_may_have_changed_since():
+    """Its values without history are as they are now, and counted."""
+    state = as_of(record(1, properties={"city": "Bonn"}, created=None, updated=None))
+    assert properties_of(state) == {(1, "city"): "Bonn"}
+    assert state.unknown == 1
+    assert records.objects(state, "0-3")["UPDATEDAT"].to_list() == [None]
+
+
+def test_the_newest_entry_of_a_history_without_a_value_has_the_present_one():
+    stamp = "2026-11-01T10:00:00.000Z"
+    told = record(1, {"city": [{"timestamp": stamp, "sourceType": "API"}]}, {"city": "Bonn"})
+    assert properties_of(as_of(told)) == {(1, "city"): "Bonn"}
