@@ -1,5 +1,6 @@
 """A sandbox portal, and an environment that reaches it and nothing else."""
 
+import json
 import os
 import tempfile
 import time
@@ -8,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import httpx
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
@@ -166,6 +168,27 @@ def clock_of():
 def impatient(monkeypatch):
     """Retries follow each other at once."""
     monkeypatch.setattr("hubspot_assets.hubspot.client.BACKOFF", 0.0)
+
+
+@pytest.fixture
+def change_gets(monkeypatch):
+    """Changes answers to GET: `edit` gets the path and the answer's body, to be edited."""
+
+    def run(edit):
+        send = httpx.HTTPTransport.handle_request
+
+        def handle(self, request):
+            answer = send(self, request)
+            content = answer.read()
+            if request.method != "GET" or not answer.is_success:
+                return httpx.Response(answer.status_code, headers=answer.headers, content=content)
+            body = json.loads(content)
+            edit(request.url.path, body)
+            return httpx.Response(answer.status_code, json=body)
+
+        monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
+
+    return run
 
 
 class ByFixtures(LoadScopeScheduling):

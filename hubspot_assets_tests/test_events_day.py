@@ -307,6 +307,95 @@ def test_email_events_are_tables_of_the_contacts_who_got_them(front, deliver_day
     assert day.manifests["EVENTS_REPORTED_SPAM_EMAIL_V2"].rows == 0
 
 
+def test_email_events_of_one_id_and_two_moments_are_two(front, deliver_day, contacts, monkeypatch):
+    monkeypatch.setattr("hubspot_assets.sources.events.CHUNK_VALUES", 10)
+    address = list(contacts)[5]
+    front.email_events = [
+        email_event(7, "CLICK", address, at=START + MILLISECOND, url="second"),
+        email_event(7, "CLICK", address, url="first", linkId=3),
+        email_event(6, "CLICK", address, url="other"),
+        email_event(7, "CLICK", address, url="first", linkId=3),
+    ]
+    # As many as make another page and chunk, so that one is told again there.
+    front.email_events += [email_event(100 + each, "OPEN", address) for each in range(50)]
+    front.email_events.append(email_event(6, "CLICK", address, url="other"))
+    day = deliver_day(front, ["EVENTS_CLICKED_LINK_IN_EMAIL_V2", "EVENTS_OPENED_EMAIL_V2"])
+    rows = day.rows(
+        "EVENTS_CLICKED_LINK_IN_EMAIL_V2",
+        "ID, CAST(OCCURREDAT AS TIMESTAMP), PROPERTY_HS_CLICK_ORIGINAL_URL, PROPERTY_LINK_ID, "
+        "OBJECTID",
+    )
+    contact, start = str(contacts[address]), START.replace(tzinfo=None)
+    assert rows == [
+        ("m0006", start, "other", None, contact),
+        ("m0007", start, "first", "3", contact),
+        ("m0007", start + MILLISECOND, "second", None, contact),
+    ]
+    manifest = day.manifests["EVENTS_CLICKED_LINK_IN_EMAIL_V2"]
+    assert tuple(manifest.key) == ("ID", "OCCURREDAT")
+    assert manifest.counts["events_repeated"] == 2
+    assert "2 events that HubSpot told twice are here once" in manifest.warnings
+    assert not day.manifests["EVENTS_OPENED_EMAIL_V2"].counts["events_repeated"]
+
+
+CONTENT = "PROPERTY_HS_EMAIL_META_CONTENT_ID"
+
+
+def test_email_events_have_the_content_id_of_the_email_of_their_campaign(
+    front, deliver_day, sandbox, contacts
+):
+    address = list(contacts)[5]
+    emails = {
+        each.asset_id: each.told
+        for each in sandbox.portal.marketing_emails(READ_AT)
+        if not each.archived and each.told["allEmailCampaignIds"]
+    }
+    shared = [c for each in emails.values() for c in each["allEmailCampaignIds"][1:]]
+    # The main campaign of one e-mail may be among those of another: a test of two variants.
+    main = {each["primaryEmailCampaignId"]: content for content, each in emails.items()}
+    assert set(shared) & main.keys()
+    planned = {"900719925474099301": None}
+    for content, each in emails.items():
+        ids = [*each["allEmailCampaignIds"], each["emailCampaignGroupId"]]
+        planned |= {campaign: main.get(campaign, content) for campaign in ids}
+    front.email_events = [
+        email_event(number, "OPEN", address, emailCampaignId=int(campaign))
+        for number, campaign in enumerate(planned)
+    ]
+    told = email_event(9000, "OPEN", address, emailCampaignId=int(shared[0]), contentId=17)
+    front.email_events.append(told)
+    day = deliver_day(front, ["EVENTS_OPENED_EMAIL_V2"], OBJECT_TYPES="contacts,marketing_emails")
+    columns = f"ID, PROPERTY_HS_EMAIL_CAMPAIGN_ID, {CONTENT}"
+    *rows, last = day.rows("EVENTS_OPENED_EMAIL_V2", columns)
+    assert {campaign: content for _, campaign, content in rows} == planned
+    assert last[2] == "17"
+    manifest = day.manifests["EVENTS_OPENED_EMAIL_V2"]
+    assert manifest.counts["email_contents_unknown"] == 1
+    assert any(CONTENT in each for each in manifest.warnings)
+
+
+def test_a_campaign_of_several_emails_tells_no_content_id(
+    front, deliver_day, contacts, change_gets
+):
+    def edit(path, body):
+        for each in body.get("results", ()) if path.startswith("/marketing/emails") else ():
+            each["primaryEmailCampaignId"] = "5"
+
+    change_gets(edit)
+    front.email_events = [email_event(7, "OPEN", list(contacts)[5], emailCampaignId=5)]
+    day = deliver_day(front, ["EVENTS_OPENED_EMAIL_V2"], OBJECT_TYPES="contacts,marketing_emails")
+    assert day.rows("EVENTS_OPENED_EMAIL_V2", CONTENT) == [(None,)]
+    assert day.manifests["EVENTS_OPENED_EMAIL_V2"].counts["email_contents_unknown"] == 1
+
+
+def test_without_marketing_emails_no_content_id_is_known(front, deliver_day):
+    day = deliver_day(front, ["EVENTS_OPENED_EMAIL_V2"])
+    assert day.rows("EVENTS_OPENED_EMAIL_V2", CONTENT) == [(None,)]
+    manifest = day.manifests["EVENTS_OPENED_EMAIL_V2"]
+    assert manifest.counts["email_contents_unknown"] == 1
+    assert any(each.startswith(f"no {CONTENT} is known here: ") for each in manifest.warnings)
+
+
 def test_without_contacts_email_events_are_of_nobody_and_say_so(front, deliver_day):
     day = deliver_day(front, ["EVENTS_OPENED_EMAIL_V2"], OBJECT_TYPES="deals")
     assert day.rows("EVENTS_OPENED_EMAIL_V2", "OBJECTID") == [(None,)]

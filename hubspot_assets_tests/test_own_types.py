@@ -1,6 +1,7 @@
 """Types with an API of their own, delivered from a sandbox portal and read back by DuckDB."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +9,7 @@ import duckdb
 import pytest
 
 from hubspot_assets.day import Day as PartitionDay
-from hubspot_assets.deliver import deliver
+from hubspot_assets.deliver import DeliveryError, deliver
 from hubspot_assets.progress import Display
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.settings import load_settings
@@ -139,26 +140,92 @@ def assert_shown_as_observed(day, newest):
             assert each["availability"] == alone["availability"]
 
 
-def test_submissions_and_splits_are_those_of_the_portal(delivered):
-    with serve(config(records=200, now=MUCH_LATER)) as sandbox:
-        portal = sandbox.portal
-        day = delivered(sandbox, TYPES)
-    planned = {
-        (form.asset_id, moment(each.submitted_at), json.dumps(each.told()["values"]))
-        for form in portal.forms(MUCH_LATER)
+def submissions(portal, at=MUCH_LATER):
+    """All that were made before the day's end, with the id of their form."""
+    return [
+        (form.asset_id, each)
+        for form in portal.forms(at)
         if form.told["formType"] != "blog_comment"
         for each in portal.submissions(form.asset_id, datetime(2020, 1, 1, tzinfo=UTC), END)
-    }
-    found = [
+    ]
+
+
+@pytest.mark.parametrize("identified", [True, False], ids=["with ids", "without ids"])
+def test_every_submission_that_hubspot_lists_is_a_row(delivered, identified):
+    with serve(config(records=200, conversion_ids=identified)) as sandbox:
+        planned = submissions(sandbox.portal, READ_AT)
+        day = delivered(sandbox, "0-15", "OBJECTS", "OBJECTS_FORM_SUBMISSIONS")
+    said = Counter(
+        (form, moment(each.submitted_at), each.page_url, json.dumps(each.told()["values"]))
+        for form, each in planned
+    )
+    assert max(said.values()) == 2
+    found = day.rows("OBJECTS_FORM_SUBMISSIONS")
+    assert said == Counter(
         (
             row["PROPERTY_FORM_ID"],
             row["PROPERTY_HS_CREATEDATE"],
+            row["PROPERTY_PAGE_URL"],
             json.dumps(told(row["PROPERTY_VALUES"])),
         )
-        for row in day.rows("OBJECTS_FORM_SUBMISSIONS")
-    ]
-    assert set(found) == planned
-    assert len(found) == len(planned)
+        for row in found
+    )
+    assert len({row["OBJECTID"] for row in found}) == len(planned) == len(day.rows("OBJECTS"))
+    ids = {row["PROPERTY_SOURCE_ID"] for row in found}
+    if identified:
+        assert ids == {each.conversion_id for _, each in planned}
+    else:
+        assert all(form in " ".join(ids) for form, _ in planned)
+    assert not day.manifest("OBJECTS_FORM_SUBMISSIONS")["counts"]["objects_alike"]
+
+
+def test_a_submission_that_is_told_twice_is_one_row_and_counted(delivered, change_gets):
+    repeated = set()
+
+    def edit(path, body):
+        if path.startswith("/form-integrations/"):
+            again = body["results"][:2]
+            repeated.update(each["conversionId"] for each in again)
+            body["results"] += again
+
+    change_gets(edit)
+    with serve(config()) as sandbox:
+        planned = submissions(sandbox.portal, READ_AT)
+        tables = ("OBJECTS", "OBJECT_PROPERTIES", "OBJECTS_FORM_SUBMISSIONS")
+        day = delivered(sandbox, "0-15", *tables)
+    found = [row["PROPERTY_SOURCE_ID"] for row in day.rows("OBJECTS_FORM_SUBMISSIONS")]
+    assert sorted(found) == sorted(each.conversion_id for _, each in planned)
+    for table in tables:
+        manifest = day.manifest(table)
+        assert manifest["counts"]["objects_alike"] == len(repeated) > 2
+        assert (
+            f"{len(repeated)} objects had the id of another one: one of them is here"
+            in (manifest["warnings"])
+        )
+
+
+@pytest.mark.parametrize("lost", ["absent", None, ""])
+def test_objects_without_the_id_that_they_always_have_are_an_error(
+    delivered, change_gets, lost, impatient
+):
+    def edit(path, body):
+        for each in body.get("results", ()) if path.startswith("/marketing/emails") else ():
+            each["id"] = lost
+            if lost == "absent":
+                del each["id"]
+
+    change_gets(edit)
+    with (
+        serve(config()) as sandbox,
+        pytest.raises(DeliveryError, match="marketing_emails: HubSpot told an object without"),
+    ):
+        delivered(sandbox, "0-29", "OBJECTS_MARKETING_EMAILS")
+
+
+def test_splits_are_those_of_the_portal(delivered):
+    with serve(config(records=200, now=MUCH_LATER)) as sandbox:
+        portal = sandbox.portal
+        day = delivered(sandbox, TYPES)
     splits = {
         each["id"]: each["properties"] | {"deal": str(deal)}
         for deal, told in portal.deal_splits(MUCH_LATER).items()

@@ -7,12 +7,15 @@ reader is told what to tell of refusals that leave out a part of its objects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Any
 
+from hubspot_assets import json_text
 from hubspot_assets.hubspot import metadata
 from hubspot_assets.hubspot.batches import Input, read_batch
 from hubspot_assets.hubspot.catalog import ObjectType
@@ -57,17 +60,31 @@ def forms(client: HubSpot, _: Tell = ignore, *, archived: bool = False) -> Itera
 def form_submissions(client: HubSpot, refused: Tell = ignore) -> Iterator[Read]:
     """Every submission of every form, archived forms too, newest first within a form.
 
-    Each has its `formId`. `refused` is told of forms that HubSpot keeps no submissions of (those
+    Each has its `formId`, and as its `id` what HubSpot identifies it by, its `conversionId`; where
+    it tells none, form, moment and all that the submission says, and the number that it has among
+    exact copies. `refused` is told of forms that HubSpot keeps no submissions of (those
     for blog comments), and of those that are gone since they were listed.
     """
 
     def of(form: Read) -> Iterator[Read]:
-        form_id, params = form.content["id"], {"limit": str(SUBMISSIONS_PAGE)}
+        form_id, params = own_id("forms", form.content), {"limit": str(SUBMISSIONS_PAGE)}
+        copies: Counter[str] = Counter()
         for read in paged(client, "form_submissions", params, form_id=form_id):
-            yield Read(read.content | {"formId": form_id}, read.received_at)
+            told = read.content | {"formId": form_id}
+            known = told.get("conversionId") or _said(told, copies)
+            yield Read(told | {"id": known}, read.received_at)
 
-    every = chain(forms(client), forms(client, archived=True))
+    # A form that is archived meanwhile is in both listings.
+    every = _once("forms", chain(forms(client), forms(client, archived=True)))
     return _each(map(of, every), (NotFound, NotEnabled), refused)
+
+
+def _said(submission: Mapping[str, Any], copies: Counter[str]) -> str:
+    """What stands for the id of a submission that has none; `copies` numbers exact copies."""
+    digest = hashlib.sha256(json_text.told(submission).encode()).hexdigest()
+    copies[digest] += 1
+    moment = submission.get("submittedAt")
+    return f"{submission['formId']}:{moment}:{digest}:{copies[digest] - 1}"
 
 
 def campaigns(client: HubSpot, _: Tell = ignore) -> Iterator[Read]:
@@ -86,8 +103,9 @@ def files(client: HubSpot, _: Tell = ignore) -> Iterator[Read]:
         number, by_id = 0, True
         params = {"limit": str(PAGE), "sort": "id", "idGte": str(last + 1) if last >= 0 else None}
         for number, read in enumerate(paged(client, "files", params), 1):
-            by_id = by_id and int(read.content["id"]) > last
-            last = max(last, int(read.content["id"]))
+            found = int(own_id("files", read.content))
+            by_id = by_id and found > last
+            last = max(last, found)
             yield read
             if number == FILES_IN_REACH:
                 break
@@ -104,22 +122,18 @@ def sequences(client: HubSpot, refused: Tell = ignore) -> Iterator[Read]:
     """
 
     def of(user: Read) -> Iterator[Read]:
-        params = {"limit": str(PAGE), "userId": str(user.content["id"])}
+        params = {"limit": str(PAGE), "userId": own_id("users", user.content)}
         return paged(client, "sequences", params)
 
-    seen: set[str] = set()
     users = paged(client, "users", {"limit": str(PAGE)})
-    for read in _each(map(of, users), (NotFound, BadRequest), refused):
-        if str(read.content["id"]) not in seen:
-            seen.add(str(read.content["id"]))
-            yield read
+    return _once("sequences", _each(map(of, users), (NotFound, BadRequest), refused))
 
 
 def deal_ids(client: HubSpot) -> Iterator[str]:
     """Ids of all live deals, from the CRM objects API."""
     params = {"limit": str(PAGE), "properties": "hs_object_id"}
     for deal in paged(client, "objects", params, object_type=DEALS):
-        yield deal.content["id"]
+        yield own_id("deals", deal.content)
 
 
 def deal_splits(client: HubSpot, ids: Iterable[str]) -> Iterator[Read]:
@@ -225,6 +239,24 @@ def _each(
             refused(error)
     if refusal and not answered and not isinstance(refusal, NotEnabled):
         raise refusal
+
+
+def own_id(api: str, content: Mapping[str, Any]) -> str:
+    """What an API identifies one of its objects by. Raises IncompleteAnswer where it tells none."""
+    known = content.get("hs_object_id") or content.get("id")
+    if known in (None, ""):
+        raise IncompleteAnswer(f"{api}: HubSpot told an object without its id")
+    return str(known)
+
+
+def _once(api: str, reads: Iterable[Read]) -> Iterator[Read]:
+    """The first of the objects of each id."""
+    seen: set[str] = set()
+    for read in reads:
+        known = own_id(api, read.content)
+        if known not in seen:
+            seen.add(known)
+            yield read
 
 
 def _spread(read: Read) -> Read:

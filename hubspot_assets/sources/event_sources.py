@@ -14,6 +14,7 @@ from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import NotServed
 from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.readings.staging import Staged
+from hubspot_assets.sources.email_contents import EMAIL_CONTENTS
 from hubspot_assets.sources.events import (
     EMAIL_CONTACTS,
     EMAIL_EVENTS,
@@ -27,7 +28,7 @@ from hubspot_assets.sources.source import Ask, Source, unavailable
 DEFINITIONS = "event_definitions"
 EVENT_TYPES = "event_types"
 
-CONTACTS = "0-1"
+CONTACTS, MARKETING_EMAILS = "0-1", "0-29"
 #: Most event types have few events a day.
 _STEP = "hubspot_events"
 
@@ -60,12 +61,14 @@ def event_sources(exported: Exported) -> Iterator[Source]:
     yield Source(
         EMAIL_EVENTS,
         ("email_events",),
-        "Marketing e-mail events of all types, with the contacts that they were sent to.",
+        "Marketing e-mail events of all types, with the contacts and e-mails that they are about.",
         lambda ask: extract_email_events(
             ask.client, ask.staging, ask.day.window, portal=exported.portal, report=ask.report
         ),
-        needs=tuple(of.records for of in exported.types if of.object_type.id == CONTACTS),
-        also=(EMAIL_CONTACTS,),
+        needs=tuple(
+            of.records for of in exported.types if of.object_type.id in (CONTACTS, MARKETING_EMAILS)
+        ),
+        also=(EMAIL_CONTACTS, EMAIL_CONTENTS),
     )
 
 

@@ -2,9 +2,10 @@
 
 A chunk of events has three frames:
 
-* `events`: id, eventType, objectType String, objectId Int64, occurredAt, readAt Datetime(ms).
-  One row per event; an event that HubSpot gave twice may be in two chunks.
-* `values`: eventId, name, value String. One row per property that an event has a value of.
+* `events`: event UInt32, id, eventType, objectType String, objectId Int64, occurredAt, readAt
+  Datetime(ms). One row per event as it was told: one that HubSpot told twice has two. `event` is
+  its number in the chunk; what identifies an event is id and moment, of e-mail events at least.
+* `values`: event UInt32, name, value String. One row per property that an event has a value of.
 * `names`: eventType, name String. The properties that are in `values`, by event type.
 """
 
@@ -26,12 +27,14 @@ from hubspot_assets.hubspot.errors import NotServed
 from hubspot_assets.hubspot.events import Event, EventPage
 from hubspot_assets.moments import moment_of
 from hubspot_assets.readings.staging import NotStagedError, Reading, Staged, Staging
+from hubspot_assets.sources.email_contents import stage_contents
 from hubspot_assets.sources.flatten import MOMENT, epoch_milliseconds, snake_case, text_of
 from hubspot_assets.sources.resuming import plan_of, resumed
 from hubspot_assets.sources.source import CHUNK_CHARACTERS, CHUNK_VALUES, Report, quiet, unavailable
 from hubspot_assets.tables.counts import EVENTS_UNDATED
 
 EVENTS_SCHEMA = {
+    "event": pl.UInt32(),
     "id": pl.String(),
     "eventType": pl.String(),
     "objectType": pl.String(),
@@ -39,7 +42,7 @@ EVENTS_SCHEMA = {
     "occurredAt": MOMENT,
     "readAt": MOMENT,
 }
-VALUES_SCHEMA = {"eventId": pl.String(), "name": pl.String(), "value": pl.String()}
+VALUES_SCHEMA = {"event": pl.UInt32(), "name": pl.String(), "value": pl.String()}
 CONTACTS_SCHEMA = {"recipient": pl.String(), "contactId": pl.Int64()}
 
 EMAIL_EVENTS = "email_events"
@@ -100,7 +103,7 @@ def extract_email_events(
     portal: str,
     report: Report = quiet,
 ) -> Staged:
-    """Stages the e-mail events of all types, and the contacts that they happened to.
+    """Stages the e-mail events of all types, the contacts that they happened to, and what was sent.
 
     Otherwise as `extract_events`. `counts` has the events of each type.
     """
@@ -118,6 +121,7 @@ def extract_email_events(
         lambda events: report(EMAIL_EVENTS, events),
     )
     _stage_contacts(staging, staged)
+    stage_contents(staging, staged.observed_at)
     return staged
 
 
@@ -175,7 +179,7 @@ class _Chunk:
         self._clear()
 
     def _clear(self) -> None:
-        self._events: dict[str, _Flat] = {}
+        self._events: list[_Flat] = []
         self._values = self._characters = 0
 
     @property
@@ -190,23 +194,25 @@ class _Chunk:
 
     def add(self, events: Iterable[_Flat]) -> None:
         for event in events:
-            self._events[event.id] = event
+            self._events.append(event)
             self._values += len(event.values)
             self._characters += sum(map(len, event.values.values()))
 
     def take(self) -> dict[str, pl.DataFrame]:
         """The frames of what was added, by name; it is empty afterwards."""
-        events = list(self._events.values())
+        events = self._events
         self._clear()
-        ids = [event.id for event in events for _ in event.values]
+        numbers = [number for number, event in enumerate(events) for _ in event.values]
         names = [name for event in events for name in event.values]
         values = [value for event in events for value in event.values.values()]
         types = {(event.event_type, name) for event in events for name in event.values}
         return {
             "events": pl.DataFrame(
-                [event[:-1] for event in events], schema=EVENTS_SCHEMA, orient="row"
+                [(number, *event[:-1]) for number, event in enumerate(events)],
+                schema=EVENTS_SCHEMA,
+                orient="row",
             ),
-            "values": pl.DataFrame([ids, names, values], schema=VALUES_SCHEMA),
+            "values": pl.DataFrame([numbers, names, values], schema=VALUES_SCHEMA),
             "names": pl.DataFrame(
                 sorted(types), schema={"eventType": pl.String, "name": pl.String}, orient="row"
             ),

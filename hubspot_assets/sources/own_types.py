@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from hubspot_assets import json_text
 from hubspot_assets.availability import AVAILABLE
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.errors import NotFound, NotServed, Refused
 from hubspot_assets.hubspot.facts import facts
 from hubspot_assets.hubspot.metadata import Read, Tell
+from hubspot_assets.hubspot.own_apis import own_id
 from hubspot_assets.readings.staging import Staged, Staging, write_temporary
 from hubspot_assets.sources.flatten import Record, records_frame, snake_case, text_of, values_frame
 from hubspot_assets.sources.items import stage_items
@@ -87,7 +87,8 @@ def extract_own(
 
     Those are the ones `defined` by HubSpot, if any, those of the facts, and all that were seen.
     What the portal or the token does not give is staged empty with its availability; the parts that
-    `read` tells to be gone or refused are counted. Raises HubSpotError and StoreError.
+    `read` tells to be gone or refused are counted. Raises HubSpotError, IncompleteAnswer where an
+    object has no id, and StoreError.
     """
     reading = staging.begin(object_source(object_type), "own", resume=False)
     last = datetime.now(UTC)
@@ -100,7 +101,7 @@ def extract_own(
         name for name, each in definitions.items() if each.content["type"] in {"date", "datetime"}
     }
     with temporary_folder() as folder:
-        spool = _Spool(folder, object_type.id, moments)
+        spool = _Spool(folder, object_type, moments)
         try:
             for each in read(note):
                 spool.add(each)
@@ -151,9 +152,9 @@ class _Spool:
     Raises StoreError where there is no room for the files.
     """
 
-    def __init__(self, folder: Path, object_type_id: str, moments: Collection[str]) -> None:
+    def __init__(self, folder: Path, object_type: ObjectType, moments: Collection[str]) -> None:
         self._folder = folder
-        self._type_id = object_type_id
+        self._type = object_type
         self._moments = moments
         self._pending: dict[str, tuple[Record, datetime]] = {}
         self._characters = 0
@@ -164,7 +165,7 @@ class _Spool:
 
     def add(self, read: Read) -> None:
         """Takes an object in."""
-        record = record_of(self._type_id, read.content)
+        record = record_of(self._type, read.content)
         self.seen.update(record["properties"])
         self._pending[record["id"]] = record, read.received_at
         self._characters += sum(map(len, record["properties"].values()))
@@ -190,23 +191,23 @@ class _Spool:
         self._pending, self._characters = {}, 0
 
 
-def record_of(object_type_id: str, content: Mapping[str, Any]) -> Record:
+def record_of(object_type: ObjectType, content: Mapping[str, Any]) -> Record:
     """An object of an API of its own in the shape of a CRM record: id, dates, properties.
 
     Where the API gives no number, the id is the first 62 bits of SHA-256 of the type's id and the
-    object's own, which is its property `source_id`.
+    object's own, which is its property `source_id`. Raises IncompleteAnswer where it has none.
     """
-    known = known_fields(object_type_id)
+    known = known_fields(object_type.id)
     properties: dict[str, str] = {}
     for name, value in content.items():
         field = known.get(name)
         text = text_of(value)
         if text and (field or name != "id"):
             properties[field.property if field else _NOT_IN_NAMES.sub("_", snake_case(name))] = text
-    own_id = _own_id(content)
-    number = own_id if own_id.isdecimal() else _hashed(f"{object_type_id}:{own_id}")
-    if number != own_id:
-        properties[SOURCE_ID] = own_id
+    source_id = own_id(object_type.api, content)
+    number = source_id if source_id.isdecimal() else _hashed(f"{object_type.id}:{source_id}")
+    if number != source_id:
+        properties[SOURCE_ID] = source_id
     properties["hs_object_id"] = number
     created, updated = properties.get(_CREATED), properties.get(_UPDATED)
     return {
@@ -215,16 +216,6 @@ def record_of(object_type_id: str, content: Mapping[str, Any]) -> Record:
         "updatedAt": updated or created,
         "properties": properties,
     }
-
-
-def _own_id(content: Mapping[str, Any]) -> str:
-    if content.get("hs_object_id"):
-        return str(content["hs_object_id"])
-    if "id" in content:
-        return str(content["id"])
-    # A form submission has none: what it says, when and to which form, stands for it.
-    digest = hashlib.sha256(json_text.told(content.get("values")).encode()).hexdigest()
-    return f"{content.get('formId')}:{content.get('submittedAt')}:{digest}"
 
 
 def _hashed(text: str) -> str:

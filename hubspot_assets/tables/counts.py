@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 CELLS_UNKNOWN = "cells_not_known_as_of_day"
+CONTENTS_UNKNOWN = "email_contents_unknown"
 ENGAGEMENTS_TWICE = "ids_of_two_engagement_types"
 EVENTS_REPEATED = "events_repeated"
 EVENTS_UNDATED = "events_undated"
@@ -48,6 +49,10 @@ SENTENCES: Mapping[str, str | None] = {
     CELLS_UNKNOWN: (
         "cells whose value at the end of the day can't be known hold the oldest value "
         "HubSpot retained"
+    ),
+    CONTENTS_UNKNOWN: (
+        "e-mail events have no PROPERTY_HS_EMAIL_META_CONTENT_ID: no marketing e-mail, or more "
+        "than one, has their campaign"
     ),
     ENGAGEMENTS_TWICE: "activities had the id of another type's record: one of them is here",
     EVENTS_REPEATED: "events that HubSpot told twice are here once",

@@ -16,6 +16,7 @@ from hubspot_assets.hubspot.email_events import email_event_types, email_fields
 from hubspot_assets.hubspot.events import standard_event_properties
 from hubspot_assets.readings.ordering import in_key_order
 from hubspot_assets.readings.staging import Chunk, Staged, Staging
+from hubspot_assets.sources.email_contents import CONTENTS_SCHEMA, EMAIL_CONTENTS
 from hubspot_assets.sources.event_sources import DEFINITIONS
 from hubspot_assets.sources.events import (
     CONTACTS_SCHEMA,
@@ -36,8 +37,8 @@ from hubspot_assets.tables.table import Table
 from hubspot_assets.tables.typed import PropertyType
 
 Content = Callable[[Staging, Day], TableContent]
-Frames = Callable[[Chunk, Counter[str]], tuple[pl.DataFrame, pl.DataFrame]]
-"""The events and the values of a chunk that belong to a table."""
+Frames = Callable[[pl.DataFrame, pl.DataFrame, Counter[str]], tuple[pl.DataFrame, pl.DataFrame]]
+"""Events and values, and what is known of them besides."""
 
 
 def event_tables(events: Sequence[ExportedEvent], catalog: Catalog) -> Iterator[Table]:
@@ -47,7 +48,7 @@ def event_tables(events: Sequence[ExportedEvent], catalog: Catalog) -> Iterator[
         spec = specs.events_of_type(of.table, of.label)
         if of.by_mail:
             # In a step of their own, since e-mail events wait for the contacts.
-            sources: tuple[str, ...] = (EMAIL_EVENTS, EMAIL_CONTACTS)
+            sources: tuple[str, ...] = (EMAIL_EVENTS, EMAIL_CONTACTS, EMAIL_CONTENTS)
             yield Table(spec, sources, _email_table(of, object_types), step="email_event_tables")
         else:
             sources = (event_source(of.event_type.name),)
@@ -70,10 +71,7 @@ def _plain_table(of: ExportedEvent, object_types: Mapping[str, str]) -> Content:
         staged = staging.complete(event_source(of.event_type.name))
         known = known_properties(of, staging)
         seen = {name for chunk in staged.chunks() for name in chunk.read("names")["name"]}
-        return _content(
-            of, day, staged, tables.all_properties(known, seen), object_types,
-            lambda chunk, _: (chunk.read("events"), chunk.read("values")),
-        )  # fmt: skip
+        return _content(of, day, staged, tables.all_properties(known, seen), object_types)
 
     return content
 
@@ -83,28 +81,46 @@ def _email_table(of: ExportedEvent, object_types: Mapping[str, str]) -> Content:
 
     def content(staging: Staging, day: Day) -> TableContent:
         staged = staging.complete(EMAIL_EVENTS)
-        addressees = staging.complete(EMAIL_CONTACTS)
-        found = [chunk.read("contacts") for chunk in addressees.chunks()]
-        contacts = pl.concat([pl.DataFrame(schema=CONTACTS_SCHEMA), *found])
+        addressees, emails = staging.complete(EMAIL_CONTACTS), staging.complete(EMAIL_CONTENTS)
+        contacts = _lookup(addressees, "contacts", CONTACTS_SCHEMA)
+        contents = _lookup(emails, "contents", CONTENTS_SCHEMA)
 
-        def frames(chunk: Chunk, counts: Counter[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
-            events = chunk.read("events").filter(mine)
-            ids = events.select(eventId="id")
-            values = chunk.read("values").join(ids, on="eventId", how="semi")
+        def known(
+            events: pl.DataFrame, values: pl.DataFrame, counts: Counter[str]
+        ) -> tuple[pl.DataFrame, pl.DataFrame]:
             recipients = values.filter(pl.col("name") == RECIPIENT).select(
-                "eventId", recipient=address("value")
+                "event", recipient=address("value")
             )
-            return tables.with_contacts(events, recipients, contacts, counts), values
+            return (
+                tables.with_contacts(events, recipients, contacts, counts),
+                tables.with_contents(values, contents, events.height, counts),
+            )
 
         names = (chunk.read("names").filter(mine)["name"] for chunk in staged.chunks())
         properties = tables.all_properties(
             known_properties(of, staging), {name for each in names for name in each}
         )
-        unknown = addressees.availability
-        warnings = [] if unknown.served else [f"no OBJECTID is known here: {unknown.detail}"]
-        return _content(of, day, staged, properties, object_types, frames, warnings)
+        lacking = {"OBJECTID": addressees, "PROPERTY_HS_EMAIL_META_CONTENT_ID": emails}
+        warnings = [
+            f"no {column} is known here: {each.availability.detail}"
+            for column, each in lacking.items()
+            if not each.availability.served
+        ]
+        return _content(
+            of, day, staged, properties, object_types, mine=mine, known=known, warnings=warnings
+        )
 
     return content
+
+
+def _lookup(staged: Staged, frame: str, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    return pl.concat([pl.DataFrame(schema=schema), *(each.read(frame) for each in staged.chunks())])
+
+
+def _all_known(
+    events: pl.DataFrame, values: pl.DataFrame, _: Counter[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return events, values
 
 
 def _content(
@@ -113,9 +129,12 @@ def _content(
     staged: Staged,
     properties: Sequence[PropertyType],
     object_types: Mapping[str, str],
-    frames: Frames,
+    *,
+    mine: pl.Expr | bool = True,
+    known: Frames = _all_known,
     warnings: Iterable[str] = (),
 ) -> TableContent:
+    """The table of the staged events that are `mine`, with what else is `known` of them."""
     counts = counted([staged.counts])
     findings = Findings(
         observed_at=staged.observed_at,
@@ -125,8 +144,11 @@ def _content(
     moments = {each.name for each in properties if each.type in {"date", "datetime"}}
 
     def rows(chunk: Chunk) -> pl.DataFrame:
-        events, values = frames(chunk, counts)
-        counts[EVENTS_REPEATED] += events.height
+        told = chunk.read("events").filter(mine)
+        counts[EVENTS_REPEATED] += told.height
+        once = told.unique(["id", "occurredAt"], keep="last", maintain_order=True)
+        belonging = chunk.read("values").join(once, on="event", how="semi")
+        events, values = known(once, belonging, counts)
         return tables.events_of_type(
             events,
             with_epoch_moments(values, moments),
@@ -137,7 +159,8 @@ def _content(
         )
 
     def filled() -> Iterator[pl.DataFrame]:
-        for frame in in_key_order((partial(rows, chunk) for chunk in staged.chunks()), ["ID"]):
+        key = specs.events_of_type(of.table, of.label).key
+        for frame in in_key_order((partial(rows, chunk) for chunk in staged.chunks()), key):
             counts[EVENTS_REPEATED] -= frame.height
             yield frame
 

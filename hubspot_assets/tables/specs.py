@@ -357,7 +357,7 @@ def events_of_type(table: str, label: str) -> TableSpec:
         description=f"One row per occurrence of the event {label} on the day.",
         group="events",
         point_in_time=True,
-        key=("ID",),
+        key=("ID", "OCCURREDAT"),
         columns=_columns("""
         EVENTTYPEID VARCHAR 4-n HubSpot's, 5-n an app's, 6-n custom; NULL where it is not known
         ID VARCHAR The occurrence

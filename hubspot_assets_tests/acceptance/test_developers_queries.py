@@ -41,14 +41,12 @@ def test_14_last_open_and_click_of_contacts(ask, plan):
 
 
 def test_15_clicks_with_the_names_of_email_and_campaign(ask, plan):
-    """The e-mail events API gives no content id, but the email campaign, which the marketing
-    email lists."""
     rows = ask(
         "SELECT k.ID, k.OBJECTID, k.OCCURREDAT, k.PROPERTY_HS_CLICK_ORIGINAL_URL, "
         "e.PROPERTY_HS_NAME, c.PROPERTY_HS_NAME, c.PROPERTY_HS_START_DATE "
         "FROM EVENTS_CLICKED_LINK_IN_EMAIL_V2 k "
-        "JOIN OBJECTS_MARKETING_EMAILS e ON list_contains(CAST(e.PROPERTY_ALL_EMAIL_CAMPAIGN_IDS "
-        "AS VARCHAR[]), k.PROPERTY_HS_EMAIL_CAMPAIGN_ID) "
+        "JOIN OBJECTS_MARKETING_EMAILS e "
+        "ON e.PROPERTY_HS_ORIGIN_ASSET_ID = k.PROPERTY_HS_EMAIL_META_CONTENT_ID "
         "LEFT JOIN OBJECTS_CAMPAIGNS c ON c.PROPERTY_HS_ORIGIN_ASSET_ID = e.PROPERTY_CAMPAIGN"
     )
     emails = {

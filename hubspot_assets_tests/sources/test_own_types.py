@@ -189,11 +189,7 @@ def source_id(type_id, content):
     """The own id of an object without a number."""
     if type_id == FORMS:
         return content["id"]
-    values = json.dumps(
-        content["values"], sort_keys=True, separators=(",", ":"), ensure_ascii=False
-    )
-    digest = hashlib.sha256(values.encode()).hexdigest()
-    return f"{content['formId']}:{content['submittedAt']}:{digest}"
+    return content["conversionId"]
 
 
 def milliseconds(value):
@@ -287,15 +283,6 @@ def test_lists_are_staged_with_what_hubspot_defines_of_them(staged, shared_sandb
         assert found[number].get("hs_folder_name") == each.facts.folder
 
 
-def test_submissions_that_say_the_same_are_one_and_counted(staged, shared_sandbox):
-    told = contents(shared_sandbox.portal, SUBMISSIONS)
-    different = {source_id(SUBMISSIONS, each) for each in told}
-    assert len(different) < len(told)
-    complete = staged.staging.complete(object_source(kind(SUBMISSIONS)))
-    assert complete.counts["objects_alike"] == len(told) - len(different)
-    assert complete.counts["records"] == len(different)
-
-
 def test_submissions_of_archived_forms_are_still_there(staged, shared_sandbox):
     archived = {each.asset_id for each in shared_sandbox.portal.forms(READ_AT) if each.archived}
     found = {values["form_id"] for values in staged.values(SUBMISSIONS).values()}
@@ -336,12 +323,11 @@ def test_objects_that_do_not_fit_into_memory_come_out_in_order_once_each(
     house, shared_sandbox, monkeypatch
 ):
     monkeypatch.setattr(own_types, "SPOOLED_AT_ONCE", 7)
-    staged = house.stage_from(shared_sandbox, SUBMISSIONS)
+    house.stage_from(shared_sandbox, SUBMISSIONS)
     told = contents(shared_sandbox.portal, SUBMISSIONS)
     planned = {number for number, _ in (expected(SUBMISSIONS, each) for each in told)}
     assert house.records(SUBMISSIONS)["id"].to_list() == sorted(planned)
     assert house.values(SUBMISSIONS).keys() == planned
-    assert staged.counts["objects_alike"] == len(told) - len(planned)
 
 
 def test_of_objects_of_one_id_the_last_stays(house, monkeypatch):

@@ -26,7 +26,7 @@ PROPERTIES = (
 def events_of(*rows):
     """Events of (id, object type, object id)."""
     return pl.DataFrame(
-        [(event, "e_x", kind, number, AT, READ_AT) for event, kind, number in rows],
+        [(place, row[0], "e_x", *row[1:], AT, READ_AT) for place, row in enumerate(rows)],
         schema=EVENTS_SCHEMA,
         orient="row",
     )
@@ -48,9 +48,9 @@ def test_an_event_is_a_row_with_a_typed_column_per_property():
     table, counts = table_of(
         events_of(("b", "CONTACT", 7), ("a", "p17_cars", 8)),
         values_of(
-            ("b", "hs_url", "https://x.test"),
-            ("b", "amount", "1.50"),
-            ("a", "due", "1795348800000"),
+            (0, "hs_url", "https://x.test"),
+            (0, "amount", "1.50"),
+            (1, "due", "1795348800000"),
         ),
     )
     spec = specs.events_of_type("EVENTS_X", "X").with_columns(typed.columns(PROPERTIES))
@@ -63,7 +63,7 @@ def test_an_event_is_a_row_with_a_typed_column_per_property():
 
 
 def test_a_number_that_is_none_stays_as_text():
-    table, counts = table_of(events_of(("a", "CONTACT", 7)), values_of(("a", "amount", "lots")))
+    table, counts = table_of(events_of(("a", "CONTACT", 7)), values_of((0, "amount", "lots")))
     row = table.row(0, named=True)
     assert (row["PROPERTY_AMOUNT"], row["PROPERTY_UNPARSED_AMOUNT"]) == (None, "lots")
     assert counts[UNPARSED] == 1
@@ -91,7 +91,10 @@ def test_properties_without_a_definition_are_text():
 
 def test_email_events_are_of_the_contact_who_got_them():
     counts = Counter()
-    recipients = pl.DataFrame({"eventId": ["a", "b"], "recipient": ["ann@x.test", "nobody@x.test"]})
+    recipients = pl.DataFrame(
+        {"event": [0, 1], "recipient": ["ann@x.test", "nobody@x.test"]},
+        schema_overrides={"event": pl.UInt32},
+    )
     contacts = pl.DataFrame({"recipient": ["ann@x.test"], "contactId": [7]})
     events = tables.with_contacts(
         events_of(("a", None, None), ("b", None, None)), recipients, contacts, counts
