@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 
 import orjson
+import pytest
 
 from hubspot_assets.sandbox.app import Application
 from hubspot_assets.sandbox.call import JSON
@@ -38,8 +39,6 @@ def held_against_documents() -> Iterator[set[str]]:
             found.update(f"{request.method} {template}: {each}" for each in breaches(kind, told))
         return answered
 
-    setattr(Application, "_answer", answer)  # noqa: B010
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Application, "_answer", answer)
         yield found
-    finally:
-        setattr(Application, "_answer", answer_as_ever)  # noqa: B010

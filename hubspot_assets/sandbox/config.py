@@ -52,6 +52,10 @@ class PortalConfig:
     HubSpot's documents say that they are ignored, portals have been seen to answer 400.
     `page_dates_at`: pages and posts have `createdAt` and `updatedAt`, as examples in HubSpot's
     documents do, instead of `created` and `updated`.
+    `merged_ids_lead_on`: a batch read tells the survivor of a merged-away record, under its own id,
+    as portals have been seen to do, instead of missing the id.
+    `archived_linger`: records stay in the search until its index has caught up with their end.
+    `event_ids_repeat`: some e-mail events have one id, and differ in `created` alone.
     `multi_status` lets batch answers of 2026-09 be 207 where parts fail: its documents know 200
     alone.
     """
@@ -87,6 +91,9 @@ class PortalConfig:
     strict_associations: bool = False
     multi_status: bool = True
     page_dates_at: bool = False
+    merged_ids_lead_on: bool = False
+    archived_linger: bool = False
+    event_ids_repeat: bool = False
 
     def __post_init__(self) -> None:
         if self.plan not in PLANS:

@@ -54,11 +54,20 @@ class Send(NamedTuple):
 class EmailEvents:
     """All events of a portal."""
 
-    def __init__(self, contacts: Life, *, records: int, seed: int, portal_id: int) -> None:
+    def __init__(
+        self,
+        contacts: Life,
+        *,
+        records: int,
+        seed: int,
+        portal_id: int,
+        ids_repeat: bool,
+    ) -> None:
         self._contacts = contacts
         self._records = records
         self._seed = mix(seed * GOLDEN ^ 0xE4A11)
         self._portal_id = portal_id
+        self._ids_repeat = ids_repeat
         # Pages come newest first, so a day is asked for many times and then never again.
         self.on_day = lru_cache(maxsize=4)(self._on_day)
         self._sent_on = lru_cache(maxsize=8)(self._sent)
@@ -119,7 +128,13 @@ class EmailEvents:
     # On the wire
 
     def event_id(self, event: Event) -> str:
-        """The event's id."""
+        """The event's id; where they repeat, the second time that an e-mail is opened has that of
+        the first."""
+        if self._ids_repeat and event.type == "OPEN":
+            send = self._sending(event)
+            turns = [turn for turn, (kind, _) in enumerate(_course(send.bits)) if kind == "OPEN"]
+            key = mix(send.bits + turns[0] * GOLDEN)
+            return str(UUID(int=key << 64 | mix(key ^ send.at), version=4))
         return str(UUID(int=event.key << 64 | mix(event.key ^ event.created), version=4))
 
     def recipient(self, event: Event) -> str:

@@ -157,6 +157,7 @@ class Life(Population):
         self._recalculate(record, draws, base, now)
         if self._story is not None:
             self._story.tell(record, base, now)
+        record.updated = max(record.updated, self.restored(index, now) or 0)
         self._merge(record, now)
         self._set_system_values(record, now)
         record.archived = archived
@@ -199,6 +200,7 @@ class Life(Population):
                 found = max(found, created + phase + count * _WEEK)
         if self._story is not None:
             found = max(found, self._story.last_move(base, created, now))
+        found = max(found, self.restored(index, now) or 0)
         merged = self.merged_into(index, now)
         return max(found, merged[-1][0]) if merged else found
 

@@ -34,7 +34,11 @@ class Marketing:
         """What becomes of every e-mail that is sent."""
         config = self._config
         return EmailEvents(
-            self._life("0-1"), records=config.records, seed=config.seed, portal_id=config.portal_id
+            self._life("0-1"),
+            records=config.records,
+            seed=config.seed,
+            portal_id=config.portal_id,
+            ids_repeat=config.event_ids_repeat,
         )
 
     def conversions(self, contact: int) -> list[tuple[int, str]]:

@@ -44,6 +44,7 @@ class Population:
         self.interventions = 0
         self._interventions: dict[int, Fate] = {}
         self._losers: dict[int, list[int]] = {}
+        self._restored: dict[int, int] = {}
 
     def record_id(self, index: int) -> int:
         """The record's id: ascending with the index, with gaps."""
@@ -117,10 +118,22 @@ class Population:
         if fate.kind == "merged":
             self._losers.setdefault(fate.survivor, []).append(index)
 
+    def restore(self, index: int, at: int) -> None:
+        """Brings an archived record back, outside of the plan."""
+        self._restored[index] = at
+        self.interventions += 1
+
+    def restored(self, index: int, now: int) -> int | None:
+        """When the record was brought back, if it was by now."""
+        at = self._restored.get(index)
+        return None if at is None or at > now else at
+
     def is_live(self, index: int, now: int) -> bool:
         """Whether the record exists and is neither archived nor gone."""
         fate = self.fate(index)
-        return self.created(index) <= now and (fate is None or fate.at > now)
+        if self.created(index) > now:
+            return False
+        return fate is None or fate.at > now or self.restored(index, now) is not None
 
     def archived_at(self, index: int, now: int) -> int | None:
         """When the record was archived, if it can be seen as an archived one now."""
@@ -129,6 +142,7 @@ class Population:
             fate is None
             or fate.kind != "archived"
             or not fate.at <= now < fate.at + ARCHIVE_DAYS * DAY
+            or self.restored(index, now) is not None
         ):
             return None
         return fate.at
@@ -173,7 +187,7 @@ class Population:
                 fate = self._interventions.get(index)
                 if fate is not None and fate.at <= now:
                     gone.add(index)
-        return gone
+        return {each for each in gone if self.restored(each, now) is None}
 
     def live_count(self, now: int) -> int:
         """How many records are live; looks at ended records alone."""

@@ -251,6 +251,16 @@ class Portal:
         """Merges a record into another outside of the plan, now unless told when."""
         self._intervene(object_type_id, record_id, "merged", into, at)
 
+    def restore(self, object_type_id: str, record_id: int, at: datetime | None = None) -> None:
+        """Brings an archived record back, now unless told when: under its id and with its
+        history, but on no list any more."""
+        life = self.life(object_type_id)
+        when = self.clock.now() if at is None else milliseconds(at)
+        index = life.index_of(record_id)
+        if index is None or life.archived_at(index, when) is None:
+            raise ValueError(f"{object_type_id} has no archived record {record_id}")
+        life.restore(index, when)
+
     def _intervene(
         self, object_type_id: str, record_id: int, kind: str, into: int, at: datetime | None
     ) -> None:

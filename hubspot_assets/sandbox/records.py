@@ -83,7 +83,7 @@ def read_record(call: Call) -> Answer:
 
 def batch_read(call: Call) -> Answer:
     """`POST /crm/objects/{objectType}/batch/read`; 207 with one error that has all missing
-    ids, those of merged-away records among them."""
+    ids, those of merged-away records among them unless the portal gives their survivors."""
     kind, life = open_type(call)
     asked = call.json()
     inputs = _inputs(asked)
@@ -100,6 +100,11 @@ def batch_read(call: Call) -> Answer:
     id_property = asked.get("idProperty") or ""
     indexes = {key: _find(call, kind, life, key, id_property) for key in inputs}
     _interfere(call, life, (index for index in indexes.values() if index is not None))
+    if call.portal.config.merged_ids_lead_on:
+        indexes = {
+            key: None if index is None else life.survivor(index, call.now)
+            for key, index in indexes.items()
+        }
     found = {
         key: index
         for key, index in indexes.items()

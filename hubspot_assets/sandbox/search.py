@@ -121,7 +121,9 @@ class Index:
         self.kind = kind
         self.life = life
         self.now = call.now - call.portal.config.index_lag_ms
-        self._today = call.now
+        config = call.portal.config
+        #: Up to when a record must have been live to be found.
+        self._today = self.now if config.archived_linger else call.now
         self.properties = call.portal.readable_properties(kind)
 
     def rows(self) -> Iterator[Entry]:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -16,15 +17,14 @@ FOREIGN = ("dagster", "polars", "boto3", "isal", "pydantic", "rich")
 HIDDEN = f"import sys; sys.modules.update(dict.fromkeys({FOREIGN}))"
 
 
-def python(*code: str, **settings: object) -> "subprocess.Popen[str]":
-    process: subprocess.Popen[str] = subprocess.Popen(
+def python(*code: str, cwd: Path | None = None) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
         [sys.executable, "-c", "\n".join((HIDDEN, *code))],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        **settings,  # type: ignore[call-overload]
+        cwd=cwd,
     )
-    return process
 
 
 @pytest.fixture
