@@ -98,6 +98,12 @@ class Answer:
             raise self._misshapen(f"no list of objects in {name}")
         return items
 
+    def identified(self) -> list[dict[str, Any]]:
+        """The results, each of which has an id."""
+        if not all(each.get("id") for each in self.items()):
+            raise self._misshapen("a result without an id")
+        return self.items()
+
     @property
     def following(self) -> str | None:
         """The cursor of the next page; None at the end, however that is said."""

@@ -124,7 +124,7 @@ def _pages(
     """The pages of a list, in order of ids."""
     ask = lister(client, "objects", params, object_type=object_type_id)
     for answer, following in pages(ask, after):
-        yield Page(answer.items(), answer.received_at, following)
+        yield Page(answer.identified(), answer.received_at, following)
 
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:

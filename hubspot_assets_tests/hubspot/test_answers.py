@@ -69,6 +69,13 @@ def test_a_body_of_another_shape_is_one_clear_error(reader: str, body: bytes) ->
         read(READERS[reader], httpx.Response(200, content=body))
 
 
+@pytest.mark.parametrize("told", [{}, {"id": None}, {"id": ""}])
+def test_a_record_without_an_id_is_one_clear_error(told: dict[str, object]) -> None:
+    answer = ok({"results": [{"id": "7", "properties": {}}, told | {"properties": {}}]})
+    with pytest.raises(IncompleteAnswer, match="GET /crm/objects/.*a result without an id"):
+        read(READERS["records"], answer)
+
+
 def test_a_search_of_another_shape_is_one_clear_error() -> None:
     searched = {"paths": Paths({"lists": "v3"})}
     for body in ({}, {"lists": None}, [], {"lists": [], "hasMore": True, "total": 7}):
