@@ -72,7 +72,7 @@ def test_a_body_of_another_shape_is_one_clear_error(reader: str, body: bytes) ->
 @pytest.mark.parametrize("told", [{}, {"id": None}, {"id": ""}])
 def test_a_record_without_an_id_is_one_clear_error(told: dict[str, object]) -> None:
     answer = ok({"results": [{"id": "7", "properties": {}}, told | {"properties": {}}]})
-    with pytest.raises(IncompleteAnswer, match="GET /crm/objects/.*a result without an id"):
+    with pytest.raises(IncompleteAnswer, match=r"GET /crm/objects/.*a result without an id"):
         read(READERS["records"], answer)
 
 
