@@ -91,7 +91,7 @@ class House:
             self._patch, self._sandbox, root, OBJECT_TYPES=TYPES, EVENT_TYPES=EVENTS
         )
         self.wire.kinds.clear()
-        self.wire.answer, self.wire.hits = answer, hits
+        self.wire.answer, self.wire.hits = answer or html(403), hits
         deliver(Settings(), DAY, select, Display())
         return {
             str(part.relative_to(self.folder)): _rows(part)
