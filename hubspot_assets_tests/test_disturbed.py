@@ -79,7 +79,7 @@ class House:
 
     def __init__(self, sandbox, patch, root):
         self.wire = Wire(patch)
-        self._sandbox, self._patch, self._root = sandbox, patch, root
+        self.sandbox, self._patch, self._root = sandbox, patch, root
         self._runs = 0
 
     def export(self, answer=None, hits=lambda asked, number: False, select=()):
@@ -88,7 +88,7 @@ class House:
         root = self._root / str(self._runs)
         root.mkdir()
         self.folder = set_environment(
-            self._patch, self._sandbox, root, OBJECT_TYPES=TYPES, EVENT_TYPES=EVENTS
+            self._patch, self.sandbox, root, OBJECT_TYPES=TYPES, EVENT_TYPES=EVENTS
         )
         self.wire.kinds.clear()
         self.wire.answer, self.wire.hits = answer or html(403), hits
@@ -202,6 +202,21 @@ def test_what_is_refused_for_want_of_a_scope_is_told_and_takes_nothing_else(hous
             assert found == undisturbed[part]
     path = f"{DAY}/TEAMS/part-00000.csv.gz"
     assert [row[:2] for row in rows[path]] == [row[:2] for row in undisturbed[path]]
+
+
+def test_forms_that_have_no_submissions_to_give_are_counted(house):
+    """Those for blog comments, which HubSpot refuses, and those that are gone meanwhile."""
+    forms = [each for each in house.sandbox.portal.forms() if not each.archived]
+    refused = [each for each in forms if each.told["formType"] == "blog_comment"]
+    gone = next(each for each in forms if each not in refused)
+    hits = at("/submissions/forms/", gone.asset_id)
+    house.export(ANSWERS["404"], hits, ["OBJECTS_FORM_SUBMISSIONS"])
+    told = house.manifest("OBJECTS_FORM_SUBMISSIONS")
+    assert (told["counts"]["parts_refused"], told["counts"]["parts_gone_while_reading"]) == (
+        len(refused),
+        1,
+    )
+    assert len([each for each in told["warnings"] if each.split()[1] == "forms,"]) == 2
 
 
 @pytest.mark.parametrize("answer", [ANSWERS["404"], html(404)])

@@ -109,6 +109,12 @@ def test_a_refusal_behind_a_page_is_no_answer(reader: str, refusal: httpx.Respon
         read(READERS[reader], page, refusal)
 
 
+def test_archived_owners_are_not_refused_where_live_ones_are_told() -> None:
+    scope = error(403, category="MISSING_SCOPES")
+    with pytest.raises(IncompleteAnswer, match="HubSpot has served a part of it before"):
+        read(metadata.owners, ok({"results": []}), scope)
+
+
 def test_sensitive_properties_are_refused_for_their_own_sake_alone() -> None:
     """A portal without them says so; that it does not have the type is no such answer."""
     found = ok({"results": [{"name": "dealname"}]})
