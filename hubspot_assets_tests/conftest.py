@@ -171,19 +171,20 @@ def impatient(monkeypatch):
 
 
 @pytest.fixture
-def change_gets(monkeypatch):
-    """Changes answers to GET: `edit` gets the path and the answer's body, to be edited."""
+def change(monkeypatch):
+    """Changes answers to requests of a `method`: `edit` gets the path, what was asked (None by a
+    GET) and the answer's body, to be edited."""
 
-    def run(edit):
+    def run(edit, method="GET"):
         send = httpx.HTTPTransport.handle_request
 
         def handle(self, request):
             answer = send(self, request)
             content = answer.read()
-            if request.method != "GET" or not answer.is_success:
+            if request.method != method or not answer.is_success:
                 return httpx.Response(answer.status_code, headers=answer.headers, content=content)
             body = json.loads(content)
-            edit(request.url.path, body)
+            edit(request.url.path, json.loads(request.content or "null"), body)
             return httpx.Response(answer.status_code, json=body)
 
         monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)

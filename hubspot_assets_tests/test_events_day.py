@@ -374,14 +374,12 @@ def test_email_events_have_the_content_id_of_the_email_of_their_campaign(
     assert any(CONTENT in each for each in manifest.warnings)
 
 
-def test_a_campaign_of_several_emails_tells_no_content_id(
-    front, deliver_day, contacts, change_gets
-):
-    def edit(path, body):
+def test_a_campaign_of_several_emails_tells_no_content_id(front, deliver_day, contacts, change):
+    def edit(path, _, body):
         for each in body.get("results", ()) if path.startswith("/marketing/emails") else ():
             each["primaryEmailCampaignId"] = "5"
 
-    change_gets(edit)
+    change(edit)
     front.email_events = [email_event(7, "OPEN", list(contacts)[5], emailCampaignId=5)]
     day = deliver_day(front, ["EVENTS_OPENED_EMAIL_V2"], OBJECT_TYPES="contacts,marketing_emails")
     assert day.rows("EVENTS_OPENED_EMAIL_V2", CONTENT) == [(None,)]

@@ -5,7 +5,6 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import duckdb
-import httpx
 import pytest
 
 from hubspot_assets.deliver import deliver
@@ -18,27 +17,6 @@ TYPES = {CONTACTS: "contacts", COMPANIES: "companies", DEALS: "deals"}
 PAIRS = [(near, far) for near in TYPES for far in TYPES]
 #: Months before the portal is read: much has come since.
 EARLIER, ITS_END = "2026-06-30", datetime(2026, 7, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def change(monkeypatch):
-    """Changes answers: `edit` gets the path, what was asked and the answer's body, to be edited."""
-
-    def run(edit):
-        send = httpx.HTTPTransport.handle_request
-
-        def handle(self, request):
-            answer = send(self, request)
-            content = answer.read()
-            if request.method != "POST" or not answer.is_success:
-                return httpx.Response(answer.status_code, headers=answer.headers, content=content)
-            body = json.loads(content)
-            edit(request.url.path, json.loads(request.content), body)
-            return httpx.Response(answer.status_code, json=body)
-
-        monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
-
-    return run
 
 
 @pytest.fixture
@@ -96,7 +74,7 @@ def test_links_that_answers_leave_out_fail_to_tell_or_tell_twice_are_all_there_o
                 {"category": "INTERNAL_ERROR", "context": {"fromObjectId": [failed]}}
             )
 
-    change(edit)
+    change(edit, "POST")
     rows, manifest = delivered("ASSOCIATIONS")("ASSOCIATIONS")
     assert rows_of(rows) == planned(shared_sandbox.portal, END)
     assert len(done) >= 4
@@ -118,7 +96,7 @@ def test_links_that_hubspot_refuses_to_tell_are_counted_by_record(
                 error = {"message": "no", "context": {"fromObjectId": [result["from"]["id"]]}}
                 body.setdefault("errors", []).append(error)
 
-    change(edit)
+    change(edit, "POST")
     table = delivered("ASSOCIATIONS_CONTACTS_TO_DEALS", types="contacts,deals")
     rows, manifest = table("ASSOCIATIONS_CONTACTS_TO_DEALS")
     expected = {

@@ -179,16 +179,16 @@ def test_every_submission_that_hubspot_lists_is_a_row(delivered, identified):
     assert not day.manifest("OBJECTS_FORM_SUBMISSIONS")["counts"]["objects_alike"]
 
 
-def test_a_submission_that_is_told_twice_is_one_row_and_counted(delivered, change_gets):
+def test_a_submission_that_is_told_twice_is_one_row_and_counted(delivered, change):
     repeated = set()
 
-    def edit(path, body):
+    def edit(path, _, body):
         if path.startswith("/form-integrations/"):
             again = body["results"][:2]
             repeated.update(each["conversionId"] for each in again)
             body["results"] += again
 
-    change_gets(edit)
+    change(edit)
     with serve(config()) as sandbox:
         planned = submissions(sandbox.portal, READ_AT)
         tables = ("OBJECTS", "OBJECT_PROPERTIES", "OBJECTS_FORM_SUBMISSIONS")
@@ -206,15 +206,15 @@ def test_a_submission_that_is_told_twice_is_one_row_and_counted(delivered, chang
 
 @pytest.mark.parametrize("lost", ["absent", None, ""])
 def test_objects_without_the_id_that_they_always_have_are_an_error(
-    delivered, change_gets, lost, impatient
+    delivered, change, lost, impatient
 ):
-    def edit(path, body):
+    def edit(path, _, body):
         for each in body.get("results", ()) if path.startswith("/marketing/emails") else ():
             each["id"] = lost
             if lost == "absent":
                 del each["id"]
 
-    change_gets(edit)
+    change(edit)
     with (
         serve(config()) as sandbox,
         pytest.raises(DeliveryError, match="marketing_emails: HubSpot told an object without"),
