@@ -171,6 +171,8 @@ class Changed:
             body["results"] = told
         elif path.endswith("/objects/2026-09/0-3/batch/read"):
             for record in body["results"]:
+                for told in (record["properties"], record["propertiesWithHistory"]):
+                    told.pop(UNSEEN, None)
                 self.record(record)
                 if record["id"] == self.staged:
                     asked = json.loads(request.content)["propertiesWithHistory"]
