@@ -11,6 +11,7 @@ from hubspot_assets.assets.resources import StagingResource
 from hubspot_assets.day import Day
 from hubspot_assets.readings.staging import NotStagedError
 from hubspot_assets.storage import OtherPortalError
+from hubspot_assets.storage.leases import LeaseError
 from hubspot_assets.tables.spec import TableSpec
 from hubspot_assets.tables.table import Table
 
@@ -58,7 +59,7 @@ def _step(
                 asset = sources[error.source].to_user_string()
                 told = f"{asset} is not staged for {error.day}: materialize it for that day first"
                 raise dg.Failure(told, allow_retries=False) from error
-            except OtherPortalError as error:
+            except (OtherPortalError, LeaseError) as error:
                 raise dg.Failure(str(error), allow_retries=False) from error
             content = replace(content, followed=key != keys[-1])
             yield dg.MaterializeResult(asset_key=key, value=content)

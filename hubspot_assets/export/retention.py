@@ -26,6 +26,7 @@ M = TypeVar("M", DayManifest, TableManifest)
 
 _READERS = 16
 _NOTES = "purging"
+_PATIENCE = 2 * leases.DURATION  # a run that was killed is over by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +170,7 @@ def purge(
 @contextmanager
 def _alone(store: Store, state: Store, day: str) -> Iterator[None]:
     """While no run reads or writes the day. Raises LeaseError where one still does."""
-    patience = 2 * leases.DURATION  # one that was killed is over by then
-    with leases.held(state, day, patience=patience), leases.held(store, day, patience=patience):
+    with leases.held(state, day, patience=_PATIENCE), leases.held(store, day, patience=_PATIENCE):
         yield
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 #: The object is another by now, or is being written at this moment.
 _ANOTHER = {"PreconditionFailed", "ConditionalRequestConflict", "OperationAborted", "NoSuchKey"}
+_OWN = "sha256:"
 #: What stores that know no conditions answer with.
 _NOT_KNOWN = {400, 405, 501}
 
@@ -57,7 +58,7 @@ class Conditions:
         self, key: str, content: bytes | None, version: str | None, more: Callable[[S3Client], Any]
     ) -> str | None:
         """As `Store.swap`. `more` gives further arguments of a PutObject."""
-        if self._known:
+        if self._known and not (version or "").startswith(_OWN):
             try:
                 return self._conditional(key, content, version, more)
             except _UnknownError:
@@ -111,5 +112,5 @@ class Conditions:
 
 
 def _version(answer: Any, content: bytes) -> str:  # noqa: ANN401  (boto3's)
-    """The ETag; some stores give none."""
-    return answer.get("ETag") or hashlib.sha256(content).hexdigest()
+    """The ETag; where a store gives none, one that it does not know."""
+    return answer.get("ETag") or f"{_OWN}{hashlib.sha256(content).hexdigest()}"

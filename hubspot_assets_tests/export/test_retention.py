@@ -9,11 +9,11 @@ import dagster as dg
 import pytest
 
 from hubspot_assets.definitions import build_defs
-from hubspot_assets.export import complete_day, manifest_path
+from hubspot_assets.export import complete_day, manifest_path, retention
 from hubspot_assets.export.retention import Purged, left_lines, plan, purge
 from hubspot_assets.hubspot.catalog import standard_catalog
 from hubspot_assets.settings import load_settings
-from hubspot_assets.storage import StoreError, open_store
+from hubspot_assets.storage import StoreError, leases, open_store
 from hubspot_assets_tests.export.tables import AS_OF, notes, write
 from hubspot_assets_tests.test_commands import fails, run
 
@@ -92,6 +92,21 @@ def test_old_days_go_with_what_is_staged_of_them(store):
         f"_state/staged/{NEW}/owners/_complete.json"
     ]
     assert purge(store, state(store), keep_days=1).days == ()
+
+
+@pytest.mark.parametrize("below", ["", "_state"])
+def test_a_day_that_a_run_reads_or_writes_is_left(store, below, monkeypatch):
+    monkeypatch.setattr(retention, "_PATIENCE", 0)
+    deliver(store, "2026-01-29", OLD, NEW)
+    before = [path for path in everything(store) if OLD in path]
+    with leases.held(state(store) if below else store, OLD, "a-run"):
+        report = purge(store, state(store), keep_days=1)
+    assert [day.day for day in report.days] == ["2026-01-29"]
+    assert [path for path in everything(store) if OLD in path] == before
+    (line,) = left_lines(report)
+    assert line.startswith(f"{OLD}: left as it is: {OLD} in ")
+    assert "is being written by run a-run" in line
+    assert [day.day for day in purge(store, state(store), keep_days=1).days] == [OLD]
 
 
 def test_a_report_tells_what_went_and_a_dry_run_the_same(store):

@@ -163,7 +163,9 @@ def test_a_refusal_further_on_is_an_error_and_costs_nothing(house):
     assert house.ids() == house.all_ids
 
 
-@pytest.mark.parametrize("fault", [error(401, category="EXPIRED_AUTHENTICATION"), error(502)])
+@pytest.mark.parametrize(
+    "fault", [error(401, category="EXPIRED_AUTHENTICATION"), error(429), error(502)]
+)
 def test_a_fault_that_says_nothing_of_the_cursor_drops_nothing(house, fault):
     house.break_off()
     house.portal.answers[3] = fault

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +21,7 @@ from botocore.compat import HTTPHeaders
 from hubspot_assets.check.bucket import check_bucket
 from hubspot_assets.storage import leases, open_store
 from hubspot_assets.storage.leases import LeaseError, held, take
+from hubspot_assets.storage.process import is_gone, mark
 from hubspot_assets_tests.conftest import DAY
 
 LEASE = f"_leases/{DAY}.json"
@@ -44,12 +47,16 @@ def anothers(store, **more):
 
 
 def test_the_second_waits_says_for_whom_and_gets_it(store):
-    told = []
+    told, waits = [], threading.Event()
+
+    def tell(line):
+        told.append(line)
+        waits.set()
+
     with ThreadPoolExecutor(1) as pool:
         first = take(store, DAY, "run-1")
-        second = pool.submit(take, store, DAY, "run-2", told=told.append)
-        while not told:
-            time.sleep(0.01)
+        second = pool.submit(take, store, DAY, "run-2", told=tell)
+        assert waits.wait(10)
         assert not second.done()
         first.release()
         second.result(10).release()
@@ -168,6 +175,14 @@ def test_the_lease_of_a_process_that_was_killed_is_no_ones(folder):
         assert note(folder)["by"] == "mine"
 
 
+def test_a_process_that_got_the_number_of_a_dead_one_is_another():
+    machine, number, started = mark().split("-")
+    assert not is_gone(mark())
+    assert is_gone(f"{machine}-{number}-{int(started) - 1}")
+    assert not is_gone(f"ffffffffffff-{number}-{int(started) - 1}")
+    assert not is_gone("no mark")
+
+
 def test_the_lease_of_another_host_ends_once_nobody_renews_it(store, quick):
     anothers(store)
     told = []
@@ -268,6 +283,25 @@ def test_a_writer_that_died_at_it_is_not_in_the_way(folder, tmp_path):
     assert not (tmp_path / "export/_leases").exists()
 
 
+def test_who_waited_for_a_guard_that_is_gone_waits_for_the_next(folder, tmp_path):
+    """Else two would have the lock: one of the file that was removed, one of the new one."""
+    guard = tmp_path / "export" / ".guard-x"
+    guard.parent.mkdir()
+    with ThreadPoolExecutor(1) as pool, ExitStack() as stack:
+        with guard.open("w") as old:
+            fcntl.flock(old, fcntl.LOCK_EX)
+            swapped = pool.submit(folder.swap, "x", b"1", None)
+            time.sleep(0.1)
+            guard.rename(tmp_path / "gone")
+            new = stack.enter_context(guard.open("w"))
+            fcntl.flock(new, fcntl.LOCK_EX)
+        time.sleep(0.1)
+        assert not swapped.done()
+        fcntl.flock(new, fcntl.LOCK_UN)
+        assert swapped.result(10)
+    assert folder.get("x") == b"1"
+
+
 def test_a_folder_whose_files_can_not_be_locked(folder, monkeypatch):
     def refuse(*_):
         raise OSError(37, "No locks available")
@@ -353,6 +387,23 @@ def test_of_two_that_write_at_the_same_moment_the_last_has_it(odd):
         patch.setattr(odd, "versioned", late)
         with pytest.raises(LeaseError, match="run them"):
             take(odd, DAY, "mine", patience=0)
+
+
+def test_a_store_without_etags_compares_what_there_is(bucket, s3):
+    def new_client():
+        client = s3()
+        for operation in ("GetObject", "PutObject"):
+            client.meta.events.register(
+                f"after-call.s3.{operation}", lambda parsed, **_: parsed.pop("ETag", None)
+            )
+        return client
+
+    store = open_store(f"s3://{bucket}", new_client)
+    with held(store, DAY, "mine") as mine:
+        with pytest.raises(LeaseError):
+            take(store, DAY, "another", patience=0)
+        mine._renew()
+    assert list(store.list()) == []
 
 
 def test_check_tells_of_it_once(odd):
