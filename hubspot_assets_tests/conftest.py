@@ -6,8 +6,10 @@ import tempfile
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
+import botocore.session
 import duckdb
 import httpx
 import pytest
@@ -45,6 +47,14 @@ OURS = (
     "STATE_",
     "CATALOG_",
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def service_models():
+    """boto3 reads what it knows of each AWS service once, not for each session of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
