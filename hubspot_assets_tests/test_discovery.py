@@ -1,6 +1,7 @@
 """What a portal has can change from one day to the next: discovered, told, and delivered."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import dagster as dg
 import duckdb
@@ -13,7 +14,7 @@ from dagster._core.definitions.reconstruct import (
 )
 
 from hubspot_assets.definitions import JOB, defs
-from hubspot_assets.hubspot.catalog import load_catalog
+from hubspot_assets.hubspot.catalog import Catalog, load_catalog, standard_catalog
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.settings import load_settings
 from hubspot_assets_tests.conftest import DAY, END, READ_AT, START
@@ -424,3 +425,15 @@ def test_names_never_collide_whatever_types_are_called(sandbox, discovered):
     # Each is linked to contacts, and so has a table for either direction.
     assert len(new) == 3 * (len(LABELS) + 1)
     assert before <= tables(loaded)
+
+
+def test_a_catalog_that_two_save_at_once_is_whole(tmp_path):
+    catalog, path = standard_catalog(), tmp_path / "state" / "catalog.json"
+
+    def save(_):
+        catalog.save(path)
+        return Catalog.load(path)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(loaded == catalog for loaded in pool.map(save, range(80)))
+    assert [each.name for each in path.parent.iterdir()] == ["catalog.json"]

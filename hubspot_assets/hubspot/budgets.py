@@ -29,6 +29,7 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
+from uuid import uuid4
 
 import orjson
 
@@ -405,7 +406,7 @@ class _Exhausted:
         self._look()
         self._resumes[name] = resumes_at
         if self._path:
-            draft = self._path.with_suffix(f".{os.getpid()}")
+            draft = self._path.with_name(f"{self._path.name}-{uuid4().hex}")
             noted = {each: at.isoformat() for each, at in self._resumes.items()}
             draft.write_bytes(orjson.dumps(noted))
             draft.replace(self._path)

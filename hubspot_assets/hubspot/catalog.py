@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
@@ -100,7 +101,7 @@ class Catalog:
 
     def save(self, path: Path) -> None:
         """Writes the catalog as JSON, whole or not at all. Raises CatalogError."""
-        draft = path.with_suffix(".tmp")
+        draft = path.with_name(f".{path.name}-{uuid4().hex}")  # others may save at the same time
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             draft.write_bytes(self.to_json())

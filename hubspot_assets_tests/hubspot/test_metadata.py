@@ -1,5 +1,7 @@
 """Owners, teams, pipelines and properties, against what the sandbox portal says there is."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 
@@ -260,13 +262,16 @@ def test_a_folder_is_no_catalog(tmp_path):
         Catalog.load(tmp_path)
 
 
-def test_a_catalog_that_can_not_be_written_is_an_error_and_leaves_the_former(tmp_path):
+def test_a_catalog_that_can_not_be_written_is_an_error_and_leaves_the_former(tmp_path, monkeypatch):
+    def full(self, data):
+        raise OSError(28, "No space left on device")
+
     (tmp_path / "file").touch()
     with pytest.raises(CatalogError, match="cannot write"):
         standard_catalog().save(tmp_path / "file" / "catalog.json")
     path = tmp_path / "catalog.json"
     standard_catalog().save(path)
-    (tmp_path / "catalog.tmp").mkdir()
-    with pytest.raises(CatalogError, match="cannot write"):
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(CatalogError, match=r"cannot write .*No space left"):
         Catalog(()).save(path)
     assert Catalog.load(path) == standard_catalog()
