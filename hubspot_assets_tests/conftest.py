@@ -9,13 +9,16 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+import botocore.httpsession
 import botocore.session
 import duckdb
 import httpx
 import pytest
+from botocore.retries.standard import ExponentialBackoff
 from xdist.scheduler import LoadScopeScheduling
 
 from hubspot_assets.deliver import deliver
+from hubspot_assets.hubspot import client
 from hubspot_assets.progress import Display
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.sandbox.event_types import Rate
@@ -50,10 +53,17 @@ OURS = (
 
 
 @pytest.fixture(scope="session", autouse=True)
-def service_models():
-    """boto3 reads what it knows of each AWS service once, not for each session of a test."""
+def brisk():
+    """Who is refused tries again at once, and what libraries read from disk is read once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
+        patch.setattr(client, "BACKOFF", 0.0)
+        patch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
+        for module, name in (
+            (botocore.session, "create_loader"),
+            (botocore.httpsession, "create_urllib3_context"),
+            (httpx._transports.default, "create_ssl_context"),
+        ):
+            patch.setattr(module, name, cache(getattr(module, name)))
         yield
 
 
@@ -175,9 +185,9 @@ def clock_of():
 
 
 @pytest.fixture
-def impatient(monkeypatch):
-    """Retries follow each other at once."""
-    monkeypatch.setattr("hubspot_assets.hubspot.client.BACKOFF", 0.0)
+def patient(monkeypatch):
+    """Retries come when they are due, as they do outside of tests."""
+    monkeypatch.setattr(client, "BACKOFF", 1.0)
 
 
 @pytest.fixture

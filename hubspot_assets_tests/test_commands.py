@@ -174,7 +174,7 @@ def test_a_wrong_token_is_one_line(shared_sandbox, reach):
     fails(1, "does not accept the access token", "export", "--day", DAY)
 
 
-def test_an_unreachable_host_is_one_line(shared_sandbox, reach, impatient):
+def test_an_unreachable_host_is_one_line(shared_sandbox, reach):
     reach(shared_sandbox, HUBSPOT_BASE_URL="http://127.0.0.1:9")
     fails(1, "cannot connect to 127.0.0.1:9", "export", "--day", DAY)
 
@@ -258,7 +258,7 @@ def test_an_oauth_apps_token_is_fetched_once_for_all_commands(sandbox, reach):
     assert fetched == [1]
 
 
-def test_a_fault_that_stays_stops_its_tables_alone_and_can_be_made_good(sandbox, reach, impatient):
+def test_a_fault_that_stays_stops_its_tables_alone_and_can_be_made_good(sandbox, reach):
     folder = reach(sandbox)
     assert run("export", "--day", "2026-11-21", "--select", "OBJECTS_DEALS,OWNERS")[0] == 0
     before = digests(folder)

@@ -199,7 +199,7 @@ def test_a_refusal_takes_nothing_from_the_catalog(sandbox, discovered):
 @pytest.mark.parametrize(
     "path", ["/schemas$", "object-library", "event-types$", "event-definitions"]
 )
-def test_an_answer_that_is_none_leaves_the_catalog(sandbox, discovered, path, impatient):
+def test_an_answer_that_is_none_leaves_the_catalog(sandbox, discovered, path):
     kept = load_settings().catalog_path.read_bytes()
     refuse(sandbox, path, status=403)
     status, output = run("discover")

@@ -124,7 +124,6 @@ def house(tmp_path_factory):
         serve(CONFIG) as sandbox,
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setattr("hubspot_assets.hubspot.client.BACKOFF", 0.0)
         yield House(sandbox, patch, tmp_path_factory.mktemp("days"))
 
 

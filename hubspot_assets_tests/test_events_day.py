@@ -408,9 +408,7 @@ def test_an_event_type_that_is_refused_alone_has_a_header_and_a_reason(front, de
     assert day.manifests["EVENTS_NEVER_HEARD_OF"].availability.status == "available"
 
 
-def test_an_event_type_of_which_hubspot_says_nothing_is_no_empty_table(
-    front, deliver_day, impatient
-):
+def test_an_event_type_of_which_hubspot_says_nothing_is_no_empty_table(front, deliver_day):
     for status, body in ((400, {"message": "Not this one"}), (403, {})):
         front.refusals = {"e_refused": (status, body)}
         with pytest.raises(DeliveryError, match="event-occurrences"):

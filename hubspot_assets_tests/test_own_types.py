@@ -205,9 +205,7 @@ def test_a_submission_that_is_told_twice_is_one_row_and_counted(delivered, chang
 
 
 @pytest.mark.parametrize("lost", ["absent", None, ""])
-def test_objects_without_the_id_that_they_always_have_are_an_error(
-    delivered, change, lost, impatient
-):
+def test_objects_without_the_id_that_they_always_have_are_an_error(delivered, change, lost):
     def edit(path, _, body):
         for each in body.get("results", ()) if path.startswith("/marketing/emails") else ():
             each["id"] = lost

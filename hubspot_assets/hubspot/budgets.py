@@ -162,9 +162,11 @@ class Window:
         That is the most seen within the last interval. Our own calls are counted generously,
         with those that were sent after this one, lest we take them for another's.
         """
+        if limit > CAPACITY:  # the same rate, in a window that the log can hold
+            limit, interval, remaining = CAPACITY, interval * CAPACITY / limit, None
         with self._state() as state:
             now = self._clock()
-            state[_LIMIT] = max(1, min(limit, CAPACITY))
+            state[_LIMIT] = max(1, limit)
             state[_INTERVAL] = interval
             if remaining is None:
                 return

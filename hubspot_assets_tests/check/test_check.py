@@ -375,7 +375,7 @@ def test_a_type_whose_properties_can_not_be_read_is_a_failure(reach, sandbox):
     assert told.startswith("missing scope: GET /crm/properties/2026-09/0-3: ")
 
 
-def test_an_answer_that_says_nothing_is_a_failure_of_its_row_alone(reach, sandbox, impatient):
+def test_an_answer_that_says_nothing_is_a_failure_of_its_row_alone(reach, sandbox):
     sandbox.faults.add("status", times=100, path="^GET /crm/owners/", status=403)
     reach(sandbox)
     found = rows()

@@ -23,6 +23,9 @@ from hubspot_assets_tests.hubspot.fakes import (
     ok,
 )
 
+#: Their time passes only when it is slept through.
+pytestmark = pytest.mark.usefixtures("patient")
+
 CLIENT_SECRET, REFRESH_TOKEN = "5ec2e7-of-the-app", "5ec2e7-to-refresh"
 
 

@@ -153,6 +153,14 @@ def test_the_size_is_learned_from_headers_whatever_they_hold() -> None:
     assert budgets.limit("associations") == 150
 
 
+def test_a_size_beyond_what_is_remembered_is_kept_to_in_a_shorter_window() -> None:
+    time = FakeTime()
+    budgets = Budgets(clock=time.clock, sleep=time.sleep)
+    budgets.learn("general", RollingServer(10_000, 10).headers(9_000), START)
+    assert [budgets.acquire("general") for _ in range(500)] == [0] * 500
+    assert 0.5 < budgets.acquire("general") < 0.6
+
+
 def test_a_larger_size_is_used_at_once_and_a_smaller_one_too() -> None:
     time = FakeTime()
     window = Window(100, 10, clock=time.clock, sleep=time.sleep)

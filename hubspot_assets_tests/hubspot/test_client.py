@@ -30,6 +30,9 @@ from hubspot_assets_tests.hubspot.fakes import (
     ok,
 )
 
+#: Their time passes only when it is slept through.
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 def test_a_call_as_hubspot_gets_it() -> None:
     script, time = Script(ok({"results": [1]})), FakeTime(START + 0.1239)

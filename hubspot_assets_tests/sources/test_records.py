@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from hubspot_assets.hubspot import metadata
+from hubspot_assets.hubspot import records as pages
 from hubspot_assets.hubspot.auth import BearerToken
 from hubspot_assets.hubspot.catalog import standard_catalog
 from hubspot_assets.hubspot.client import HubSpot
@@ -32,12 +33,14 @@ NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
 CONTACTS = "0-1"
 LIST = r"^GET /crm/objects/[^/]+/0-1$"
 BATCH = r"^POST /crm/objects/[^/]+/0-1/batch/read$"
+#: Records that a request brings here, where fewer do as well.
+PAGE = 20
 #: By plan of reading: the portal's number of contact properties, the request that dies, how
 #: many of its kind are served before that, and the records that are staged by then.
 FEW = 120
 PLANS = {
-    "names in the URL": (FEW, LIST, 3, 150),
-    "names in the body": (None, BATCH, 5, 200),
+    "names in the URL": (FEW, LIST, 3, 3 * PAGE),
+    "names in the body": (None, BATCH, 5, 4 * PAGE),
 }
 
 
@@ -131,7 +134,7 @@ def house(tmp_path):
     with ExitStack() as portals:
 
         def build(**config):
-            own = PortalConfig(records=300, now=NOW, burst=100_000, **config)
+            own = PortalConfig(records=120, now=NOW, burst=100_000, **config)
             return House(portals.enter_context(serve(own)), tmp_path / "house")
 
         yield build
@@ -139,7 +142,10 @@ def house(tmp_path):
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    """A chunk is staged with every page that can end one."""
+    """A chunk is staged with every page that can end one, and pages are small."""
+    monkeypatch.setattr(pages, "PAGE_WITH_HISTORY", PAGE)
+    monkeypatch.setattr(pages, "BATCH", PAGE)
+    monkeypatch.setattr(pages, "PAGE_OF_IDS", 2 * PAGE)
     monkeypatch.setattr(records, "CHUNK_VALUES", 1)
     monkeypatch.setattr(records, "FLATTENED_AT_ONCE", 1)
 
@@ -161,7 +167,7 @@ def test_a_reading_that_died_goes_on_from_its_checkpoint(house, plan, tmp_path):
     properties, path, served, staged_before = PLANS[plan]
     broken = house(contact_properties=properties)
     live = broken.live()
-    assert len(live) > staged_before + 50
+    assert len(live) > staged_before + PAGE
     broken.properties()
     broken.break_off(path, served)
     first_cursors = broken.wire.cursors()
@@ -178,7 +184,7 @@ def test_a_reading_that_died_goes_on_from_its_checkpoint(house, plan, tmp_path):
     if path == BATCH:
         assert broken.wire.batches() == live[staged_before:]
     else:
-        assert len(cursors) == -(-(len(live) - staged_before) // 50)
+        assert len(cursors) == -(-(len(live) - staged_before) // PAGE)
 
     undisturbed = House(broken.sandbox, tmp_path / "undisturbed")
     undisturbed.properties()
@@ -273,7 +279,7 @@ def test_another_plan_starts_over(house, changed):
         staged = built.records(portal="there")
     cursors = built.wire.cursors()
     assert cursors[0] is None
-    assert len(cursors) == -(-len(built.live()) // 50)
+    assert len(cursors) == -(-len(built.live()) // PAGE)
     assert ids(staged) == built.live()
     names = {row[1] for row in content(staged)[1]}
     assert ("city" in names) == (changed == "portal")
@@ -436,8 +442,8 @@ def test_records_that_come_again_are_there_once_as_they_were_told_last(
     live = built.live()
     built.sandbox.faults.add(fault, path=LIST, skip=2)
     # A page told again takes the place of the one that should have come.
-    again = [live[99]] if fault == "repeated_record" else live[50:100]
-    expected = live if fault == "repeated_record" else live[:100] + live[150:]
+    again = [live[2 * PAGE - 1]] if fault == "repeated_record" else live[PAGE : 2 * PAGE]
+    expected = live if fault == "repeated_record" else live[: 2 * PAGE] + live[3 * PAGE :]
     change_name_on(built, again[-1], page=3)
     staged = built.records()
     assert ids(staged) == expected
@@ -463,21 +469,21 @@ def test_a_reading_whose_records_come_again_after_a_crash_has_them_once(house):
     found = ids(staged)
     assert found == sorted(set(found))
     assert set(found) < set(live)
-    assert staged.counts["told_twice"] == 50
+    assert staged.counts["told_twice"] == PAGE
     assert staged.counts["records"] == len(found)
 
 
 def change_name_on(house, record_id, page):
     """From a page of the list on, the answer has another name of a record."""
-    pages = 0
+    listings = 0
 
     def changed(self, request):
-        nonlocal pages
+        nonlocal listings
         answer = Wire.handle_request(self, request)
         listed = request.method == "GET" and request.url.path.endswith("/0-1")
-        pages += listed and "limit=50" in str(request.url)
+        listings += listed and f"limit={PAGE}" in str(request.url)
         body = orjson.loads(answer.read())
-        for record in body.get("results", ()) if pages >= page else ():
+        for record in body.get("results", ()) if listings >= page else ():
             if record["id"] == str(record_id):
                 record["properties"]["lastname"] = "Told last"
                 record["propertiesWithHistory"]["lastname"].insert(

@@ -236,7 +236,8 @@ def served() -> Iterator[Aws]:
     """AWS on a free port, at `url`."""
     aws = Aws()
     server = make_server("127.0.0.1", 0, aws, threaded=True, request_handler=MotoRequestHandler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    # Its end is looked for so often: twice a second would be most of what a test takes.
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     aws.url = f"http://127.0.0.1:{server.server_port}"
     yield aws
