@@ -169,6 +169,27 @@ SCOPE = error(
 )
 
 
+def test_a_record_that_spoils_its_batch_costs_itself_alone(house, undisturbed, monkeypatch):
+    path = f"{DAY}/OBJECTS_DEALS/part-00000.csv.gz"
+    names, *whole = undisturbed[path]
+    spoiling = whole[1][names.index("OBJECTID")]
+    send = httpx.HTTPTransport.handle_request
+
+    def handle(transport, request):
+        batch = request.url.path.endswith("/0-3/batch/read") and orjson.loads(request.content)
+        if batch and {"id": spoiling} in batch["inputs"]:
+            return error(400, message=f"{spoiling} is not valid", category="VALIDATION_ERROR")
+        return send(transport, request)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
+    rows = house.export(select=["OBJECTS_DEALS", "OBJECTS"])
+    assert rows[path] == [names, *whole[:1], *whole[2:]]
+    for table in ("OBJECTS_DEALS", "OBJECTS"):
+        told = house.manifest(table)
+        assert told["counts"]["records_unread"] == 1
+        assert [each for each in told["warnings"] if each.startswith("1 records are left out: ")]
+
+
 def test_what_is_refused_for_want_of_a_scope_is_told_and_takes_nothing_else(house, undisturbed):
     """Definitions of deals, sensitive properties of contacts, the tree of teams."""
     refused = (

@@ -15,6 +15,9 @@ from typing import Any
 from hubspot_assets.hubspot.client import Answer
 from hubspot_assets.hubspot.errors import BadRequest, IncompleteAnswer
 
+#: So many of a batch of objects may be refused one by one; more, and it is the batch.
+MOST_REFUSED = 5
+
 Input = dict[str, str]
 """What a batch asks for: `id`, and what else an API wants to know of it."""
 
@@ -36,6 +39,12 @@ class Batch:
 def not_found(error: Mapping[str, Any]) -> bool:
     """Whether an error says that there is no such record."""
     return error.get("category") == "OBJECT_NOT_FOUND"
+
+
+def tolerated(number: int, *, served: bool) -> int:
+    """How many of a batch of `number` objects may be refused; all only of one that was `served`
+    before: where nothing but refusals is known, nobody can tell that it is the objects."""
+    return MOST_REFUSED if served else min(MOST_REFUSED, number - 1)
 
 
 def read_batch(

@@ -17,7 +17,7 @@ from typing import Any
 
 from hubspot_assets import json_text
 from hubspot_assets.hubspot import metadata
-from hubspot_assets.hubspot.batches import Input, read_batch
+from hubspot_assets.hubspot.batches import Input, read_batch, tolerated
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import Answer, HubSpot
 from hubspot_assets.hubspot.errors import (
@@ -136,8 +136,11 @@ def deal_ids(client: HubSpot) -> Iterator[str]:
         yield own_id("deals", deal.content)
 
 
-def deal_splits(client: HubSpot, ids: Iterable[str]) -> Iterator[Read]:
-    """The splits of the deals with these ids, each with its `dealId`."""
+def deal_splits(client: HubSpot, ids: Iterable[str], refused: Tell = ignore) -> Iterator[Read]:
+    """The splits of the deals with these ids, each with its `dealId`.
+
+    `refused` is told of deals at which HubSpot refuses a batch.
+    """
 
     def ask(inputs: list[Input]) -> Answer:
         return client.post("deal_splits", "batch_read", json={"inputs": inputs})
@@ -146,9 +149,19 @@ def deal_splits(client: HubSpot, ids: Iterable[str]) -> Iterator[Read]:
     given = False
     while inputs := [{"id": each} for each in islice(remaining, DEALS_AT_ONCE)]:
         with no_refusals() if given else nullcontext():
-            batches = list(read_batch("deal splits", ask, inputs, id_of=lambda deal: deal["id"]))
+            batches = list(
+                read_batch(
+                    "deal splits",
+                    ask,
+                    inputs,
+                    id_of=lambda deal: deal["id"],
+                    most_refused=tolerated(len(inputs), served=given),
+                )
+            )
         given = True
         for batch in batches:
+            for why in batch.refused.values():
+                refused(BadRequest(why))
             for deal in batch.results:
                 for split in deal["splits"]:
                     told = split | {"dealId": str(deal["id"])}

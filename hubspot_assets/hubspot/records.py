@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from hubspot_assets.hubspot.batches import Input, read_batch
+from hubspot_assets.hubspot.batches import Input, read_batch, tolerated
 from hubspot_assets.hubspot.client import Answer, HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.metadata import lister
@@ -34,7 +34,8 @@ class Page:
     """Some records, read at one moment; `after` is the list cursor behind them, None at the end.
 
     `whole` is False where more of what that cursor covers is still to come. `missing` counts
-    records that were listed but gone a moment later. Records of a page may stand in any order;
+    records that were listed but gone a moment later, `refused` those that HubSpot would not tell
+    of, each asked for alone. Records of a page may stand in any order;
     those of a later page have higher ids.
     """
 
@@ -43,6 +44,7 @@ class Page:
     after: str | None
     whole: bool = True
     missing: int = 0
+    refused: int = 0
 
 
 def fits_url(names: Sequence[str]) -> bool:
@@ -61,7 +63,8 @@ def read_records(
 ) -> Iterator[Page]:
     """All live records with the properties `names`, values and histories, from `after` on.
 
-    Raises HubSpotError; IncompleteAnswer when a batch loses a record again and again.
+    A record at which HubSpot refuses a batch is left out. Raises HubSpotError; IncompleteAnswer
+    when a batch loses a record again and again.
     """
     if fits_url(names):
         # A property named in propertiesWithHistory comes with its value, too: named once.
@@ -69,35 +72,49 @@ def read_records(
         return _ahead(_pages(client, object_type_id, params, after))
     params = {"limit": str(PAGE_OF_IDS), "properties": "hs_object_id"}
     listed = _ahead(_pages(client, object_type_id, params, after))
-    return _read_in_batches(client, object_type_id, names, listed, workers)
+    return _read_in_batches(client, object_type_id, names, listed, workers, served=bool(after))
 
 
 def _read_in_batches(
-    client: HubSpot, object_type_id: str, names: Sequence[str], listed: Iterator[Page], workers: int
+    client: HubSpot,
+    object_type_id: str,
+    names: Sequence[str],
+    listed: Iterator[Page],
+    workers: int,
+    *,
+    served: bool,
 ) -> Iterator[Page]:
-    def batches() -> Iterator[tuple[list[str], Page, bool]]:
+    def batches() -> Iterator[tuple[list[str], Page, bool, bool]]:
+        later = served
         for page in listed:
             ids = [record["id"] for record in page.records]
             for start in range(0, max(1, len(ids)), BATCH):
-                yield ids[start : start + BATCH], page, start + BATCH >= len(ids)
+                yield ids[start : start + BATCH], page, start + BATCH >= len(ids), later
+                later = True
 
-    def read(batch: tuple[list[str], Page, bool]) -> Page:
-        ids, page, whole = batch
+    def read(batch: tuple[list[str], Page, bool, bool]) -> Page:
+        ids, page, whole, later = batch
         if not ids:
             return page
-        records, received_at, missing = batch_read(client, object_type_id, ids, names)
-        return Page(records, received_at, page.after, whole, missing)
+        found = batch_read(client, object_type_id, ids, names, served=later)
+        return replace(found, after=page.after, whole=whole)
 
     return in_order(read, batches(), workers)
 
 
 def batch_read(
-    client: HubSpot, object_type_id: str, ids: Sequence[str], names: Sequence[str]
-) -> tuple[list[Record], datetime, int]:
+    client: HubSpot,
+    object_type_id: str,
+    ids: Sequence[str],
+    names: Sequence[str],
+    *,
+    served: bool = False,
+) -> Page:
     """The records `ids`, at most 50, with values and histories of `names`.
 
-    Also the moment of reading and how many of `ids` are gone: reported missing, or merged into
-    another record. Raises HubSpotError: IncompleteAnswer where HubSpot tells nothing of one.
+    `missing` are those that are gone: reported so, or merged into another record. All are refused
+    only of a type that was `served` before. Raises HubSpotError: IncompleteAnswer where HubSpot
+    tells nothing of one.
     """
 
     def ask(inputs: list[Input]) -> Answer:
@@ -106,16 +123,19 @@ def batch_read(
 
     records: dict[str, Record] = {}
     received_at = datetime.now(UTC)
+    refused = 0
     for batch in read_batch(
         f"batch read of {object_type_id}",
         ask,
         [{"id": each} for each in ids],
         id_of=lambda record: record["id"],
+        most_refused=tolerated(len(ids), served=served),
     ):
         records |= {each["id"]: each for each in batch.results}
         received_at = batch.received_at
+        refused += len(batch.refused)
     found = [records[each] for each in ids if each in records]
-    return found, received_at, len(ids) - len(found)
+    return Page(found, received_at, None, missing=len(ids) - len(found) - refused, refused=refused)
 
 
 def _pages(

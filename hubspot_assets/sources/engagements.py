@@ -21,7 +21,12 @@ from hubspot_assets.sources.source import (
     object_source,
     properties_source,
 )
-from hubspot_assets.tables.counts import ENGAGEMENTS_TWICE, RECORDS_GONE, UNLIKE_HISTORY
+from hubspot_assets.tables.counts import (
+    ENGAGEMENTS_TWICE,
+    RECORDS_GONE,
+    RECORDS_UNREAD,
+    UNLIKE_HISTORY,
+)
 
 ENGAGEMENTS = "0-4"
 SOURCE, PROPERTIES = f"objects/{ENGAGEMENTS}", f"properties/{ENGAGEMENTS}"
@@ -29,7 +34,7 @@ SOURCE, PROPERTIES = f"objects/{ENGAGEMENTS}", f"properties/{ENGAGEMENTS}"
 ENGAGEMENT_TYPE = "hs_engagement_type"
 
 #: What the readings of the types count that is true of engagements, too.
-_COUNTED = (RECORDS_GONE, UNLIKE_HISTORY)
+_COUNTED = (RECORDS_GONE, RECORDS_UNREAD, UNLIKE_HISTORY)
 
 _DEFINITION = {
     "name": ENGAGEMENT_TYPE,

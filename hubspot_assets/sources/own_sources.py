@@ -79,7 +79,7 @@ class _OwnType:
                 ids = [each.id for each in self.exported.catalog.object_types]
                 return lambda tell: list_records(ask.client, ids, tell)
             case "deal_splits":
-                return lambda _: own_apis.deal_splits(ask.client, self._deal_ids(ask))
+                return lambda tell: own_apis.deal_splits(ask.client, self._deal_ids(ask), tell)
             case api:
                 return lambda tell: own_apis.READERS[api](ask.client, tell)
 

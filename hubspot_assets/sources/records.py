@@ -44,6 +44,7 @@ from hubspot_assets.tables.counts import (
     PROPERTIES_ARCHIVED,
     RECORDS_ARCHIVED,
     RECORDS_GONE,
+    RECORDS_UNREAD,
     TOLD_TWICE,
 )
 
@@ -105,6 +106,7 @@ def extract_records(
                 *(listed - (each["properties"] or {}).keys() for each in page.records[:1])
             )
             reading.counts[RECORDS_GONE] += page.missing
+            reading.counts[RECORDS_UNREAD] += page.refused
             last = page.received_at
             report(source, reading.counts["records"])
             if page.whole and (chunk.full or page.after is None):

@@ -36,6 +36,7 @@ RECIPIENTS_UNKNOWN = "recipients_unknown"
 RECORDS_ARCHIVED = "records_archived_among_live"
 RECORDS_GONE = "records_gone_while_reading"
 RECORDS_REFUSED = "records_refused"
+RECORDS_UNREAD = "records_unread"
 SAME_MOMENT = "history_values_of_the_same_moment"
 SOURCES_REFUSED = "sources_refused"
 TOLD_TWICE = "told_twice"
@@ -80,7 +81,9 @@ SENTENCES: Mapping[str, str | None] = {
     OBJECTS_ALIKE: "objects had the id of another one: one of them is here",
     OBJECT_TYPES_UNKNOWN: "events happened to records of a type that the portal does not name",
     PARTS_GONE: "forms, or users, were listed and gone a moment later: nothing of them is here",
-    PARTS_REFUSED: "forms, users or object types have nothing here, since HubSpot refused them",
+    PARTS_REFUSED: (
+        "forms, deals, users or object types have nothing here, since HubSpot refused them"
+    ),
     PROPERTIES_ARCHIVED: (
         "properties were archived while the records were read: their values may be missing"
     ),
@@ -88,6 +91,7 @@ SENTENCES: Mapping[str, str | None] = {
     RECORDS_ARCHIVED: "records were listed as live and said that they were archived: left out",
     RECORDS_GONE: "records were listed and gone a moment later, when they were read",
     RECORDS_REFUSED: None,
+    RECORDS_UNREAD: "records are left out: HubSpot refused to tell of each, asked for alone",
     SAME_MOMENT: "values of histories have the moment of a newer one, which alone is here",
     SOURCES_REFUSED: None,
     TOLD_TWICE: "things that HubSpot told twice are here once, as it told them last",

@@ -75,9 +75,10 @@ class Records(Portal):
         return {"category": "OBJECT_NOT_FOUND", "context": {"ids": [record_id]}}
 
     def read(self, client, ids):
-        records, _, gone = batch_read(client, "0-1", ids, ["email"])
-        assert len(records) + gone == len(ids)
-        return [each["id"] for each in records]
+        page = batch_read(client, "0-1", ids, ["email"])
+        assert len(page.records) + page.missing + page.refused == len(ids)
+        self.refused = page.refused
+        return [each["id"] for each in page.records]
 
 
 class Splits(Portal):
@@ -89,7 +90,9 @@ class Splits(Portal):
         return {"category": "OBJECT_NOT_FOUND", "context": {"ids": [record_id]}}
 
     def read(self, client, ids):
-        found = [each.content for each in deal_splits(client, ids)]
+        refused = []
+        found = [each.content for each in deal_splits(client, ids, refused.append)]
+        self.refused = len(refused)
         assert all(each["id"] == f"{each['dealId']}0" for each in found)
         return [each["dealId"] for each in found]
 
@@ -204,9 +207,13 @@ def test_ids_that_fail_are_asked_for_each_alone(api, read):
 
 
 @pytest.mark.parametrize("api", [Records, Splits])
-def test_an_error_that_stays_stops_the_reading_of_objects(api, read):
-    with pytest.raises(IncompleteAnswer, match="failed to be read"):
-        read(api(failing={"2": FOR_EVER}), "1", "2")
+def test_an_error_that_stays_costs_its_object_alone(api, read):
+    assert read(portal := api(failing={"2": FOR_EVER}), "1", "2") == {"1"}
+    assert portal.refused == 1
+    for number, failing in ((1, 1), (50, 6), (50, 50)):
+        ids = [str(each) for each in range(number)]
+        with pytest.raises(IncompleteAnswer, match="failed to be read"):
+            read(api(failing=dict.fromkeys(ids[:failing], FOR_EVER)), *ids)
 
 
 def test_a_record_whose_links_stay_refused_is_told_and_the_others_are_read(read):
@@ -234,12 +241,33 @@ def test_a_pair_of_which_nothing_can_be_read_is_refused_as_a_whole(read):
 
 
 @pytest.mark.parametrize("api", [Records, Splits])
-def test_a_batch_of_objects_that_is_refused_is_refused(api, read):
-    portal = api(poisoned={"2"})
+@pytest.mark.parametrize("poisoned", [["7"], ["0", "49"], ["1", "2", "3", "30", "31"]])
+def test_an_object_that_spoils_a_batch_costs_itself_alone(api, read, poisoned):
+    ids = [str(each) for each in range(50)]
+    portal = api(poisoned=set(poisoned))
+    assert read(portal, *ids) == set(ids) - set(poisoned)
+    assert portal.refused == len(poisoned)
+
+
+@pytest.mark.parametrize("api", [Records, Splits])
+@pytest.mark.parametrize(("number", "poisoned"), [(1, 1), (2, 2), (50, 6), (50, 50)])
+def test_a_batch_of_objects_that_is_refused_is_refused(api, read, number, poisoned):
+    """No more than a few, and never all: it may be the request, or the type."""
+    ids = [str(each) for each in range(number)]
+    portal = api(poisoned=set(ids[:poisoned]))
     with pytest.raises(BadRequest, match="Invalid object id"):
-        read(portal, "1", "2")
-    # A refusal counts when it is repeated; the batch is not halved.
-    assert portal.again() == [["1", "2"]]
+        read(portal, *ids)
+    assert len(portal.asked) < 60
+
+
+def test_where_others_were_told_of_a_last_one_may_be_refused():
+    with client_of(Records(poisoned={"7"}), FakeTime()) as client:
+        page = batch_read(client, "0-1", ["7"], ["email"], served=True)
+    assert (list(page.records), page.missing, page.refused) == ([], 0, 1)
+    ids = [str(each) for each in range(51)]
+    with client_of(portal := Splits(poisoned={"50"}), FakeTime()) as client:
+        assert len(portal.read(client, ids)) == 50
+    assert portal.refused == 1
 
 
 @pytest.mark.parametrize("result", [{}, {"from": 7}, {"from": {}}])
