@@ -83,6 +83,39 @@ def test_links_that_answers_leave_out_fail_to_tell_or_tell_twice_are_all_there_o
     assert manifest["availability"]["status"] == "available"
 
 
+ODD_LINKS = [
+    None,
+    "151000000001",
+    {},
+    {"toObjectId": "x", "associationTypes": []},
+    {"toObjectId": 7, "associationTypes": [{"category": None, "typeId": 3, "label": None}]},
+    {"toObjectId": 7, "associationTypes": None},
+]
+
+
+def test_a_link_that_is_none_costs_itself_alone(delivered, change, shared_sandbox):
+    odd = set()
+
+    def edit(path, asked, body):
+        if path.endswith("/0-3/0-1/batch/read"):
+            first, second = body["results"][:2]
+            first["to"] += ODD_LINKS
+            second["to"] = "151000000001"
+            odd.add(second["from"]["id"])
+
+    change(edit, "POST")
+    table = delivered("ASSOCIATIONS_CONTACTS_TO_DEALS", types="contacts,deals")
+    rows, manifest = table("ASSOCIATIONS_CONTACTS_TO_DEALS")
+    expected = {
+        (contact, deal)
+        for *pair, contact, deal, _ in planned(shared_sandbox.portal, END)
+        if pair == [CONTACTS, DEALS] and deal not in odd
+    }
+    assert {(row["CONTACT_OBJECTID"], row["DEAL_OBJECTID"]) for row in rows} == expected != set()
+    assert manifest["counts"]["links_unread"] == len(ODD_LINKS) + 1
+    assert any(each.startswith("7 links were told in no form") for each in manifest["warnings"])
+
+
 def test_links_that_hubspot_refuses_to_tell_are_counted_by_record(
     delivered, change, shared_sandbox
 ):

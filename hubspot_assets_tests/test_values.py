@@ -17,7 +17,7 @@ from hubspot_assets_tests.conftest import DAY, END, FEW_EVENTS, READ_AT, set_env
 
 DEALS = "0-3"
 RECORDS = 450
-WHOLE = "OBJECT_WITH_OBJECT_PROPERTIES"
+PROPERTIES, WHOLE = "OBJECT_PROPERTIES", "OBJECT_WITH_OBJECT_PROPERTIES"
 TABLES = (
     "OBJECTS",
     "OBJECTS_DEALS",
@@ -157,6 +157,7 @@ class Changed:
         )
         self.owner = None
         self.odd_entries, self.staged = next(rest), next(rest)
+        self.no_objects, self.no_histories, self.no_values = (next(rest) for _ in range(3))
 
     def __call__(self, request, body):
         """Changes the body of an answer."""
@@ -218,6 +219,14 @@ class Changed:
                 record["properties"] = record["propertiesWithHistory"] = None
             case self.archived:
                 record["archived"] = True
+            case self.no_objects:
+                histories["dealname"] = [None, "a string", *histories["dealname"], ["a list"], 5]
+                histories["amount"] = "no list"
+                histories["dealstage"] = {"0": {"value": "an object"}}
+            case self.no_histories:
+                record["propertiesWithHistory"] = "none"
+            case self.no_values:
+                record["properties"] = ["none"]
             case self.odd_entries:
                 entry = {"sourceType": "API", "sourceId": 5}
                 histories["dealname"] = [
@@ -406,6 +415,26 @@ def test_entries_of_a_history_are_put_in_order_and_counted_where_they_say_too_li
         if row["NAME"] == "dealname"
     ]
     assert name == "newest"
+
+
+def test_what_is_no_entry_of_a_history_costs_itself_alone(day):
+    planned = day.portal.record(DEALS, int(day.changed.no_objects), END)
+    rows = day.of("OBJECT_PROPERTIES_HISTORY", day.changed.no_objects)
+    entries = Counter(row["NAME"] for row in rows)
+    assert entries["dealname"] == len(planned.histories["dealname"]) > 0
+    raw = {row["NAME"]: row["VALUE"] for row in day.of(PROPERTIES, day.changed.no_objects)}
+    for name in ("dealname", "amount", "dealstage"):
+        assert raw[name] == planned.properties[name]
+    raw = {row["NAME"]: row["VALUE"] for row in day.of(PROPERTIES, day.changed.no_histories)}
+    planned = day.portal.record(DEALS, int(day.changed.no_histories), READ_AT)
+    assert raw["dealname"] == planned.properties["dealname"]
+    assert day.of("OBJECTS_DEALS", day.changed.no_values)
+    # Four entries, two histories, all of a record's histories, all of its values.
+    assert day.counts("OBJECTS_DEALS")["history_entries_unread"] == 8
+    warnings = day.manifest("OBJECT_PROPERTIES")["warnings"]
+    assert any(
+        each.startswith("8 histories, or entries of them, were told in") for each in warnings
+    )
 
 
 def test_a_record_told_twice_is_there_once_and_an_archived_one_is_not(day):

@@ -8,6 +8,7 @@ directions. A frame `refused` (id, message) names records whose links HubSpot wo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -31,7 +32,7 @@ from hubspot_assets.readings.staging import Reading, Staged, Staging
 from hubspot_assets.sources.flatten import MOMENT
 from hubspot_assets.sources.items import read_items, stage_items
 from hubspot_assets.sources.source import CHUNK_VALUES, Report, object_source, quiet, unavailable
-from hubspot_assets.tables.counts import LINKS_ONE_WAY, RECORDS_REFUSED
+from hubspot_assets.tables.counts import LINKS_ONE_WAY, LINKS_UNREAD, RECORDS_REFUSED
 
 DEFINITIONS = "association_definitions"
 
@@ -164,7 +165,7 @@ def _stage_links(
     chunk = _LinkChunk(reading, turned=side.direction != pair)
     inverse = _Inverse(types, side.direction)
     doubtful: list[pl.Series] = []
-    for links, untold in _read(client, side.direction, side.ids(), workers):
+    for links, untold in _read(client, side.direction, side.ids(), workers, reading.counts):
         turned = inverse.of(links)
         chunk.add(links, turned, untold)
         if len(readable) > 1:
@@ -174,7 +175,7 @@ def _stage_links(
         report(links_source(pair), reading.counts["links"])
     if others := _distinct(doubtful):
         back = side.direction[1], side.direction[0]
-        for links, untold in _read(client, back, others, workers):
+        for links, untold in _read(client, back, others, workers, reading.counts):
             chunk.add(links.clear(), inverse.left_open(links), untold)
     chunk.stage()
     return chunk.read_at
@@ -301,18 +302,24 @@ class _LinkChunk:
 
 
 def _read(
-    client: HubSpot, direction: Pair, ids: Iterable[str], workers: int
+    client: HubSpot, direction: Pair, ids: Iterable[str], workers: int, counts: Counter[str]
 ) -> Iterator[tuple[pl.DataFrame, Mapping[str, str]]]:
-    """The links of records, and whose were refused; parsed where they are received."""
+    """The links of records, and whose were refused; parsed where they are received.
+
+    `counts` gets what is no link.
+    """
     mine, other = direction
 
-    def read(numbered: tuple[int, list[str]]) -> list[tuple[pl.DataFrame, Mapping[str, str]]]:
+    def read(numbered: tuple[int, list[str]]) -> list[tuple[pl.DataFrame, int, Mapping[str, str]]]:
         number, batch = numbered
         with no_refusals() if number else nullcontext():
             answers = associations.read_links(client, mine.id, other.id, batch)
-            return [(_flat(each), each.refused) for each in answers]
+            return [(*_flat(each), each.refused) for each in answers]
 
-    return chain.from_iterable(in_order(read, enumerate(_batches(ids)), workers))
+    read_ahead = in_order(read, enumerate(_batches(ids)), workers)
+    for links, unread, untold in chain.from_iterable(read_ahead):
+        counts[LINKS_UNREAD] += unread
+        yield links, untold
 
 
 def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
@@ -321,23 +328,31 @@ def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _flat(batch: Batch) -> pl.DataFrame:
-    """A row per link and label."""
+def _flat(batch: Batch) -> tuple[pl.DataFrame, int]:
+    """A row per link and label, and how many links can't be read."""
     read_at = batch.received_at.replace(tzinfo=None)
-    rows = [
-        (
-            int(result["from"]["id"]),
-            int(to["toObjectId"]),
-            of["category"],
-            int(of["typeId"]),
-            of.get("label"),
-            read_at,
-        )
-        for result in batch.results
-        for to in result["to"]
-        for of in to["associationTypes"]
-    ]
-    return pl.DataFrame(rows, schema=LINKS_SCHEMA, orient="row")
+    rows: list[tuple[object, ...]] = []
+    unread = 0
+    for result in batch.results:
+        from_id, told = int(result["from"]["id"]), result.get("to")
+        links: list[Any] = told if isinstance(told, list) else [None]
+        for link in links:
+            try:
+                to_id = int(link["toObjectId"])
+                types = [_type(of) for of in link["associationTypes"]]
+            except (KeyError, TypeError, ValueError):
+                unread += 1
+            else:
+                rows += [(from_id, to_id, *each, read_at) for each in types]
+    return pl.DataFrame(rows, schema=LINKS_SCHEMA, orient="row"), unread
+
+
+def _type(told: Mapping[str, Any]) -> tuple[str, int, str | None]:
+    """What a link tells of one of its types. Raises TypeError for what is none."""
+    category, label = told["category"], told.get("label")
+    if not isinstance(category, str) or not isinstance(label, str | None):
+        raise TypeError
+    return category, int(told["typeId"]), label
 
 
 def _distinct(ids: list[pl.Series]) -> list[str]:

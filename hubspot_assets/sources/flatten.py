@@ -26,7 +26,12 @@ import polars as pl
 
 from hubspot_assets import json_text
 from hubspot_assets.moments import milliseconds
-from hubspot_assets.tables.counts import MOMENTS_UNREAD, UNLIKE_HISTORY, VALUES_UNTOLD
+from hubspot_assets.tables.counts import (
+    ENTRIES_UNREAD,
+    MOMENTS_UNREAD,
+    UNLIKE_HISTORY,
+    VALUES_UNTOLD,
+)
 
 Record = Mapping[str, Any]
 
@@ -116,8 +121,10 @@ def values_frame(
     differing = without = 0
     # The rows are made in their order, so that nothing has to be sorted afterwards.
     for record in sorted(records, key=_record_id):
-        present = record.get("properties") or {}
-        histories = record.get("propertiesWithHistory") or {}
+        present = _object(record, "properties", counts)
+        histories = _object(record, "propertiesWithHistory", counts)
+        for name in [name for name, history in histories.items() if _is_odd(history)]:
+            histories[name] = _entries(histories[name], counts)
         given = {
             name for name, value in present.items() if value or (value is not None and value != "")
         }
@@ -189,12 +196,35 @@ def _record_id(record: Record) -> int:
     return int(record["id"])
 
 
+def _object(record: Record, name: str, counts: Counter[str]) -> dict[str, Any]:
+    """A field of a record that holds an object; an empty one for what is none."""
+    told = record.get(name) or {}
+    if isinstance(told, dict):
+        return told
+    counts[ENTRIES_UNREAD] += 1
+    return {}
+
+
+def _is_odd(history: object) -> bool:
+    """Whether a history is no list of objects."""
+    return bool(history) and (type(history) is not list or set(map(type, history)) != {dict})
+
+
+def _entries(history: object, counts: Counter[str]) -> list[dict[str, Any]]:
+    """What of a history are entries: objects in a list."""
+    told = history if isinstance(history, list) else [None]
+    entries = [each for each in told if isinstance(each, dict)]
+    counts[ENTRIES_UNREAD] += len(told) - len(entries)
+    return entries
+
+
 def _date(record: Record, names: Sequence[str]) -> str | None:
     """A record's date as text, from its field or the first of the properties that has one."""
     field, *properties = names
     told = record.get(field)
     if told is None:
-        of = record.get("properties") or {}
+        of = record.get("properties")
+        of = of if isinstance(of, dict) else {}
         told = next((of[name] for name in properties if of.get(name)), None)
     return told if told is None or isinstance(told, str) else text_of(told)
 

@@ -103,7 +103,11 @@ def extract_records(
             chunk.add(page)
             # HubSpot tells of every property that it knows, be it null.
             untold.update(
-                *(listed - (each["properties"] or {}).keys() for each in page.records[:1])
+                *(
+                    listed - each["properties"].keys()
+                    for each in page.records[:1]
+                    if isinstance(each.get("properties"), dict)
+                )
             )
             reading.counts[RECORDS_GONE] += page.missing
             reading.counts[RECORDS_UNREAD] += page.refused

@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 CELLS_UNKNOWN = "cells_not_known_as_of_day"
 CONTENTS_UNKNOWN = "email_contents_unknown"
 ENGAGEMENTS_TWICE = "ids_of_two_engagement_types"
+ENTRIES_UNREAD = "history_entries_unread"
 EVENTS_REPEATED = "events_repeated"
 EVENTS_UNDATED = "events_undated"
 LINKS_LEFT_OUT = "links_of_records_left_out"
 LINKS_ONE_WAY = "links_of_unknown_inverse"
 LINKS_REPEATED = "links_repeated"
+LINKS_UNREAD = "links_unread"
 LISTS_GONE = "lists_gone_while_reading"
 LISTS_OF_ANOTHER_SIZE = "lists_of_another_size"
 LISTS_OF_TYPES_REFUSED = "object_types_whose_lists_were_refused"
@@ -56,6 +58,9 @@ SENTENCES: Mapping[str, str | None] = {
         "than one, has their campaign"
     ),
     ENGAGEMENTS_TWICE: "activities had the id of another type's record: one of them is here",
+    ENTRIES_UNREAD: (
+        "histories, or entries of them, were told in no form of HubSpot's: they are left out"
+    ),
     EVENTS_REPEATED: "events that HubSpot told twice are here once",
     EVENTS_UNDATED: "events have no moment that can be read, and so no day: they are left out",
     LINKS_LEFT_OUT: (
@@ -65,6 +70,7 @@ SENTENCES: Mapping[str, str | None] = {
         "links are here in one direction alone: what they are from the other side can't be told"
     ),
     LINKS_REPEATED: "links that HubSpot told twice are here once",
+    LINKS_UNREAD: "links were told in no form of HubSpot's: they are left out",
     LISTS_GONE: None,
     LISTS_OF_ANOTHER_SIZE: None,
     LISTS_OF_TYPES_REFUSED: None,
