@@ -25,7 +25,13 @@ from hubspot_assets.availability import AVAILABLE
 from hubspot_assets.hubspot import lists
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
-from hubspot_assets.hubspot.errors import BadRequest, NotFound, NotServed, Refused
+from hubspot_assets.hubspot.errors import (
+    BadRequest,
+    IncompleteAnswer,
+    NotFound,
+    NotServed,
+    Refused,
+)
 from hubspot_assets.hubspot.lists import MembersPage
 from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.moments import milliseconds
@@ -98,7 +104,7 @@ def extract_memberships(
 
     A list that is deleted meanwhile, or whose members HubSpot refuses, has none; both are counted.
     Goes on from the last whole list of a reading of the same `portal` and lists. Raises
-    HubSpotError and StoreError.
+    HubSpotError, IncompleteAnswer where all are deleted meanwhile, and StoreError.
     """
     told = staging.complete(LISTS)
     listed = sorted(_listed(told))
@@ -115,6 +121,11 @@ def extract_memberships(
         for number, roster in enumerate(rosters, start=done + 1):
             chunk.add(roster, number)
             report(MEMBERSHIPS, reading.counts["memberships"])
+        if listed and reading.counts[LISTS_GONE] == len(listed):
+            raise IncompleteAnswer(
+                f"memberships: HubSpot tells of {len(listed):,} lists, and a moment later of none "
+                "of them; nothing of this source is delivered, try again"
+            )
         chunk.stage()
     if chunk.refusal and not reading.counts["lists_read"]:
         if not isinstance(chunk.refusal, NotServed):
