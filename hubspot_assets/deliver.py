@@ -29,6 +29,8 @@ from hubspot_assets.storage.leases import held
 
 #: A line of a stack trace, with the file and line number of ours in it.
 _OURS = re.compile(r'(hubspot_assets/[^"]+)", line (\d+)')
+#: An object type in a path: with its name, all that differs where a fault is not about the type.
+_TYPE = re.compile(r"/\d+-\d+(?=[/:])")
 
 
 class DeliveryError(Exception):
@@ -159,16 +161,22 @@ def _instance() -> dg.DagsterInstance:
 
 def _causes(result: dg.ExecuteInProcessResult) -> Iterator[str]:
     """Why steps failed, each cause once with the steps that it stopped."""
-    by_cause: dict[str, list[str]] = {}
+    by_text: dict[str, list[str]] = {}
     for event in result.filter_events(lambda event: event.is_step_failure):
         failure = event.step_failure_data
         said = failure.user_failure_data.description if failure.user_failure_data else None
         text = said or _unforeseen(failure.error)
         step = (event.step_key or "").replace("__", "/")
-        by_cause.setdefault(text, []).append(step)
-    for text, steps in by_cause.items():
+        by_text.setdefault(text, []).append(step)
+    by_cause: dict[str, list[str]] = {}
+    for text, (first, *_) in by_text.items():
+        of_any_type = _TYPE.sub("", text.replace(first.rpartition("/")[2], ""))
+        by_cause.setdefault(of_any_type, []).append(text)
+    for text, *others in by_cause.values():
+        steps = [step for each in (text, *others) for step in by_text[each]]
         more = f" and {len(steps) - 3} more" if len(steps) > 3 else ""
-        yield f"{', '.join(steps[:3])}{more}: {text}"
+        alike = f" (and so of {len(others)} other types)" if others else ""
+        yield f"{', '.join(steps[:3])}{more}: {text}{alike}"
 
 
 def _unforeseen(error: SerializableErrorInfo | None) -> str:

@@ -22,6 +22,9 @@ from hubspot_assets.storage import StoreError, open_store
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+#: Where the catalog is kept in the state root.
+_CATALOG = "catalog.json"
+
 
 class Discovery(NamedTuple):
     """A portal as it is now, and what that changes in the export, a line each."""
@@ -53,7 +56,10 @@ def refresh_catalog(settings: Settings, s3: "Callable[[], S3Client]") -> Discove
             owner.claim(portal_id)
         catalog = discover(client, former)
     told = list(changes(former, catalog)) if former else []
-    open_store(settings.state, s3).put("catalog.json", catalog.to_json())
+    state = open_store(settings.state, s3)
+    found = state.versioned(_CATALOG)
+    # Where another discovery was quicker, its catalog is as good.
+    state.swap(_CATALOG, catalog.to_json(), found.version if found else None)
     catalog.save(settings.catalog_path)
     return Discovery(catalog, told)
 

@@ -32,8 +32,8 @@ def check_places(
     """
     owners = []
     for setting, store in _places(settings, s3):
-        owner = Owner(store)
-        owner.expect(portal_id, setting)
+        owner = Owner(store, setting)
+        owner.expect(portal_id)
         portal_id = portal_id or owner.portal_id
         owners.append(owner)
     return owners

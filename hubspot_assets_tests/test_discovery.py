@@ -1,6 +1,7 @@
 """What a portal has can change from one day to the next: discovered, told, and delivered."""
 
 import json
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import dagster as dg
@@ -17,6 +18,7 @@ from hubspot_assets.definitions import JOB, defs
 from hubspot_assets.hubspot.catalog import Catalog, load_catalog, standard_catalog
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.settings import load_settings
+from hubspot_assets.storage.process import mark
 from hubspot_assets_tests.conftest import DAY, END, READ_AT, START
 from hubspot_assets_tests.test_commands import digests, fails, run
 
@@ -425,6 +427,23 @@ def test_names_never_collide_whatever_types_are_called(sandbox, discovered):
     # Each is linked to contacts, and so has a table for either direction.
     assert len(new) == 3 * (len(LABELS) + 1)
     assert before <= tables(loaded)
+
+
+def test_what_a_killed_discovery_left_goes_with_the_next(sandbox, discovered):
+    """What one that is under way, here or on another host, has by now stays."""
+    with subprocess.Popen(["true"]) as process:
+        machine, _, started = mark().split("-")
+        dead = f"{machine}-{process.pid}-{started}"
+    root = discovered / "_state"
+    left, used = root / f".catalog.json-{dead}-0a1b", root / f".catalog.json-{mark()}-0a1b"
+    guard, of_another = root / ".guard-catalog.json", root / ".catalog.json-0123456789ab-1-1-0a1b"
+    for path in (left, used, guard, of_another):
+        path.write_bytes(b"{half")
+    assert discover() == []
+    assert {each.name for each in root.iterdir()} == {
+        *("catalog.json", "_portal.json", used.name, of_another.name)
+    }
+    assert CARS in {each.id for each in load_catalog(root / "catalog.json").object_types}
 
 
 def test_a_catalog_that_two_save_at_once_is_whole(tmp_path):

@@ -239,6 +239,26 @@ def test_forms_that_have_no_submissions_to_give_are_counted(house):
     assert len([each for each in told["warnings"] if each.split()[1] == "forms,"]) == 2
 
 
+def test_lists_that_are_all_gone_a_moment_later_are_no_answer(house):
+    told = house.failure(ANSWERS["404"], at("/memberships"), ["LIST_MEMBERSHIPS"])
+    assert re.search(r"memberships: HubSpot tells of \d+ lists, and a moment later of none", told)
+    assert len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        ("409", "GET /crm/properties/2026-09/[-0-9]+: gave up after 6 attempts, the last with 409"),
+        ("404", r"properties of \S+: HubSpot tells of none, not even hs_object_id"),
+    ],
+)
+def test_a_fault_of_all_types_is_told_once(house, answer, cause):
+    hits = at("GET", "/crm/properties/", "=non_sensitive", "archived=false")
+    told = house.failure(ANSWERS[answer], hits, ["OBJECTS"])
+    steps = r"hubspot/\S+, hubspot/\S+, hubspot/\S+"
+    assert re.fullmatch(rf"{steps}: {cause}.* \(and so of 2 other types\)", told)
+
+
 @pytest.mark.parametrize("answer", [ANSWERS["404"], html(404)])
 def test_a_tree_of_teams_that_is_nowhere_is_told(house, answer):
     house.export(answer, at("/settings/teams/"), ["TEAMS"])

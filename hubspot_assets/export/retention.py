@@ -147,7 +147,7 @@ def purge(
     kept: dict[str, tuple[Kept, ...]] = {}
     for day in sorted({*to_go, *(begun - set(there))} - unreadable.keys()):
         try:
-            with nullcontext() if dry_run else _alone(store, state, day):
+            with nullcontext() if dry_run else _alone(store, state, day, versions=versions):
                 doomed, others = _inspect(store, state, day, manifests.get(day), versions=versions)
                 stayed = () if dry_run else _remove(store, state, doomed, versions=versions)
         except (ValueError, NotFoundError, leases.LeaseError) as error:
@@ -168,10 +168,16 @@ def purge(
 
 
 @contextmanager
-def _alone(store: Store, state: Store, day: str) -> Iterator[None]:
-    """While no run reads or writes the day. Raises LeaseError where one still does."""
+def _alone(store: Store, state: Store, day: str, *, versions: bool) -> Iterator[None]:
+    """While no run reads or writes the day. Raises LeaseError where one still does.
+
+    With `versions` those of the day's leases go as well, once all else is done.
+    """
     with leases.held(state, day, patience=_PATIENCE), leases.held(store, day, patience=_PATIENCE):
         yield
+        for each in (store, state) if versions else ():
+            with suppress(KeptError):  # they name a run and a host, no more
+                each.delete([leases.path_of(day)], versions=True)
 
 
 def left_lines(report: Report) -> Iterator[str]:

@@ -30,6 +30,7 @@ from hubspot_assets.hubspot.events import (
     standard_event_types,
 )
 from hubspot_assets.hubspot.facts import facts
+from hubspot_assets.storage.process import is_gone, mark
 
 FORMAT = 2
 #: Object types that HubSpot documents by name, without an id, and that few portals have.
@@ -100,10 +101,16 @@ class Catalog:
     warnings: tuple[str, ...] = ()
 
     def save(self, path: Path) -> None:
-        """Writes the catalog as JSON, whole or not at all. Raises CatalogError."""
-        draft = path.with_name(f".{path.name}-{uuid4().hex}")  # others may save at the same time
+        """Writes the catalog as JSON, whole or not at all. Raises CatalogError.
+
+        Others may save at the same time; what of them died leaves a draft, which goes.
+        """
+        draft = path.with_name(f".{path.name}-{mark()}-{uuid4().hex}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            for other in path.parent.glob(f".{path.name}-*"):
+                if is_gone(other.name.removeprefix(f".{path.name}-").rpartition("-")[0]):
+                    other.unlink(missing_ok=True)
             draft.write_bytes(self.to_json())
             draft.replace(path)
         except OSError as error:

@@ -120,7 +120,7 @@ class Lease:
     def __init__(self, store: Store, name: str, by: str) -> None:
         self.name = name
         self._store = store
-        self._path = _path_of(name)
+        self._path = path_of(name)
         self._by = by
         self._member = uuid.uuid4().hex[:12]
         self._confirmed: _Moment | None = None
@@ -291,7 +291,7 @@ def take(
     Raises StoreError.
     """
     by = run or f"thread {threading.get_ident()} of {mark()}"
-    key = (store.url_of(_path_of(name)), by)
+    key = (store.url_of(path_of(name)), by)
     with _registry:
         lease = _held.setdefault(key, Lease(store, name, by))
         lease.users += 1
@@ -333,7 +333,7 @@ class Leases:
 
     def of(self, store: Store, name: str, told: Told = _log.warning) -> Lease:
         """The run's lease `name` of `store`. Waits and raises as `take`."""
-        key = (store.url_of(_path_of(name)), name)
+        key = (store.url_of(path_of(name)), name)
         with self._lock:
             if key not in self._taken:
                 self._taken[key] = take(store, name, self._run, told=told)
@@ -346,7 +346,8 @@ class Leases:
                 self._taken.popitem()[1].release()
 
 
-def _path_of(name: str) -> str:
+def path_of(name: str) -> str:
+    """Where in a store a lease lies."""
     return f"_leases/{name}.json"
 
 

@@ -19,29 +19,30 @@ _log = logging.getLogger(__name__)
 class Owner:
     """What a store tells of whose it is: `portal_id`, None where it tells of no portal.
 
-    Raises StoreError.
+    `setting` is what people set the store's address by. Raises StoreError.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, setting: str) -> None:
+        self._store, self._setting = store, setting
         marked = _told(store, MARKER)
         self._marked = marked is not None
         self.portal_id = _unmarked(store) if marked is None else marked
 
-    def expect(self, portal_id: int | None, setting: str) -> None:
-        """Raises OtherPortalError where it is not `portal_id`; any is right for None.
-
-        `setting` is what people set the store's address by.
-        """
+    def expect(self, portal_id: int | None) -> None:
+        """Raises OtherPortalError where it is not `portal_id`; any is right for None."""
         if self.portal_id is None or portal_id in (None, self.portal_id):
             return
         raise OtherPortalError(
-            f"{setting}: found {self._url}, which is portal {self.portal_id}'s, expected a place "
-            f"of portal {portal_id}; set another {setting}, or the token of {self.portal_id}"
+            f"{self._setting}: found {self._url}, which is portal {self.portal_id}'s, expected a "
+            f"place of portal {portal_id}; set another {self._setting}, or the token of "
+            f"{self.portal_id}"
         )
 
     def claim(self, portal_id: int) -> None:
-        """Marks the store as the portal's. If something was in it, that is said, this once."""
+        """Marks the store as the portal's. If something was in it, that is said, this once.
+
+        Raises OtherPortalError where another portal has done so meanwhile.
+        """
         if self._marked:
             return
         if self.portal_id is None and any(
@@ -53,8 +54,9 @@ class Owner:
                 self._url,
                 portal_id,
             )
-        self._store.put(MARKER, orjson.dumps({"portal_id": portal_id}))
-        self.portal_id, self._marked = portal_id, True
+        self._store.swap(MARKER, orjson.dumps({"portal_id": portal_id}), None)
+        self.portal_id, self._marked = _told(self._store, MARKER), True
+        self.expect(portal_id)
 
     @property
     def _url(self) -> str:
@@ -66,8 +68,8 @@ def owned(store: Store, portal_id: int | None, setting: str) -> int | None:
 
     Raises OtherPortalError where it is another portal's, and StoreError.
     """
-    owner = Owner(store)
-    owner.expect(portal_id, setting)
+    owner = Owner(store, setting)
+    owner.expect(portal_id)
     if portal_id is not None:
         owner.claim(portal_id)
     return owner.portal_id

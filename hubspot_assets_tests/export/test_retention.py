@@ -327,8 +327,10 @@ def test_versions_stay_unless_they_are_to_go(versioned, bucket, s3):
     assert [day.objects for day in did.days] == [there - len(theirs)]
     assert versions_of(s3(), bucket, OLD) == [f"a/prefix/{path}" for path in theirs]
     assert versions_of(s3(), bucket, NEW) == kept
-    keys = {each["Key"] for each in s3().list_object_versions(Bucket=bucket)["Versions"]}
+    found = s3().list_object_versions(Bucket=bucket)
+    keys = {each["Key"] for each in (*found["Versions"], *found["DeleteMarkers"])}
     assert not [key for key in keys if "purging" in key]
+    assert not [key for key in keys if f"_leases/{OLD}" in key]
 
 
 def test_an_interrupted_purge_of_versions_is_finished(versioned, bucket, s3):

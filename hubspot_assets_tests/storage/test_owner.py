@@ -45,14 +45,24 @@ def test_a_store_without_a_mark_tells_by_what_is_in_it(store, path, warned):
 def test_a_store_that_tells_of_no_portal_is_claimed_aloud(store, warned):
     store.put("2026-11-22/OWNERS/_manifest.json", b'{"day": "2026-11-22"}')
     store.put("catalog.json", b"{half")
-    owner = Owner(store)
-    owner.expect(7, "EXPORT_URL")
+    owner = Owner(store, "EXPORT_URL")
+    owner.expect(7)
     assert owner.portal_id is None
     for _ in range(2):
         owner.claim(7)
         assert owned(store, 7, "EXPORT_URL") == 7
     (said,) = warned()
     assert "tells of no portal" in said
+
+
+def test_of_two_portals_that_claim_a_store_at_once_one_is_refused(store):
+    first, second, again = (Owner(store, "EXPORT_URL") for _ in range(3))
+    first.claim(7)
+    with pytest.raises(OtherPortalError, match="which is portal 7's, expected a place of portal 8"):
+        second.claim(8)
+    again.claim(7)
+    assert json.loads(store.get("_portal.json")) == {"portal_id": 7}
+    assert [entry.path for entry in store.list()] == ["_portal.json"]
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'{"portal_id": "7"}', b'{"portal_id": true}'])
