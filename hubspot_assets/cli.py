@@ -139,15 +139,19 @@ def discover() -> None:
     "--select", multiple=True,
     help="A table, as OBJECTS_CONTACTS; may be repeated. Default: all tables.",
 )  # fmt: skip
+@click.option(
+    "--read-again", is_flag=True,
+    help="Ask HubSpot even for what an earlier reading tells of the day.",
+)  # fmt: skip
 @_told
-def export(day: str | None, select: tuple[str, ...]) -> None:
+def export(day: str | None, select: tuple[str, ...], read_again: bool) -> None:  # noqa: FBT001  (click's)
     """Read the portal and deliver one day's tables."""
     from hubspot_assets.settings import SettingsError, load_settings
 
     names = [name.strip() for each in select for name in each.split(",") if name.strip()]
     if select and not names:
         raise SettingsError("select: found nothing, expected a table, as OBJECTS_CONTACTS")
-    _export(load_settings(), day, names)
+    _export(load_settings(), day, names, read_again=read_again)
 
 
 @main.command()
@@ -163,7 +167,7 @@ def export(day: str | None, select: tuple[str, ...]) -> None:
 @click.option("--dry-run", is_flag=True, help="Only report what would go.")
 @_told
 def purge(keep_days: int | None, keep_monthly: int | None, versions: bool, dry_run: bool) -> None:  # noqa: FBT001  (click's)
-    """Remove old days of the export, and what is staged of them."""
+    """Remove old days of the export, and what was read for them alone."""
     from hubspot_assets.assets.resources import check_owner, s3_resource
     from hubspot_assets.export import retention
     from hubspot_assets.settings import SettingsError, load_settings
@@ -328,13 +332,15 @@ def connect(account: str | None, external_id: str | None, **options: Any) -> Non
     click.echo(steps(account=account, external_id=external_id, **options))
 
 
-def _export(settings: Settings, day: str | None, select: list[str]) -> None:
+def _export(
+    settings: Settings, day: str | None, select: list[str], *, read_again: bool = False
+) -> None:
     from hubspot_assets.deliver import check_day, deliver
     from hubspot_assets.progress import Display, table_of_tables
 
     wanted = check_day(day, settings)
     with Display().live() as display:
-        delivery = deliver(settings, wanted, select, display)
+        delivery = deliver(settings, wanted, select, display, read_again=read_again)
     display.show(table_of_tables(delivery.tables))
     display.console.print(f"{wanted} is delivered: {settings.export_url}/{wanted}/")
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+#: After its end all that HubSpot stamped on a day is stored: it stores some values minutes later.
+SETTLING = timedelta(minutes=30)
+
 
 @dataclass(frozen=True, slots=True)
 class Day:
@@ -38,6 +41,10 @@ class Day:
     def end_naive(self) -> datetime:
         """`end` without a time zone, as frames have it."""
         return self.end.replace(tzinfo=None)
+
+    def settled(self, began: datetime) -> bool:
+        """Whether what began to be read then tells all that was stamped on the day."""
+        return began >= self.end + SETTLING
 
     def was_newest_at(self, moment: datetime) -> bool:
         """Whether the day was the newest complete one at `moment`."""

@@ -10,6 +10,7 @@ from dagster_aws.s3 import S3Resource
 
 from hubspot_assets.assets.resources import (
     HubSpotResource,
+    ReadingOptions,
     StagingResource,
     check_owner,
     s3_resource,
@@ -91,9 +92,11 @@ def _check_owner(settings: Settings, s3: S3Resource) -> None:
 
 def _resources(catalog: Catalog, settings: Settings, tables: list[str]) -> Mapping[str, object]:
     s3, portal = s3_resource(settings), catalog.portal_id
+    options = ReadingOptions.configure_at_launch()
     return {
+        "reading": options,
         "hubspot": HubSpotResource(portal_time_zone=catalog.time_zone, portal_id=portal),
-        "staging": StagingResource(url=settings.state, s3=s3, portal_id=portal),
+        "staging": StagingResource(url=settings.state, s3=s3, portal_id=portal, options=options),
         IO_MANAGER: CsvExportIOManager(
             url=settings.export_url, s3=s3, portal_id=portal, tables=tables
         ),

@@ -23,6 +23,7 @@ from hubspot_assets.discovery import refresh_catalog
 from hubspot_assets.export import TableManifest, read_day, read_manifest
 from hubspot_assets.export.manifest import missing_parts
 from hubspot_assets.progress import Display
+from hubspot_assets.readings.reading import READINGS
 from hubspot_assets.settings import Settings, SettingsError
 from hubspot_assets.storage import NotFoundError, Store, open_store
 from hubspot_assets.storage.leases import held
@@ -71,11 +72,19 @@ def check_day(text: str | None, settings: Settings, now: datetime | None = None)
     return day.isoformat()
 
 
-def deliver(settings: Settings, day: str, select: Sequence[str], display: Display) -> Delivery:
+def deliver(
+    settings: Settings,
+    day: str,
+    select: Sequence[str],
+    display: Display,
+    *,
+    read_again: bool = False,
+) -> Delivery:
     """Reads the portal and writes the day's tables, or those that `select` names.
 
-    Waits while another run is at that day. Raises DeliveryError when a table could not be
-    written, the others being there, or what was written is gone.
+    What readings tell of the day is not read again, unless it is asked for. Waits while another
+    run is at it. Raises DeliveryError when a table could not be written, the others being there,
+    or what was written is gone.
     """
     catalog, changes = refresh_catalog(settings, s3_resource(settings).get_client)
     for warning in (*changes, *catalog.warnings):
@@ -93,13 +102,16 @@ def deliver(settings: Settings, day: str, select: Sequence[str], display: Displa
     s3 = s3_resource(settings).get_client
     store = open_store(settings.export_url, s3)
     with ExitStack() as until_told, _instance() as instance:
-        for each in (open_store(settings.state, s3), store):
-            until_told.enter_context(held(each, day, run_id, told=display.warn))
+        for each, name in ((open_store(settings.state, s3), READINGS), (store, day)):
+            until_told.enter_context(held(each, name, run_id, told=display.warn))
         result = job.execute_in_process(
             run_id=run_id,
             instance=instance,
             partition_key=day,
-            run_config={"loggers": {"display": {}}},
+            run_config={
+                "loggers": {"display": {}},
+                "resources": {"reading": {"config": {"read_again": read_again}}},
+            },
             asset_selection=sorted(keys),
             raise_on_error=False,
         )

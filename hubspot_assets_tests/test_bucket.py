@@ -88,7 +88,7 @@ def test_a_day_is_delivered_to_a_bucket(bucket, shared_sandbox, tmp_path):
             assert counted.fetchone() == (part["rows"],)
     live = sum(shared_sandbox.portal.live_count(each, READ_AT) for each in ("0-2", "0-3"))
     assert json.loads(content(bucket, f"{root}/OBJECTS/_manifest.json"))["rows"] <= live
-    assert keys(bucket, "some/prefix/_state/staged/")
+    assert keys(bucket, "some/prefix/_state/readings/")
     assert all(key.startswith("some/prefix/") for key in keys(bucket))
     parts = [key for key in keys(bucket, f"some/prefix/{DAY}/") if key.endswith(".gz")]
     before = {key: content(bucket, key) for key in parts}

@@ -214,7 +214,8 @@ def test_what_an_earlier_attempt_left_is_replaced(shared_sandbox, reach):
     stale = folder / DAY / "OBJECTS" / "deals" / "part-00007.csv.gz"
     stale.parent.mkdir(parents=True)
     stale.write_bytes(b"half a part")
-    checkpoint = folder / "_state" / "staged" / DAY / "objects" / "0-3" / "_checkpoint.json"
+    readings = folder / "_state" / "readings" / "objects" / "0-3"
+    checkpoint = readings / "20261123T013000000000Z-a1b2c3" / "_checkpoint.json"
     checkpoint.parent.mkdir(parents=True)
     checkpoint.write_text(
         '{"folder": "x", "plan": "another", "after": "7", "chunks_staged": 1, "counts": {}}'
@@ -260,7 +261,7 @@ def test_an_oauth_apps_token_is_fetched_once_for_all_commands(sandbox, reach):
 
 def test_a_fault_that_stays_stops_its_tables_alone_and_can_be_made_good(sandbox, reach):
     folder = reach(sandbox)
-    assert run("export", "--day", "2026-11-21", "--select", "OBJECTS_DEALS,OWNERS")[0] == 0
+    assert run("export", "--day", "2026-11-21", "--select", "OBJECTS_COMPANIES,OWNERS")[0] == 0
     before = digests(folder)
     sandbox.faults.add("bad_gateway", times=1000, path="/crm/objects/.*/0-3")
     status, output = run("export", "--day", DAY)

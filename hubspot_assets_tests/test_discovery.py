@@ -64,7 +64,7 @@ def discover():
     return output.splitlines()[1:]
 
 
-def materialize(loaded, day, *names):
+def materialize(loaded, day, *names, read_again=False):
     """Runs the export job over tables and what they are made of, all of them without names."""
     selection = None
     if names:
@@ -72,7 +72,10 @@ def materialize(loaded, day, *names):
         selection = sorted(wanted.resolve(loaded.resolve_asset_graph()))
     with dg.DagsterInstance.ephemeral() as instance:
         result = loaded.resolve_job_def(JOB).execute_in_process(
-            instance=instance, partition_key=day, asset_selection=selection
+            instance=instance,
+            partition_key=day,
+            asset_selection=selection,
+            run_config={"resources": {"reading": {"config": {"read_again": read_again}}}},
         )
     assert result.success
 
@@ -241,7 +244,7 @@ def test_a_label_that_changes_between_discovery_and_export(sandbox, discovered):
         ),
     }
     assert not [name for name in now if "CARS" in name]
-    materialize(defs(), DAY, "OBJECTS_VEHICLES", TYPES)
+    materialize(defs(), DAY, "OBJECTS_VEHICLES", TYPES, read_again=True)
     assert manifest(discovered, "OBJECTS_VEHICLES")["rows"] > 0
     assert changes_told(discovered) == []
     assert before.items() <= digests(discovered).items()

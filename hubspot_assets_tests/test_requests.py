@@ -12,6 +12,7 @@ from hubspot_assets.sources.items import extract_items
 from hubspot_assets.sources.records import extract_records
 from hubspot_assets.storage import open_store
 from hubspot_assets_tests.conftest import DAY, READ_AT
+from hubspot_assets_tests.days import day_of
 
 LIST = ("GET /crm/objects/{objectType}", 200)
 BATCH = ("POST /crm/objects/{objectType}/batch/read", 200)
@@ -32,7 +33,7 @@ def test_requests_per_thousand_records(properties, most, reach, tmp_path):
     )
     with serve(config) as sandbox:
         reach(sandbox)
-        staged = read(Staging(open_store(tmp_path / "state"), DAY))
+        staged = read(Staging(open_store(tmp_path / "state"), day_of(DAY)))
         asked = sandbox.requests[LIST] + sandbox.requests[BATCH]
         assert staged.counts["records"] == sandbox.portal.live_count("0-1", READ_AT) > 900
     assert asked / staged.counts["records"] * 1000 <= most

@@ -83,7 +83,7 @@ def test_two_exports_of_a_day_at_once_both_deliver_it(shared_sandbox, alone, rea
     told = [each.communicate()[0] for each in processes]
     assert [each.returncode for each in processes] == [0, 0], told
     assert all(f"{DAY} is delivered" in each for each in told)
-    assert sum(f"waiting: {DAY} in " in each for each in told) == 1
+    assert sum("waiting: readings in " in each for each in told) == 1
     assert rows_of(folder) == undisturbed
     assert not leftovers(tmp_path)
     # Over a day that is there, and in one process.
@@ -129,14 +129,15 @@ def test_two_exports_to_a_bucket_at_once_both_deliver(to_bucket, bucket, s3):
     assert not list(store.list("_state/_leases"))
 
 
-@pytest.mark.parametrize("where", ["export", "export/_state"])
-def test_who_waits_in_vain_is_told_so_in_one_line(where, sandbox, reach, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("where", "what"), [("export", DAY), ("export/_state", "readings")])
+def test_who_waits_in_vain_is_told_so_in_one_line(
+    where, what, sandbox, reach, tmp_path, monkeypatch
+):
     folder = reach(sandbox, **ONE_TYPE)
     monkeypatch.setattr(leases, "PATIENCE", 0.2)
-    with held(open_store(tmp_path / where), DAY, "a-run"):
-        fails(
-            1, f"{DAY} in {tmp_path / where} is being written by run a-run", "export", "--day", DAY
-        )
+    with held(open_store(tmp_path / where), what, "a-run"):
+        said = f"{what} in {tmp_path / where} is being written by run a-run"
+        fails(1, said, "export", "--day", DAY)
     assert not (folder / DAY).exists()
 
 
@@ -145,7 +146,7 @@ def test_a_killed_export_is_finished_by_the_next(sandbox, alone, reach, tmp_path
     folder = reach(sandbox, **ONE_TYPE)
     sandbox.faults.add("slow", times=1_000, seconds=0.1)
     process = start()
-    while not list((folder / "_state").glob(f"staged/{DAY}/objects/0-2/*/*.parquet")):
+    while not list((folder / "_state").glob("readings/objects/0-2/*/*.parquet")):
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
@@ -153,7 +154,7 @@ def test_a_killed_export_is_finished_by_the_next(sandbox, alone, reach, tmp_path
     process.stdout.close()
     sandbox.faults.clear()
     assert list(folder.rglob("_leases/*.json"))
-    (folder / "_state/staged" / DAY / "objects/0-2/.unfinished-0a1b").write_bytes(b"half")
+    (folder / "_state/readings/objects/0-2/.unfinished-0a1b").write_bytes(b"half")
     status, output = run("export", "--day", DAY)
     assert status == 0, output
     assert "waiting" not in output

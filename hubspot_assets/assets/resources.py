@@ -11,12 +11,14 @@ import dagster as dg
 from dagster_aws.s3 import S3Resource
 from pydantic import Field, PrivateAttr
 
+from hubspot_assets.day import Day
 from hubspot_assets.hubspot.auth import Auth, BearerToken, RefreshToken
 from hubspot_assets.hubspot.budgets import Budgets
 from hubspot_assets.hubspot.catalog import known_zone
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.paths import Paths
 from hubspot_assets.portal import check_places, portal_of
+from hubspot_assets.readings.reading import READINGS
 from hubspot_assets.readings.staging import Staging
 from hubspot_assets.settings import Settings, SettingsError, load_settings
 from hubspot_assets.storage import Store, open_store
@@ -170,18 +172,29 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return load_settings().hubspot_workers
 
 
+class ReadingOptions(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """What a run may say of its readings: in the launchpad, as the resource `reading`."""
+
+    read_again: bool = Field(
+        default=False, description="Ask HubSpot even for what an earlier reading tells of the day."
+    )
+
+
 class StagingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The staged days below the state root."""
+    """The readings below the state root, and which of them serve a day."""
 
     url: str
     s3: dg.ResourceDependency[S3Resource]
     portal_id: int | None = Field(default=None, description="The portal of the catalog, if known.")
+    options: dg.ResourceDependency[ReadingOptions]
     _store: Store | None = PrivateAttr(default=None)
     _leases: Leases | None = PrivateAttr(default=None)
+    _days: dict[str, Staging] = PrivateAttr(default_factory=dict)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """The beginning of a run, or of one of its steps where it has a process of its own."""
         self._leases = Leases(context.run.run_id) if context.run else None
+        self._days = {}
         sweep_temporary()
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
@@ -189,8 +202,8 @@ class StagingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         if self._leases:
             self._leases.release()
 
-    def day(self, day: str) -> Staging:
-        """The staged data of one day, which is this run's until it ends.
+    def day(self, day: Day) -> Staging:
+        """What was read for one day; the readings are this run's until it ends.
 
         Raises StoreError, and OtherPortalError where it is another portal's.
         """
@@ -199,7 +212,10 @@ class StagingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             owned(store, self.portal_id, "STATE_URL")
             self._store = store
         if self._leases is None:
-            return Staging(self._store, day)
-        return Staging(
-            self._store, day, self._leases.of(self._store, day, dg.get_dagster_logger().warning)
-        )
+            return Staging(self._store, day, read_again=self.options.read_again)
+        # Asked for each time: it may have been lost.
+        lease = self._leases.of(self._store, READINGS, dg.get_dagster_logger().warning)
+        if day.name not in self._days:
+            again = self.options.read_again
+            self._days[day.name] = Staging(self._store, day, lease, read_again=again)
+        return self._days[day.name]

@@ -12,7 +12,7 @@ from hubspot_assets.day import Day
 from hubspot_assets.hubspot.client import Stats
 from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import HubSpotError
-from hubspot_assets.readings.staging import Staged
+from hubspot_assets.readings.reading import Staged
 from hubspot_assets.settings import SettingsError
 from hubspot_assets.sources.source import Ask, Source
 from hubspot_assets.storage import StoreError
@@ -74,8 +74,8 @@ def _step(
 
             def read(key: dg.AssetKey) -> tuple[dg.AssetKey, Staged, Stats]:
                 own = client.counted_apart()
-                ask = Ask(own, staging.day(day.name), day, hubspot.workers, hubspot.report)
-                return key, by_key[key].extract(ask), own.stats
+                ask = Ask(own, staging.day(day), day, hubspot.workers, hubspot.report)
+                return key, by_key[key].read(ask), own.stats
 
             for key, staged, stats in in_order(read, wanted, hubspot.workers):
                 yield _result(context, key, staged, stats)

@@ -54,7 +54,7 @@ def _step(
         keys = [key for key in by_key if key in context.selected_asset_keys]
         for key in keys:
             try:
-                content = by_key[key].content(staging.day(day.name), day)
+                content = by_key[key].content(staging.day(day), day)
             except NotStagedError as error:
                 asset = sources[error.source].to_user_string()
                 told = f"{asset} is not staged for {error.day}: materialize it for that day first"

@@ -36,7 +36,8 @@ class TableManifest:
 
     `portal_id` is whose it is; None where an earlier version wrote it. `sources` says for each
     sub-folder what is known of it alone; `counts` are numbers of cells or rows that a reader may
-    want to know of, by name.
+    want to know of, by name. It is not `settled` where the reading began so soon after the day that
+    HubSpot may not have stored all of it.
     """
 
     portal_id: int | None = field(default=None, kw_only=True)
@@ -54,6 +55,7 @@ class TableManifest:
     sources: Mapping[str, TableSource] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    settled: bool = True
     run_id: str = ""
     code_version: str = ""
 

@@ -8,7 +8,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -18,6 +18,9 @@ from typing import TypeVar
 import orjson
 
 from hubspot_assets.export.manifest import DayManifest, TableManifest, manifest_path
+from hubspot_assets.readings.reading import NOTE, READINGS
+from hubspot_assets.readings.staging import DAYS
+from hubspot_assets.readings.unneeded import unneeded
 from hubspot_assets.storage import leases
 from hubspot_assets.storage.errors import KeptError, NotFoundError
 from hubspot_assets.storage.store import Entry, Kept, Store
@@ -26,12 +29,15 @@ M = TypeVar("M", DayManifest, TableManifest)
 
 _READERS = 16
 _NOTES = "purging"
+#: Where the state tells of what was read for a day; the second was before days shared readings.
+_STAGED = (DAYS, "staged")
+_READINGS = "readings that no day needs"
 _PATIENCE = 2 * leases.DURATION  # a run that was killed is over by then
 
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """A day of which something went. `bytes` are stored ones, staged data's among them."""
+    """A day of which something went, or the readings that no day needs. `bytes` are stored ones."""
 
     day: str
     tables: int
@@ -48,10 +54,12 @@ class Report:
 
     `foreign` are paths that no manifest names, by day; `unreadable` says of a day that was
     left whole why; `kept` are the versions that a bucket did not let go of. `none_complete`
-    says of how many days none is complete, so that all are left.
+    says of how many days none is complete, so that all are left. `readings` are those that went
+    with the days.
     """
 
     days: tuple[Purged, ...]
+    readings: Purged
     foreign: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
     kept: Mapping[str, tuple[Kept, ...]] = field(default_factory=dict)
@@ -68,14 +76,15 @@ class Report:
         return Purged(
             f"{len(self.days):,} days",
             sum(each.tables for each in self.days),
-            sum(each.objects for each in self.days),
-            sum(each.bytes for each in self.days),
+            sum(each.objects for each in (*self.days, self.readings)),
+            sum(each.bytes for each in (*self.days, self.readings)),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Doomed:
-    """The objects of one day that are to go: what goes first, second, ... and what is staged."""
+    """The objects of one day that are to go: what goes first, second, ... and what tells of its
+    readings."""
 
     day: str
     tables: int
@@ -126,7 +135,7 @@ def purge(
     dry_run: bool = False,
     told: Callable[[Purged], None] = lambda _: None,
 ) -> Report:
-    """Remove the days that `plan` gives from `store`, and what of them is staged in `state`.
+    """Remove the days that `plan` gives from `store`, and what was read for them alone in `state`.
 
     Objects that no manifest names stay, as do days with a manifest that can't be read. A
     day's manifest goes first, then those of its tables, then the parts: no reader takes for
@@ -161,23 +170,60 @@ def purge(
         if purged.objects:
             days.append(purged)
             told(purged)
+    readings = Purged(_READINGS, 0, 0, 0)
+    if days:
+        try:
+            with nullcontext() if dry_run else leases.held(state, READINGS, patience=_PATIENCE):
+                readings, stayed = _purge_readings(
+                    state, {each.day for each in days}, versions=versions, dry_run=dry_run
+                )
+            if stayed:
+                kept[_READINGS] = stayed
+        except leases.LeaseError as error:
+            unreadable[_READINGS] = str(error)
+        if readings.objects:
+            told(readings)
     unknown = unreadable or any(manifests.values())
     return Report(
-        tuple(days), foreign, dict(sorted(unreadable.items())), kept, 0 if unknown else len(there)
+        tuple(days),
+        readings,
+        foreign,
+        dict(sorted(unreadable.items())),
+        kept,
+        0 if unknown else len(there),
     )
+
+
+def _purge_readings(
+    state: Store, days: Collection[str], *, versions: bool, dry_run: bool
+) -> tuple[Purged, tuple[Kept, ...]]:
+    """What of the readings goes with `days`, and versions of them that stayed."""
+    entries = tuple(unneeded(state, days, versions=versions))
+    stayed: tuple[Kept, ...] = ()
+    if not dry_run:
+        # What says that one is complete goes first: none is left that lacks a part.
+        paths = sorted({entry.path for entry in entries}, key=lambda path: not path.endswith(NOTE))
+        try:
+            state.delete(paths, versions=versions)
+        except KeptError as error:
+            stayed = tuple(error.kept)
+    return _Doomed(_READINGS, 0, (), (), entries).purged(stayed), stayed
 
 
 @contextmanager
 def _alone(store: Store, state: Store, day: str, *, versions: bool) -> Iterator[None]:
-    """While no run reads or writes the day. Raises LeaseError where one still does.
+    """While no run reads, or writes the day. Raises LeaseError where one still does.
 
-    With `versions` those of the day's leases go as well, once all else is done.
+    With `versions` those of the day's lease go as well, once all else is done.
     """
-    with leases.held(state, day, patience=_PATIENCE), leases.held(store, day, patience=_PATIENCE):
+    with (
+        leases.held(state, READINGS, patience=_PATIENCE),
+        leases.held(store, day, patience=_PATIENCE),
+    ):
         yield
-        for each in (store, state) if versions else ():
+        if versions:
             with suppress(KeptError):  # they name a run and a host, no more
-                each.delete([leases.path_of(day)], versions=True)
+                store.delete([leases.path_of(day)], versions=True)
 
 
 def left_lines(report: Report) -> Iterator[str]:
@@ -250,7 +296,7 @@ def _inspect(
     parts |= _noted(state, day) - whole - published
     owned = whole | published | parts
     entries = [entry for entry in store.list(day, versions=versions) if entry.path in owned]
-    staged = list(state.list(f"staged/{day}", versions=versions))
+    staged = [entry for root in _STAGED for entry in state.list(f"{root}/{day}", versions=versions)]
     there = {entry.path for entry in entries}
     doomed = _Doomed(
         day,
@@ -326,7 +372,8 @@ def _remove(store: Store, state: Store, doomed: _Doomed, *, versions: bool) -> t
         store.sweep(day)
         for step in doomed.steps:
             delete(store, step)
-        state.sweep(f"staged/{day}")
+        for root in _STAGED:
+            state.sweep(f"{root}/{day}")
         delete(state, doomed.staged)
     if not kept:
         with suppress(KeptError):  # of the note itself, which names paths and nothing else

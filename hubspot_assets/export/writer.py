@@ -93,6 +93,7 @@ def _manifest(
         as_of=content.as_of,
         observed_at=findings.observed_at,
         point_in_time=content.point_in_time,
+        settled=content.settled,
         columns=content.spec.columns,
         key=content.spec.key,
         rows=sum(part.rows for part in parts),

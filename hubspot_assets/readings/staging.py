@@ -1,38 +1,43 @@
-"""What was read from HubSpot for a day, as Parquet files and a checkpoint per source.
+"""Which reading serves a day, and how one is made where there is none.
 
-    <state root>/staged/<day>/<source>/
-        _complete.json            what was read, in which folder; absent until all of it is there
-        _checkpoint.json          how far an unfinished reading has come
-        <reading>/00000.<frame>.parquet
+    <state root>/days/<day>/<source>/<reading>       the reading that serves a source on a day
 
-A source is what one extraction reads, as `objects/0-1` or `owners`. A new reading goes to a
-folder of its own, so that the former one serves until the new one is complete.
+Readings are shared: a day is served by the earliest complete one that began when all that HubSpot
+stamped on the day was stored, half an hour after its end. One that began before serves until there
+is such a one. Those of a window of time, as events are, serve the day of that window alone. That a
+pointer's name tells all makes one listing of a day do for all its sources.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
-from pathlib import Path
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
-from weakref import finalize
 
 import orjson
-import polars as pl
 
-from hubspot_assets.availability import Availability
-from hubspot_assets.storage import NotFoundError, Store, StoreError
+from hubspot_assets.day import Day
+from hubspot_assets.readings.reading import (
+    CHECKPOINT,
+    NOTE,
+    READINGS,
+    Base,
+    Name,
+    Reading,
+    Staged,
+    Window,
+)
+from hubspot_assets.storage import NotFoundError, Store
 from hubspot_assets.storage.leases import Lease, take
-from hubspot_assets.storage.temporary import temporary_folder
-from hubspot_assets.tables.counts import VALUES_UNWRITABLE
+
+DAYS = "days"
 
 
 class NotStagedError(Exception):
-    """Nothing complete is staged for a source and day."""
+    """Nothing complete serves a day of a source."""
 
     def __init__(self, source: str, day: str) -> None:
         super().__init__(f"{source} is not staged for {day}")
@@ -40,263 +45,190 @@ class NotStagedError(Exception):
         self.day = day
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """One batch of a source: a frame per name, a Parquet file each."""
-
-    store: Store
-    stem: str
-
-    def read(self, frame: str, columns: list[str] | None = None) -> pl.DataFrame:
-        """The frame called `frame`, or only its `columns`."""
-        with self.store.local_copy(f"{self.stem}.{frame}.parquet") as path:
-            return pl.read_parquet(path, columns=columns)
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """A complete reading of one source."""
-
-    store: Store
-    source: str
-    folder: str
-    chunks_staged: int
-    availability: Availability
-    observed_at: datetime
-    counts: Mapping[str, int]
-
-    def chunks(self) -> Iterator[Chunk]:
-        """The batches, in the order in which they were read."""
-        return _chunks(self.store, self.folder, self.chunks_staged)
-
-
-@dataclass
-class Reading:
-    """A reading under way. `after` is the cursor to go on from; None at the start.
-
-    Nobody else reads the source meanwhile: `lease` is the day's. One that can't be gone on from
-    anyway notes no checkpoints.
-    """
-
-    store: Store
-    source: str
-    root: str
-    plan: str
-    folder: str
-    lease: Lease
-    after: str | None = None
-    chunks_staged: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    sizes: list[dict[str, int]] = field(default_factory=list)
-    resumable: bool = True
-
-    def __post_init__(self) -> None:
-        self._close: Callable[[], object] = lambda: None
-
-    def begin_anew(self) -> None:
-        """Drops what was staged so far."""
-        self.forget_checkpoint()
-        self._empty()
-        self.counts.clear()
-
-    def staged_again(self) -> Iterator[Chunk]:
-        """The batches that are staged by now, whose place is taken by what is added from now on."""
-        chunks = _chunks(self.store, self.folder, self.chunks_staged)
-        self._empty()
-        self.resumable = False
-        return chunks
-
-    def _empty(self) -> None:
-        self.folder = _new_folder(self.root)
-        self.after, self.chunks_staged, self.sizes = None, 0, []
-
-    def forget_checkpoint(self) -> None:
-        """Lets nobody go on with it."""
-        self.lease.check()
-        self.store.delete([f"{self.root}/_checkpoint.json"])
-
-    def last_chunk(self) -> Chunk | None:
-        """The batch that was staged last."""
-        *_, last = (None, *_chunks(self.store, self.folder, self.chunks_staged))
-        return last
-
-    def add(self, frames: Mapping[str, pl.DataFrame], *, after: str | None) -> None:
-        """Stages a batch, then notes `after`, the cursor of what follows it.
-
-        No warehouse takes U+0000 in a text: it is staged as U+FFFD, and the values are counted.
-        """
-        self.lease.check()
-        del self.sizes[self.chunks_staged :]
-        self.sizes.append({})
-        with temporary_folder() as folder:
-            for name, frame in frames.items():
-                file = folder / f"{name}.parquet"
-                write_temporary(self._writable(frame), file)
-                self.sizes[-1][name] = file.stat().st_size
-                self.store.put(self._path(self.chunks_staged, name), file)
-                file.unlink()
-        self.chunks_staged += 1
-        self.after = after
-        if not self.resumable:
-            return
-        note = {
-            "folder": self.folder,
-            "plan": self.plan,
-            "after": after,
-            "chunks_staged": self.chunks_staged,
-            "counts": self.counts,
-            "sizes": self.sizes,
-        }
-        self.lease.check()
-        self.store.put(f"{self.root}/_checkpoint.json", orjson.dumps(note))
-
-    def _writable(self, frame: pl.DataFrame) -> pl.DataFrame:
-        texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
-        found = frame.select(pl.col(texts).str.contains("\0", literal=True).sum())
-        values = sum(found.row(0)) if texts else 0
-        if not values:
-            return frame
-        self.counts[VALUES_UNWRITABLE] += values
-        return frame.with_columns(pl.col(texts).str.replace_all("\0", "\ufffd", literal=True))
-
-    def finish(self, availability: Availability, observed_at: datetime) -> Staged:
-        """Makes this reading the source's own, and removes what came before it.
-
-        Raises StoreError where a chunk is not there, or the source is another's to read by now.
-        """
-        note = {
-            "folder": self.folder,
-            "chunks_staged": self.chunks_staged,
-            "availability": asdict(availability),
-            "observed_at": observed_at.isoformat(),
-            "counts": self.counts,
-        }
-        there = {entry.path: entry.bytes for entry in self.store.list(self.root)}
-        own = self._own_files()
-        self._verify(own, there)
-        self.lease.check()
-        complete = f"{self.root}/_complete.json"
-        self.store.put(complete, orjson.dumps(note, option=orjson.OPT_INDENT_2))
-        self.store.delete(sorted(there.keys() - own.keys() - {complete}))
-        self._close()
-        return _staged(self.store, self.source, note)
-
-    def _path(self, number: int, frame: str) -> str:
-        return f"{self.folder}/{number:05d}.{frame}.parquet"
-
-    def _own_files(self) -> dict[str, int]:
-        """What was put and counts, by path in bytes."""
-        chunks = enumerate(self.sizes[: self.chunks_staged])
-        return {
-            self._path(number, name): size for number, of in chunks for name, size in of.items()
-        }
-
-    def _verify(self, own: Mapping[str, int], there: Mapping[str, int]) -> None:
-        for path, size in own.items():
-            if there.get(path) != size:
-                self.forget_checkpoint()
-                raise StoreError(
-                    f"{self.store.url_of(path)} is not as it was written: somebody else removes or "
-                    "writes there; run again once that has ended",
-                    passing=True,
-                )
-
-    def closed_by(self, close: Callable[[], object]) -> Reading:
-        """The same, which calls `close` once it is finished, or given up and forgotten."""
-        self._close = finalize(self, close)
-        return self
-
-
 class Staging:
-    """The staged data of one day (ISO), which the run that has its `lease` may write.
+    """What was read for one day, which the run that has the readings' `lease` may write.
 
-    Without one, each reading waits for the day's.
+    Without one, each reading waits for it. With `read_again` each source is to be read once more,
+    whatever is there. What it has found it does not look for again: while a run has the lease
+    nobody else changes what serves the day. Safe to share between threads.
     """
 
-    def __init__(self, store: Store, day: str, lease: Lease | None = None) -> None:
+    def __init__(
+        self, store: Store, day: Day, lease: Lease | None = None, *, read_again: bool = False
+    ) -> None:
         self.day = day
+        self.read_again = read_again
         self._store = store
-        self._root = f"staged/{day}"
         self._lease = lease
+        self._serving: dict[str, Staged] = {}
 
-    def begin(self, source: str, plan: str, *, resume: bool = True) -> Reading:
-        """A new reading of `source`, or the unfinished one of the same `plan`.
+    def serving(self, source: str) -> Staged | None:
+        """The reading that serves the day for good, of whichever day's run; else None.
 
-        `plan` says what is asked for and of whom: a checkpoint of another plan can't be gone
-        on from. Raises StoreError, also where another has the day's lease for too long.
+        One that began too early does while the day is too young for another. Raises StoreError.
         """
-        if self._lease:
-            return self._begun(self._lease, source, plan, resume=resume)
-        lease = take(self._store, self.day)
-        try:
-            reading = self._begun(lease, source, plan, resume=resume)
-        except BaseException:
-            lease.release()
-            raise
-        return reading.closed_by(lease.release)
-
-    def _begun(self, lease: Lease, source: str, plan: str, *, resume: bool) -> Reading:
-        root = f"{self._root}/{source}"
-        self._store.sweep(root)
-        note = self._note(f"{root}/_checkpoint.json") if resume else None
-        if note and note["plan"] == plan:
-            return Reading(
-                self._store,
-                source,
-                root,
-                plan,
-                note["folder"],
-                lease,
-                note["after"],
-                note["chunks_staged"],
-                Counter(note["counts"]),
-                note["sizes"],
-            )
-        folder = _new_folder(root)
-        return Reading(self._store, source, root, plan, folder, lease, resumable=resume)
+        staged = self._serving.get(source) or self._pointed(source)
+        if staged is None or not (self.day.settled(staged.began) or self._is_young):
+            staged = self._earliest(source)
+            if staged:
+                self._point(staged)
+        if staged:
+            self._serving[source] = staged
+        return staged
 
     def complete(self, source: str) -> Staged:
-        """The complete reading of `source`. Raises NotStagedError where there is none."""
-        note = self._note(f"{self._root}/{source}/_complete.json")
-        if note is None:
-            raise NotStagedError(source, self.day)
-        return _staged(self._store, source, note)
+        """The reading that serves the day, be it for now. Raises NotStagedError, StoreError."""
+        staged = self.serving(source) or self._pointed(source)
+        if staged is None:
+            raise NotStagedError(source, self.day.name)
+        return staged
 
-    def _note(self, path: str) -> dict[str, Any] | None:
-        # Nothing there, or half-written, as a machine that lost power leaves it.
-        with suppress(NotFoundError, orjson.JSONDecodeError):
-            note: dict[str, Any] = orjson.loads(self._store.get(path))
-            return note
+    def newest(self, source: str) -> Staged | None:
+        """The complete reading of `source` that began last. Raises StoreError."""
+        for name, files in reversed(self._readings(source).items()):
+            if NOTE in files and (staged := self._staged(source, name)):
+                return staged
         return None
 
+    def begin(
+        self, source: str, plan: str, *, resume: bool = True, window: Window | None = None
+    ) -> Reading:
+        """A new reading of `source`, or the unfinished one of the same `plan`.
 
-def _new_folder(root: str) -> str:
-    return f"{root}/{uuid.uuid4().hex[:12]}"
+        `plan` says what is asked for and of whom: a checkpoint of another plan can't be gone on
+        from, nor one that began too early for the day. `window` is the time that it is of, where
+        it is of one. Raises StoreError, also where another has the lease for too long.
+        """
+        return self._begin(source, plan, resume=resume, window=window)
 
+    def begin_changes(self, of: Staged, plan: str) -> Reading:
+        """A new reading, of what has changed since the one given, which has the same source."""
+        base = of.base or Base(of.folder, of.chunks_staged)
+        return self._begin(of.source, plan, resume=False, base=base)
 
-def _chunks(store: Store, folder: str, number: int) -> Iterator[Chunk]:
-    return (Chunk(store, f"{folder}/{each:05d}") for each in range(number))
+    def _begin(
+        self,
+        source: str,
+        plan: str,
+        *,
+        resume: bool,
+        window: Window | None = None,
+        base: Base | None = None,
+    ) -> Reading:
+        lease = self._lease or take(self._store, READINGS)
+        try:
+            self._store.sweep(f"{READINGS}/{source}")
+            reading = self._unfinished(source, plan if resume else None, lease)
+            if reading is None:
+                reading = self._new(source, plan, lease, resume=resume, window=window, base=base)
+        except BaseException:
+            if lease is not self._lease:
+                lease.release()
+            raise
+        reading.finished = self._finished
+        return reading if lease is self._lease else reading.closed_by(lease.release)
 
+    def _new(
+        self,
+        source: str,
+        plan: str,
+        lease: Lease,
+        *,
+        resume: bool,
+        window: Window | None,
+        base: Base | None,
+    ) -> Reading:
+        began = datetime.now(UTC)
+        on = base and Name.told(base.folder.rpartition("/")[2])
+        name = Name.new(began, on.mark if on else "", self.day.name if window else "")
+        folder = f"{READINGS}/{source}/{name}"
+        return Reading(
+            self._store, source, folder, began, plan, window, lease, resumable=resume, base=base
+        )
 
-def write_temporary(frame: pl.DataFrame, path: Path) -> None:
-    """Writes a frame as Parquet to `path` in a temporary folder. Raises StoreError."""
-    try:
-        frame.write_parquet(path, compression="zstd", statistics=False)
-    except (OSError, pl.exceptions.ComputeError) as error:
-        full = "no space left" in str(error).lower()
-        raise StoreError(
-            f"cannot write to the temporary folder {path.parent}: "
-            + ("no space left; free some, or set TMPDIR" if full else str(error))
-        ) from error
+    def _unfinished(self, source: str, plan: str | None, lease: Lease) -> Reading | None:
+        """The reading to go on with; what is left of others of the same time is removed."""
+        found = None
+        left: list[str] = []
+        for name, files in self._readings(source).items():
+            if NOTE in files or name.of not in ("", self.day.name):
+                continue
+            folder = f"{READINGS}/{source}/{name}"
+            note = self._note(f"{folder}/{CHECKPOINT}") if CHECKPOINT in files else None
+            if (
+                note
+                and note.get("plan") == plan
+                and (self.day.settled(name.began) or self._is_young)
+            ):
+                found = Reading.going_on(self._store, source, folder, note, lease)
+            else:
+                left += (f"{folder}/{file}" for file in files)
+        self._store.delete(left)
+        return found
 
+    @property
+    def _is_young(self) -> bool:
+        return not self.day.settled(datetime.now(UTC))
 
-def _staged(store: Store, source: str, note: Mapping[str, Any]) -> Staged:
-    return Staged(
-        store,
-        source,
-        note["folder"],
-        note["chunks_staged"],
-        Availability(**note["availability"]),
-        datetime.fromisoformat(note["observed_at"]),
-        note["counts"],
-    )
+    def _finished(self, staged: Staged) -> None:
+        self._point(staged)
+        self._serving[staged.source] = staged
+
+    def _pointed(self, source: str) -> Staged | None:
+        name = self._pointers.get(source)
+        staged = self._staged(source, name) if name else None
+        return staged if staged and staged.window in (None, self.day.window) else None
+
+    def _earliest(self, source: str) -> Staged | None:
+        """The earliest complete reading that may serve the day for good."""
+        for name, files in self._readings(source).items():
+            if NOTE in files and not name.of and self.day.settled(name.began):
+                staged = self._staged(source, name)
+                if staged:
+                    return staged
+        return None
+
+    @cached_property
+    def _pointers(self) -> dict[str, Name]:
+        """The names of the readings that serve the day; of several of a source, the newest."""
+        root = f"{DAYS}/{self.day.name}/"
+        found: dict[str, Name] = {}
+        for entry in self._store.list(root.removesuffix("/")):
+            source, _, text = entry.path.removeprefix(root).rpartition("/")
+            name = Name.told(text)
+            if name and (source not in found or found[source] < name):
+                found[source] = name
+        return found
+
+    def _point(self, staged: Staged) -> None:
+        name = Name.told(staged.name)
+        if name and name != self._pointers.get(staged.source):
+            self._store.put(f"{DAYS}/{self.day.name}/{staged.source}/{name}", b"{}")
+            self._pointers[staged.source] = name
+
+    def _readings(self, source: str) -> dict[Name, list[str]]:
+        """The files of each reading, complete or not, in order of their beginnings."""
+        root = f"{READINGS}/{source}"
+        found: dict[Name, list[str]] = defaultdict(list)
+        for entry in self._store.list(root):
+            folder, _, file = entry.path.removeprefix(f"{root}/").partition("/")
+            if "/" not in file and (name := Name.told(folder)):
+                found[name].append(file)
+        return dict(sorted(found.items()))
+
+    def _staged(self, source: str, name: Name) -> Staged | None:
+        folder = f"{READINGS}/{source}/{name}"
+        note = self._note(f"{folder}/{NOTE}")
+        with suppress(KeyError, TypeError, ValueError):
+            staged = Staged.of(self._store, source, folder, note) if note else None
+            if staged is None or staged.base_folder == folder:
+                return staged
+            return staged if self._store.exists(f"{staged.base_folder}/{NOTE}") else None
+        return None
+
+    def _note(self, path: str) -> Mapping[str, Any] | None:
+        # Nothing there, or half-written, as a machine that lost power leaves it.
+        with suppress(NotFoundError, orjson.JSONDecodeError):
+            note = orjson.loads(self._store.get(path))
+            return note if isinstance(note, dict) else None
+        return None

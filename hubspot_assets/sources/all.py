@@ -8,7 +8,7 @@ from operator import itemgetter
 from hubspot_assets.exported import Exported
 from hubspot_assets.hubspot import metadata
 from hubspot_assets.hubspot.catalog import ObjectType
-from hubspot_assets.readings.staging import Staged
+from hubspot_assets.readings.reading import Staged
 from hubspot_assets.sources.association_sources import association_sources
 from hubspot_assets.sources.event_sources import event_sources
 from hubspot_assets.sources.items import extract_items

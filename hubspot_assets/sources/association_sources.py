@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from hubspot_assets.exported import LinkedPair
-from hubspot_assets.readings.staging import Staged
+from hubspot_assets.readings.reading import Staged
 from hubspot_assets.sources.associations import (
     DEFINITIONS,
     Definitions,

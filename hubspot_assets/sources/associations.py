@@ -28,7 +28,8 @@ from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import NotServed, no_refusals
 from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.hubspot.own_apis import unsure_of
-from hubspot_assets.readings.staging import Reading, Staged, Staging
+from hubspot_assets.readings.reading import Reading, Staged
+from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.flatten import MOMENT
 from hubspot_assets.sources.items import read_items, stage_items
 from hubspot_assets.sources.source import CHUNK_VALUES, Report, object_source, quiet, unavailable

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import polars as pl
 
 from hubspot_assets.availability import Availability
-from hubspot_assets.readings.staging import NotStagedError, Staged, Staging
+from hubspot_assets.readings.reading import Staged
+from hubspot_assets.readings.staging import NotStagedError, Staging
 
 EMAIL_CONTENTS = "email_contents"
 CONTENTS_SCHEMA = {"campaignId": pl.String(), "contentId": pl.String()}
@@ -18,18 +17,18 @@ _CONTENT_ID = "hs_origin_asset_id"
 _CAMPAIGN_IDS = ("primary_email_campaign_id", "all_email_campaign_ids", "email_campaign_group_id")
 
 
-def stage_contents(staging: Staging, observed_at: datetime) -> Staged:
+def stage_contents(staging: Staging, events: Staged) -> Staged:
     """Stages the content ids of marketing e-mails, by their email campaigns.
 
     One frame `contents`: campaignId, contentId String, each campaign once. It is staged empty, with
-    the reason as its availability, where marketing e-mails are not staged; `observed_at` is then
-    when that was seen. A campaign of several e-mails is left out.
+    the reason as its availability, where marketing e-mails are not staged. A campaign of several
+    e-mails is left out. They are of the time of the `events`.
     """
-    reading = staging.begin(EMAIL_CONTENTS, "", resume=False)
+    reading = staging.begin(EMAIL_CONTENTS, "", resume=False, window=events.window)
     try:
         emails = staging.complete("objects/0-29")
     except NotStagedError as error:
-        return reading.finish(Availability("not_enabled", str(error)), observed_at)
+        return reading.finish(Availability("not_enabled", str(error)), events.observed_at)
     found = [_campaigns(chunk.read("values", ["id", "name", "value"])) for chunk in emails.chunks()]
     if found:
         reading.add({"contents": _one_each(pl.concat(found))}, after=None)

@@ -12,7 +12,9 @@ from hubspot_assets.availability import Availability
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.facts import facts
 from hubspot_assets.hubspot.metadata import Read
-from hubspot_assets.readings.staging import Chunk, Reading, Staged, Staging
+from hubspot_assets.readings.merging import Chunk
+from hubspot_assets.readings.reading import Reading, Staged
+from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.flatten import RECORDS_SCHEMA, VALUES_SCHEMA
 from hubspot_assets.sources.items import read_items, stage_items
 from hubspot_assets.sources.source import (

@@ -13,7 +13,7 @@ from hubspot_assets.hubspot import events as api
 from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import NotServed
 from hubspot_assets.hubspot.metadata import Read
-from hubspot_assets.readings.staging import Staged
+from hubspot_assets.readings.reading import Staged
 from hubspot_assets.sources.email_contents import EMAIL_CONTENTS
 from hubspot_assets.sources.events import (
     EMAIL_CONTACTS,

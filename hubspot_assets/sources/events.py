@@ -26,7 +26,8 @@ from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import NotServed
 from hubspot_assets.hubspot.events import Event, EventPage
 from hubspot_assets.moments import moment_of
-from hubspot_assets.readings.staging import NotStagedError, Reading, Staged, Staging
+from hubspot_assets.readings.reading import Reading, Staged
+from hubspot_assets.readings.staging import NotStagedError, Staging
 from hubspot_assets.sources.email_contents import stage_contents
 from hubspot_assets.sources.flatten import MOMENT, epoch_milliseconds, snake_case, text_of
 from hubspot_assets.sources.resuming import plan_of, resumed
@@ -86,7 +87,7 @@ def extract_events(
     reading of the same `portal` and window. Raises HubSpotError and StoreError.
     """
     source = event_source(name)
-    reading = staging.begin(source, _plan(client, portal, source, window))
+    reading = staging.begin(source, _plan(client, portal, source, window), window=window)
     return _extract(
         reading,
         lambda after: api.occurrences(client, name, *window, after=after),
@@ -107,7 +108,8 @@ def extract_email_events(
 
     Otherwise as `extract_events`. `counts` has the events of each type.
     """
-    reading = staging.begin(EMAIL_EVENTS, _plan(client, portal, EMAIL_EVENTS, window))
+    plan = _plan(client, portal, EMAIL_EVENTS, window)
+    reading = staging.begin(EMAIL_EVENTS, plan, window=window)
 
     def flat(event: Event, read_at: datetime) -> _Flat:
         flattened = _email_event(event, read_at)
@@ -121,7 +123,7 @@ def extract_email_events(
         lambda events: report(EMAIL_EVENTS, events),
     )
     _stage_contacts(staging, staged)
-    stage_contents(staging, staged.observed_at)
+    stage_contents(staging, staged)
     return staged
 
 
@@ -279,7 +281,7 @@ def _stage_contacts(staging: Staging, events: Staged) -> Staged:
     One frame `contacts`: recipient String in lower case, contactId Int64. It is staged empty,
     with the reason as its availability, where the contacts themselves are not staged.
     """
-    reading = staging.begin(EMAIL_CONTACTS, "", resume=False)
+    reading = staging.begin(EMAIL_CONTACTS, "", resume=False, window=events.window)
     try:
         contacts = staging.complete("objects/0-1")
     except NotStagedError as error:

@@ -13,7 +13,8 @@ from hubspot_assets import json_text
 from hubspot_assets.availability import AVAILABLE, Availability
 from hubspot_assets.hubspot.errors import NotServed
 from hubspot_assets.hubspot.metadata import Read
-from hubspot_assets.readings.staging import Reading, Staged, Staging
+from hubspot_assets.readings.reading import Reading, Staged
+from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.flatten import MOMENT
 from hubspot_assets.sources.source import unavailable
 from hubspot_assets.tables.counts import TOLD_TWICE

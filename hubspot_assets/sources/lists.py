@@ -36,7 +36,8 @@ from hubspot_assets.hubspot.lists import MembersPage
 from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.moments import milliseconds
 from hubspot_assets.readings.ordering import in_key_order
-from hubspot_assets.readings.staging import Reading, Staged, Staging, write_temporary
+from hubspot_assets.readings.reading import Reading, Staged, write_temporary
+from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.flatten import MOMENT
 from hubspot_assets.sources.items import read_items, stage_items
 from hubspot_assets.sources.resuming import plan_of

@@ -12,7 +12,8 @@ from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import NotServed
 from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.hubspot.own_apis import probe
-from hubspot_assets.readings.staging import Staged, Staging
+from hubspot_assets.readings.reading import Staged
+from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.items import stage_items
 from hubspot_assets.sources.source import unavailable
 

@@ -12,7 +12,7 @@ from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import NotServed
 from hubspot_assets.hubspot.lists import list_records
 from hubspot_assets.hubspot.metadata import Read, Tell
-from hubspot_assets.readings.staging import Staged
+from hubspot_assets.readings.reading import Staged
 from hubspot_assets.sources.engagements import engagement_types, stage_engagements
 from hubspot_assets.sources.own_types import extract_own
 from hubspot_assets.sources.record_sources import read_properties, read_records

@@ -24,7 +24,8 @@ from hubspot_assets.hubspot.errors import NotFound, NotServed, Refused
 from hubspot_assets.hubspot.facts import facts
 from hubspot_assets.hubspot.metadata import Read, Tell
 from hubspot_assets.hubspot.own_apis import own_id
-from hubspot_assets.readings.staging import Staged, Staging, write_temporary
+from hubspot_assets.readings.reading import Staged, write_temporary
+from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.flatten import Record, records_frame, snake_case, text_of, values_frame
 from hubspot_assets.sources.items import stage_items
 from hubspot_assets.sources.nested import in_order, nested

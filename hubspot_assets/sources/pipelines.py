@@ -25,7 +25,8 @@ from hubspot_assets.hubspot.errors import (
 from hubspot_assets.hubspot.facts import facts
 from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.hubspot.own_apis import probe_crm, unsure_of
-from hubspot_assets.readings.staging import NotStagedError, Staged, Staging
+from hubspot_assets.readings.reading import Staged
+from hubspot_assets.readings.staging import NotStagedError, Staging
 from hubspot_assets.sources.items import read_items, stage_items
 from hubspot_assets.sources.source import Ask, unavailable
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hubspot_assets.exported import Exported, ExportedType
-from hubspot_assets.readings.staging import Staged
+from hubspot_assets.readings.reading import Staged
 from hubspot_assets.sources.pipelines import PIPELINES
 from hubspot_assets.sources.properties import extract_properties
 from hubspot_assets.sources.records import extract_records

@@ -25,7 +25,9 @@ from hubspot_assets.hubspot.errors import (
 from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.hubspot.own_apis import probe_crm
 from hubspot_assets.hubspot.records import Page, Record, read_records
-from hubspot_assets.readings.staging import Chunk, Reading, Staged, Staging
+from hubspot_assets.readings.merging import Chunk
+from hubspot_assets.readings.reading import Reading, Staged
+from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.flatten import records_frame, values_frame
 from hubspot_assets.sources.items import read_items
 from hubspot_assets.sources.nested import in_order, nested

@@ -11,7 +11,7 @@ import orjson
 
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import AuthenticationError, GaveUp, HubSpotError, Refused
-from hubspot_assets.readings.staging import Reading
+from hubspot_assets.readings.reading import Reading
 
 P = TypeVar("P")
 

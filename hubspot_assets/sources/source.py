@@ -10,7 +10,8 @@ from hubspot_assets.day import Day
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import NotServed
-from hubspot_assets.readings.staging import Staged, Staging
+from hubspot_assets.readings.reading import Staged
+from hubspot_assets.readings.staging import Staging
 
 #: A chunk is staged once it holds so many values, or so many characters in them: what a table
 #: holds in memory at a time.
@@ -53,6 +54,16 @@ class Source:
     also: tuple[str, ...] = ()
     step: str | None = None
     object_type_id: str | None = None
+
+    def read(self, ask: Ask) -> Staged:
+        """The reading that serves the day, made where there is none, or one is asked for again.
+
+        Raises HubSpotError and StoreError.
+        """
+        served = None if ask.staging.read_again else ask.staging.serving(self.name)
+        if served and all(map(ask.staging.serving, self.also)):
+            return served
+        return self.extract(ask)
 
 
 def object_source(object_type: ObjectType) -> str:

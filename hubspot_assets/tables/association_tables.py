@@ -12,8 +12,10 @@ import polars as pl
 from hubspot_assets.day import Day
 from hubspot_assets.exported import ExportedType, LinkedPair
 from hubspot_assets.hubspot.associations import standard_types
+from hubspot_assets.readings.merging import Chunk
 from hubspot_assets.readings.ordering import in_key_order
-from hubspot_assets.readings.staging import Chunk, Staged, Staging
+from hubspot_assets.readings.reading import Staged
+from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.associations import (
     DEFINITIONS,
     Definitions,

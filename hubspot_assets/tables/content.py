@@ -46,6 +46,7 @@ class TableContent:
     `folders` are pairs of a sub-folder's name and its frames, consumed once and in order;
     a table of one source has one pair, named "". Frames are of bounded size, have the
     columns of `spec`, and within a sub-folder their rows come in the order of its key.
+    `settled` is false while HubSpot may not have stored all of the day when it was read.
     `followed` says that another table of the day comes next, so that the day is not complete yet.
     """
 
@@ -55,4 +56,5 @@ class TableContent:
     point_in_time: bool
     availability: Availability = Availability()  # noqa: RUF009  (frozen)
     findings: Findings = field(default_factory=Findings)
+    settled: bool = True
     followed: bool = False

@@ -11,7 +11,8 @@ import polars as pl
 from hubspot_assets.availability import Availability
 from hubspot_assets.day import Day
 from hubspot_assets.exported import ExportedEvent, ExportedType
-from hubspot_assets.readings.staging import Staged, Staging
+from hubspot_assets.readings.reading import Staged
+from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.event_sources import DEFINITIONS, EVENT_TYPES
 from hubspot_assets.sources.items import read_items
 from hubspot_assets.sources.object_types import OBJECT_TYPES

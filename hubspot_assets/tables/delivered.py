@@ -10,7 +10,8 @@ import polars as pl
 
 from hubspot_assets.day import Day
 from hubspot_assets.exported import ExportedType
-from hubspot_assets.readings.staging import Staged, Staging
+from hubspot_assets.readings.reading import Staged
+from hubspot_assets.readings.staging import Staging
 from hubspot_assets.tables.records import created_before
 
 #: Ids of so many types are kept, 8 bytes each.

@@ -14,8 +14,10 @@ from hubspot_assets.exported import ExportedEvent
 from hubspot_assets.hubspot.catalog import Catalog
 from hubspot_assets.hubspot.email_events import email_event_types, email_fields
 from hubspot_assets.hubspot.events import standard_event_properties
+from hubspot_assets.readings.merging import Chunk
 from hubspot_assets.readings.ordering import in_key_order
-from hubspot_assets.readings.staging import Chunk, Staged, Staging
+from hubspot_assets.readings.reading import Staged
+from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.email_contents import CONTENTS_SCHEMA, EMAIL_CONTENTS
 from hubspot_assets.sources.event_sources import DEFINITIONS
 from hubspot_assets.sources.events import (
@@ -171,6 +173,7 @@ def _content(
         point_in_time=True,
         availability=staged.availability,
         findings=findings,
+        settled=day.settled(staged.began),
     )
 
 

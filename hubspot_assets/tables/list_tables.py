@@ -9,7 +9,8 @@ import polars as pl
 
 from hubspot_assets.day import Day
 from hubspot_assets.exported import ExportedType
-from hubspot_assets.readings.staging import Staged, Staging
+from hubspot_assets.readings.reading import Staged
+from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.items import read_items
 from hubspot_assets.sources.lists import (
     LISTS,

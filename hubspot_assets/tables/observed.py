@@ -8,7 +8,7 @@ from datetime import datetime
 
 from hubspot_assets.availability import AVAILABLE, Availability
 from hubspot_assets.day import Day
-from hubspot_assets.readings.staging import Staged
+from hubspot_assets.readings.reading import Staged
 from hubspot_assets.tables.content import Findings, Frames, TableContent, TableSource
 from hubspot_assets.tables.counts import SOURCES_REFUSED, counted
 from hubspot_assets.tables.spec import TableSpec
@@ -51,6 +51,7 @@ def observed_content(
     lacking = list(dict.fromkeys(each for each in every if each.lacking))
     counts[SOURCES_REFUSED] = len(lacking)
     return TableContent(
+        settled=all(day.settled(each.began) for each in staged),
         spec=spec,
         folders=folders,
         as_of=day.end,

@@ -11,7 +11,9 @@ import polars as pl
 from hubspot_assets.availability import AVAILABLE, Availability
 from hubspot_assets.day import Day
 from hubspot_assets.exported import ExportedType
-from hubspot_assets.readings.staging import Chunk, Staged, Staging
+from hubspot_assets.readings.merging import Chunk
+from hubspot_assets.readings.reading import Staged
+from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.flatten import VALUES_SCHEMA
 from hubspot_assets.sources.own_types import WITHOUT_HISTORY
 from hubspot_assets.sources.records import defined_properties
@@ -132,6 +134,7 @@ def _content(
             yield folder, frames(counts)
 
     return TableContent(
+        settled=all(day.settled(each.began) for each in staged.values()),
         spec=spec,
         folders=filled(),
         as_of=day.end,

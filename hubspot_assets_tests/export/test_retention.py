@@ -19,12 +19,14 @@ from hubspot_assets_tests.test_commands import fails, run
 
 OLD, NEW = "2026-01-30", "2026-01-31"
 
+READING = "20260131T013000000000Z-a1b2c3"
+
 
 def deliver(store, *days, complete=True):
-    """A table of two parts in each of the days, and a staged file."""
+    """A table of two parts in each of the days, and a file that tells what was read for it."""
     for day in days:
         write(store, ("", [notes(["a", "b"])]), day=day)
-        state(store).put(f"staged/{day}/owners/_complete.json", b"{}")
+        state(store).put(f"days/{day}/owners/{READING}", b"{}")
         if complete:
             complete_day(store, day, ["NOTES"], AS_OF, "run", "1.0")
 
@@ -89,7 +91,7 @@ def test_old_days_go_with_what_is_staged_of_them(store):
     assert [day.day for day in report.days] == ["2026-01-29", OLD]
     assert days_of(store) == [NEW]
     assert [path for path in everything(store) if not path.startswith(NEW)] == [
-        f"_state/staged/{NEW}/owners/_complete.json"
+        f"_state/days/{NEW}/owners/{READING}"
     ]
     assert purge(store, state(store), keep_days=1).days == ()
 
@@ -99,14 +101,58 @@ def test_a_day_that_a_run_reads_or_writes_is_left(store, below, monkeypatch):
     monkeypatch.setattr(retention, "_PATIENCE", 0)
     deliver(store, "2026-01-29", OLD, NEW)
     before = [path for path in everything(store) if OLD in path]
-    with leases.held(state(store) if below else store, OLD, "a-run"):
+    held = leases.held(state(store), "readings", "a-run") if below else None
+    with held or leases.held(store, OLD, "a-run"):
         report = purge(store, state(store), keep_days=1)
-    assert [day.day for day in report.days] == ["2026-01-29"]
+    left = ["2026-01-29", OLD] if below else [OLD]
+    assert [day.day for day in report.days] == [each for each in ["2026-01-29"] if not below]
     assert [path for path in everything(store) if OLD in path] == before
-    (line,) = left_lines(report)
-    assert line.startswith(f"{OLD}: left as it is: {OLD} in ")
+    *_, line = left_lines(report)
+    assert line.startswith(f"{OLD}: left as it is: {'readings' if below else OLD} in ")
     assert "is being written by run a-run" in line
-    assert [day.day for day in purge(store, state(store), keep_days=1).days] == [OLD]
+    assert [day.day for day in purge(store, state(store), keep_days=1).days] == left
+
+
+def reading(store, name, source="owners", *, complete=True):
+    for file in ["00000.items.parquet", *(["_reading.json"] if complete else [])]:
+        state(store).put(f"readings/{source}/{name}/{file}", b"{}")
+
+
+def readings_of(store):
+    listed = (entry.path.split("/") for entry in state(store).list("readings"))
+    return {"/".join(path[1:-1]) for path in listed}
+
+
+def test_readings_go_with_the_last_day_that_needs_them(store):
+    at = "20260131T01300{}000000Z-00000{}".format
+    deliver(store, "2026-01-29", OLD, NEW)
+    for number in range(6):
+        reading(store, at(number, number))
+    reading(store, f"{at(6, 6)}.on-000001")
+    reading(store, f"{at(7, 7)}.on-000002")
+    reading(store, at(0, "a"), complete=False)
+    reading(store, at(8, "b"), complete=False)
+    reading(store, f"{at(9, 9)}.of-{OLD}", "events/of")
+    serving = {"2026-01-29": [at(0, 0)], OLD: [at(4, 4)], NEW: [f"{at(6, 6)}.on-000001"]}
+    for day, names in serving.items():
+        for name in names:
+            state(store).put(f"days/{day}/owners/{name}", b"{}")
+    would = purge(store, state(store), keep_days=2, dry_run=True)
+    report = purge(store, state(store), keep_days=2)
+    assert would == report
+    assert str(report.readings) == "readings that no day needs: 0 tables, 9 objects, 18 bytes"
+    # The one that serves a day, one that serves another and its base, the newest and its base, and
+    # one that goes on.
+    kept = [at(4, 4), f"{at(6, 6)}.on-000001", at(1, 1), f"{at(7, 7)}.on-000002", at(2, 2)]
+    kept.append(at(8, "b"))
+    assert readings_of(store) == {f"owners/{name}" for name in kept}
+
+
+def test_readings_of_a_day_as_they_were_before_days_shared_them_go_with_it(store):
+    deliver(store, OLD, NEW)
+    state(store).put(f"staged/{OLD}/owners/_complete.json", b"{}")
+    purge(store, state(store), keep_days=1)
+    assert not [path for path in everything(store) if OLD in path]
 
 
 def test_a_report_tells_what_went_and_a_dry_run_the_same(store):
@@ -264,7 +310,7 @@ def test_an_interrupted_purge_leaves_nothing_that_seems_complete_and_is_finished
 def test_a_purge_that_died_when_all_was_gone_is_finished(store):
     deliver(store, NEW)
     state(store).put(f"purging/{OLD}.json", b"[]")
-    state(store).put(f"staged/{OLD}/owners/_complete.json", b"{}")
+    state(store).put(f"days/{OLD}/owners/{READING}", b"{}")
     (gone,) = purge(store, state(store), keep_days=1).days
     assert gone == Purged(OLD, 0, 1, 2)
     assert not [path for path in everything(store) if OLD in path]

@@ -157,6 +157,7 @@ def test_the_manifest_tells_all(store):
         },
         "counts": {"cells_not_known": 1, "values_unparsed": 2},
         "warnings": ["deals are not there"],
+        "settled": True,
         "run_id": "run-1",
         "code_version": "0.1.0",
     }

@@ -2,16 +2,21 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
+import time_machine
 
 from hubspot_assets.availability import Availability
+from hubspot_assets.day import Day
 from hubspot_assets.readings.staging import NotStagedError, Staging
 from hubspot_assets.storage import StoreError, leases, open_store
 from hubspot_assets.storage.leases import LeaseError, held
+from hubspot_assets_tests.days import day_of
 
 READ_AT = datetime(2026, 11, 23, 6, tzinfo=UTC)
 AVAILABLE = Availability("available", "")
@@ -25,7 +30,7 @@ def root(tmp_path):
 
 @pytest.fixture
 def staging(root):
-    return Staging(open_store(root), "2026-11-22")
+    return Staging(open_store(root), day_of("2026-11-22"))
 
 
 def frame(*numbers):
@@ -36,8 +41,15 @@ def staged(staging, source=SOURCE):
     return [chunk.read("rows")["number"].to_list() for chunk in staging.complete(source).chunks()]
 
 
-def files(root):
-    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+def chunks(root):
+    """How many there are, of whatever reading."""
+    return len(list(root.glob("readings/**/*.parquet")))
+
+
+def note(root, name):
+    """The only file of that name."""
+    (path,) = root.glob(f"readings/objects/0-1/*/{name}")
+    return path
 
 
 def read(staging, *chunks, source=SOURCE):
@@ -92,7 +104,7 @@ def test_another_plan_starts_over_and_nothing_of_the_former_stays(staging, root,
     again.add({"rows": frame(5)}, after=None)
     again.finish(AVAILABLE, READ_AT)
     assert staged(staging) == [[5]]
-    assert len(files(root)) == 2
+    assert chunks(root) == 1
 
 
 def test_the_former_reading_serves_until_the_new_one_is_complete(staging, root):
@@ -101,9 +113,10 @@ def test_the_former_reading_serves_until_the_new_one_is_complete(staging, root):
     assert reading.after is None
     reading.add({"rows": frame(9)}, after=None)
     assert staged(staging) == [[1], [2]]
+    former = staging.complete(SOURCE)
     reading.finish(AVAILABLE, READ_AT)
     assert staged(staging) == [[9]]
-    assert len(files(root)) == 2
+    assert [chunk.read("rows")["number"].to_list() for chunk in former.chunks()] == [[1], [2]]
 
 
 def test_a_reading_without_chunks_is_complete(staging):
@@ -115,29 +128,31 @@ def test_a_reading_without_chunks_is_complete(staging):
 def test_sources_and_days_do_not_touch_each_other(staging, root):
     read(staging, [1])
     read(staging, [2], source="objects/0-11")
-    read(Staging(open_store(root), "2026-11-23"), [3])
+    read(Staging(open_store(root), day_of("2026-11-23")), [3])
     read(staging, [4])
     assert staged(staging) == [[4]]
     assert staged(staging, "objects/0-11") == [[2]]
-    assert staged(Staging(open_store(root), "2026-11-23")) == [[3]]
+    assert staged(Staging(open_store(root), day_of("2026-11-23"))) == [[3]]
 
 
-@pytest.mark.parametrize("left", [b"", b'{"folder": "staged/20'])
+@pytest.mark.parametrize("left", [b"", b'{"source": "objec', b"[]", b'{"source": "objects/0-1"}'])
 def test_a_half_written_checkpoint_is_none(staging, root, left):
     staging.begin(SOURCE, "a plan").add({"rows": frame(1)}, after="1")
-    (root / "staged/2026-11-22/objects/0-1/_checkpoint.json").write_bytes(left)
+    note(root, "_checkpoint.json").write_bytes(left)
     assert staging.begin(SOURCE, "a plan").after is None
     read(staging, [5])
     assert staged(staging) == [[5]]
-    assert len(files(root)) == 2
+    assert chunks(root) == 1
 
 
-@pytest.mark.parametrize("left", [b"", b'{"folder": "staged/20'])
+@pytest.mark.parametrize("left", [b"", b'{"source": "objec', b"[]", b'{"source": "objects/0-1"}'])
 def test_a_half_written_note_of_a_reading_is_no_complete_one(staging, root, left):
     read(staging, [1])
-    (root / "staged/2026-11-22/objects/0-1/_complete.json").write_bytes(left)
+    note(root, "_reading.json").write_bytes(left)
+    another = Staging(open_store(root), day_of("2026-11-22"))
     with pytest.raises(NotStagedError):
-        staging.complete(SOURCE)
+        another.complete(SOURCE)
+    assert another.newest(SOURCE) is None
 
 
 def test_a_disk_that_is_full_on_the_way_is_an_error_of_the_store(staging, monkeypatch):
@@ -156,7 +171,7 @@ def test_a_disk_that_is_full_on_the_way_is_an_error_of_the_store(staging, monkey
 
 def test_a_state_folder_that_can_not_be_written_is_an_error_of_the_store(tmp_path):
     (tmp_path / "file").touch()
-    staging = Staging(open_store(tmp_path / "file" / "state"), "2026-11-22")
+    staging = Staging(open_store(tmp_path / "file" / "state"), day_of("2026-11-22"))
     with pytest.raises(StoreError, match="a file stands where a folder is needed"):
         staging.begin(SOURCE, "a plan")
 
@@ -167,7 +182,7 @@ def test_two_that_read_a_source_at_once_do_so_one_after_the_other(root):
 
     def read_some(first):
         begin.wait()
-        reading = Staging(open_store(root), "2026-11-22").begin(SOURCE, "a plan")
+        reading = Staging(open_store(root), day_of("2026-11-22")).begin(SOURCE, "a plan")
         assert reading.after is None
         for number in range(5):
             reading.counts["rows"] += 1
@@ -177,19 +192,19 @@ def test_two_that_read_a_source_at_once_do_so_one_after_the_other(root):
     for _ in range(10):
         with ThreadPoolExecutor(2) as pool:
             found = list(pool.map(read_some, (100, 200)))
-        complete = Staging(open_store(root), "2026-11-22").complete(SOURCE)
+        complete = Staging(open_store(root), day_of("2026-11-22")).complete(SOURCE)
         assert complete.folder in found
         rows = [chunk.read("rows")["number"].item() for chunk in complete.chunks()]
         assert rows in ([*range(100, 105)], [*range(200, 205)])
         assert complete.counts == {"rows": 5}
-        assert len(files(root)) == 6
+    assert chunks(root) == 10 * 2 * 5
 
 
 def test_threads_that_share_a_staged_day_read_a_source_one_after_the_other(staging, root):
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda number: read(staging, [number], [number]), range(8)))
     assert staging.complete(SOURCE) in found
-    assert len(files(root)) == 3
+    assert chunks(root) == 8 * 2
 
 
 def test_a_reading_that_is_given_up_is_in_nobodys_way(staging, root):
@@ -220,8 +235,8 @@ def test_who_has_lost_the_day_meanwhile_does_not_publish(staging, root, monkeypa
     store = open_store(root)
     reading = staging.begin(SOURCE, "a plan")
     reading.add({"rows": frame(1)}, after="1")
-    store.delete(["_leases/2026-11-22.json"])
-    with held(store, "2026-11-22", "another"):
+    store.delete(["_leases/readings.json"])
+    with held(store, "readings", "another"):
         monkeypatch.setattr(leases, "DURATION", 0)  # so long ago was it renewed
         with pytest.raises(LeaseError, match="taken over by run another"):
             reading.add({"rows": frame(2)}, after="2")
@@ -234,7 +249,125 @@ def test_who_has_lost_the_day_meanwhile_does_not_publish(staging, root, monkeypa
 
 def test_what_a_killed_reading_left_half_written_is_swept_by_the_next(staging, root):
     staging.begin(SOURCE, "a plan").add({"rows": frame(1)}, after="1")
-    left = root / "staged/2026-11-22/objects/0-1/.unfinished-0a1b"
+    left = note(root, "_checkpoint.json").with_name(".unfinished-0a1b")
     left.write_bytes(b"half")
     staging.begin(SOURCE, "a plan")
     assert not left.exists()
+
+
+AT_ONCE = datetime(2026, 11, 23, 0, 10, tzinfo=UTC)
+THE_NIGHT_AFTER = datetime(2026, 11, 23, 1, 30, tzinfo=UTC)
+TWO_NIGHTS_AFTER = datetime(2026, 11, 24, 1, 30, tzinfo=UTC)
+LATER = datetime(2026, 12, 6, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def at(root):
+    """A day's readings as a run at some moment sees them."""
+
+    @contextmanager
+    def run(moment, day="2026-11-22", **options):
+        with time_machine.travel(moment, tick=False):
+            yield Staging(open_store(root), day_of(day), **options)
+
+    return run
+
+
+def read_at(at, moment, number, day="2026-11-22", **options):
+    with at(moment, day) as staging:
+        reading = staging.begin(SOURCE, "a plan", **options)
+        reading.add({"rows": frame(number)}, after=None)
+        return reading.finish(AVAILABLE, moment)
+
+
+def served(at, moment, day="2026-11-22"):
+    with at(moment, day) as staging:
+        found = staging.serving(SOURCE)
+        return found and next(found.chunks()).read("rows")["number"].item()
+
+
+def test_a_reading_serves_every_day_that_had_ended_half_an_hour_before(at):
+    read_at(at, THE_NIGHT_AFTER, 1)
+    assert [served(at, LATER, f"2026-11-{day}") for day in ("01", 21, 22, 23)] == [1, 1, 1, None]
+
+
+def test_the_earliest_of_several_serves_a_day_whoever_made_it(at):
+    read_at(at, TWO_NIGHTS_AFTER, 2, "2026-11-23")
+    assert served(at, LATER) == 2
+    read_at(at, LATER, 3, "2026-12-05")
+    assert [served(at, LATER, day) for day in ("2026-11-21", "2026-11-23")] == [2, 2]
+    assert served(at, LATER, "2026-11-24") == 3
+
+
+def test_what_has_served_a_day_goes_on_to(at):
+    """An earlier one that turns up, as from a copy of the state, doesn't change it."""
+    read_at(at, LATER, 3)
+    read_at(at, THE_NIGHT_AFTER, 1, "2026-11-21")
+    assert served(at, LATER) == 3
+
+
+def test_one_that_was_made_too_early_serves_until_there_can_be_another(at):
+    read_at(at, AT_ONCE, 1)
+    assert served(at, AT_ONCE) == 1
+    assert served(at, THE_NIGHT_AFTER) is None
+    with at(THE_NIGHT_AFTER) as staging:
+        assert not staging.day.settled(staging.complete(SOURCE).began)
+    read_at(at, TWO_NIGHTS_AFTER, 2, "2026-11-23")
+    assert served(at, TWO_NIGHTS_AFTER) == 2
+
+
+def test_a_reading_that_is_asked_for_again_serves_the_day_that_asked(at):
+    read_at(at, THE_NIGHT_AFTER, 1)
+    assert served(at, THE_NIGHT_AFTER, "2026-11-21") == 1
+    read_at(at, LATER, 2)
+    assert [served(at, LATER, day) for day in ("2026-11-21", "2026-11-22")] == [1, 2]
+
+
+def test_one_of_a_window_serves_its_own_day_alone(at):
+    window = day_of("2026-11-22").window
+    read_at(at, THE_NIGHT_AFTER, 1, window=window)
+    assert [served(at, LATER, f"2026-11-{day}") for day in (21, 22, 23)] == [None, 1, None]
+
+
+def test_a_window_of_another_time_zone_does_not_serve(root, at):
+    read_at(at, THE_NIGHT_AFTER, 1, window=day_of("2026-11-22").window)
+    tokyo = Staging(open_store(root), Day.named("2026-11-22", ZoneInfo("Asia/Tokyo")))
+    assert tokyo.serving(SOURCE) is None
+
+
+def test_an_unfinished_reading_is_gone_on_with_for_any_day_that_it_can_serve(at):
+    with at(THE_NIGHT_AFTER) as staging:
+        staging.begin(SOURCE, "a plan").add({"rows": frame(1)}, after="1")
+    with at(LATER, "2026-11-21") as staging:
+        assert staging.begin(SOURCE, "a plan").after == "1"
+    with at(LATER, "2026-11-23") as staging:
+        assert staging.begin(SOURCE, "a plan").after is None
+
+
+def test_an_unfinished_reading_of_a_window_waits_for_its_day(at):
+    window = day_of("2026-11-22").window
+    with at(THE_NIGHT_AFTER) as staging:
+        staging.begin(SOURCE, "a plan", window=window).add({"rows": frame(1)}, after="1")
+    with at(TWO_NIGHTS_AFTER, "2026-11-23") as staging:
+        staging.begin(SOURCE, "another", window=staging.day.window)
+    with at(TWO_NIGHTS_AFTER) as staging:
+        assert staging.begin(SOURCE, "a plan", window=window).after == "1"
+
+
+def test_a_pointer_to_a_reading_that_is_gone_serves_nobody(root, at):
+    read_at(at, THE_NIGHT_AFTER, 1)
+    for path in root.glob("readings/objects/0-1/*/*"):
+        path.unlink()
+    assert served(at, LATER) is None
+    with at(LATER) as staging, pytest.raises(NotStagedError):
+        staging.complete(SOURCE)
+
+
+def test_sources_whose_names_begin_alike_are_apart(at):
+    with at(THE_NIGHT_AFTER) as staging:
+        read(staging, [1], source="lists")
+        read(staging, [2], source="lists/members")
+        assert staged(staging, "lists") == [[1]]
+    with at(LATER, "2026-11-20") as staging:
+        assert staged(staging, "lists/members") == [[2]]
+        assert staged(staging, "lists") == [[1]]

@@ -30,6 +30,7 @@ from hubspot_assets.sources.records import extract_records
 from hubspot_assets.sources.source import object_source, properties_source
 from hubspot_assets.storage import open_store
 from hubspot_assets_tests.conftest import DAY, READ_AT
+from hubspot_assets_tests.days import day_of
 
 CONTACTS, COMPANIES, DEALS, TICKETS, QUOTES = "0-1", "0-2", "0-3", "0-5", "0-14"
 CARS, ASSETS = "2-4410002", "2-4410011"
@@ -79,7 +80,7 @@ class House:
         self.sandbox = sandbox
         self.portal = sandbox.portal
         self.wire = Wire()
-        self.staging = Staging(open_store(folder), DAY)
+        self.staging = Staging(open_store(folder), day_of(DAY))
         self.client = HubSpot(
             BearerToken(sandbox.token), sandbox.url, transport=self.wire, sleep=lambda _: None
         )

@@ -10,6 +10,7 @@ from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.events import EMAIL_CONTACTS, extract_email_events
 from hubspot_assets.sources.flatten import VALUES_SCHEMA
 from hubspot_assets.storage import open_store
+from hubspot_assets_tests.days import day_of
 from hubspot_assets_tests.hubspot.fakes import FakeTime, Script, client_of, ok
 
 WINDOW = datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
@@ -21,7 +22,7 @@ def found(tmp_path):
     """The contact of each address that events were sent to: those of `values`, by id."""
 
     def read(values, recipients):
-        staging = Staging(open_store(tmp_path), "2026-11-22")
+        staging = Staging(open_store(tmp_path), day_of("2026-11-22"))
         frame = pl.DataFrame(
             [
                 {"id": contact, "name": name, "value": value, "timestamp": datetime(2026, 1, day)}

@@ -23,6 +23,7 @@ from hubspot_assets.sources.items import read_items, stage_items
 from hubspot_assets.sources.source import object_source, properties_source
 from hubspot_assets.storage import open_store
 from hubspot_assets.tables.counts import ENGAGEMENTS_TWICE
+from hubspot_assets_tests.days import day_of
 
 READ_AT = datetime(2026, 11, 23, 6, tzinfo=UTC)
 CALLS, EMAILS, NOTES, TASKS, COMMUNICATIONS = "0-48", "0-49", "0-46", "0-27", "0-18"
@@ -53,7 +54,7 @@ class House:
     """A staged day in a folder."""
 
     def __init__(self, folder):
-        self.staging = Staging(open_store(folder), "2026-11-22")
+        self.staging = Staging(open_store(folder), day_of("2026-11-22"))
         self.types = []
 
     def has(self, type_id, *chunks, availability=AVAILABLE, definitions=()):

@@ -11,7 +11,8 @@ from hubspot_assets.hubspot.auth import BearerToken
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import GaveUp
 from hubspot_assets.hubspot.metadata import Read
-from hubspot_assets.readings.staging import Reading, Staging
+from hubspot_assets.readings.reading import Reading
+from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.sources import lists
 from hubspot_assets.sources.items import read_items, stage_items
@@ -24,6 +25,7 @@ from hubspot_assets.sources.lists import (
 from hubspot_assets.storage import open_store
 from hubspot_assets.tables.counts import LISTS_GONE, LISTS_OF_ANOTHER_SIZE, LISTS_PARTIAL
 from hubspot_assets_tests.conftest import READ_AT
+from hubspot_assets_tests.days import day_of
 from hubspot_assets_tests.hubspot.fakes import FakeTime, client_of, error, ok
 
 CONTACTS = "0-1"
@@ -59,7 +61,7 @@ class House:
     """A staged day in a folder, and a portal to read lists from."""
 
     def __init__(self, folder):
-        self.staging = Staging(open_store(folder), "2026-11-22")
+        self.staging = Staging(open_store(folder), day_of("2026-11-22"))
 
     def lists(self, *ids, sizes=None, statuses=None):
         reading = self.staging.begin(LISTS, "items", resume=False)

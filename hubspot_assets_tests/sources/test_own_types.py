@@ -29,6 +29,7 @@ from hubspot_assets.sources.own_types import extract_own
 from hubspot_assets.sources.source import object_source, properties_source
 from hubspot_assets.storage import open_store
 from hubspot_assets_tests.conftest import DAY, READ_AT
+from hubspot_assets_tests.days import day_of
 
 THREADS, SUBMISSIONS, LANDING_PAGES, FORMS, EMAILS = "0-11", "0-15", "0-25", "0-28", "0-29"
 CAMPAIGNS, SITE_PAGES, POSTS, LISTS = "0-35", "0-38", "0-39", "0-45"
@@ -68,7 +69,7 @@ class House:
     """A staged day in a folder."""
 
     def __init__(self, folder):
-        self.staging = Staging(open_store(folder), DAY)
+        self.staging = Staging(open_store(folder), day_of(DAY))
 
     def stage(self, type_id, read, **more):
         """Stages what `read` gives; a list of contents, too."""

@@ -18,7 +18,8 @@ from hubspot_assets.hubspot.auth import BearerToken
 from hubspot_assets.hubspot.catalog import standard_catalog
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import GaveUp, MissingScope
-from hubspot_assets.readings.staging import NotStagedError, Reading, Staging
+from hubspot_assets.readings.reading import Reading
+from hubspot_assets.readings.staging import NotStagedError, Staging
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.sources import records
 from hubspot_assets.sources.items import extract_items, read_items
@@ -27,6 +28,7 @@ from hubspot_assets.sources.properties import extract_properties
 from hubspot_assets.sources.records import extract_records
 from hubspot_assets.sources.source import object_source, properties_source
 from hubspot_assets.storage import open_store
+from hubspot_assets_tests.days import day_of
 
 DAY = "2026-11-22"
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
@@ -79,7 +81,7 @@ class House:
     def __init__(self, sandbox, folder):
         self.sandbox = sandbox
         self.store = open_store(folder)
-        self.staging = Staging(self.store, DAY)
+        self.staging = Staging(self.store, day_of(DAY))
         self.refused = set()
         self.new_wire = lambda: Wire(self.refused)
         self.wire = self.new_wire()
@@ -201,7 +203,8 @@ def test_a_reading_whose_cursor_is_no_longer_taken_begins_anew(house, plan, capl
     broken = house(contact_properties=properties)
     broken.properties()
     broken.break_off(path, served)
-    checkpoint = orjson.loads(broken.store.get(f"staged/{DAY}/objects/0-1/_checkpoint.json"))
+    (left,) = (each.path for each in broken.store.list("readings") if "_checkpoint" in each.path)
+    checkpoint = orjson.loads(broken.store.get(left))
     broken.refused = {checkpoint["after"]}
 
     staged = broken.records()
@@ -246,7 +249,7 @@ def test_a_complete_reading_is_not_gone_on_from(house):
     assert built.wire.cursors()[0] is None
 
 
-def test_a_new_reading_replaces_the_former_only_when_it_is_complete(house):
+def test_a_new_reading_serves_in_the_former_s_place_once_it_is_complete(house):
     built = house(contact_properties=FEW)
     built.properties()
     former = built.records()
@@ -262,9 +265,10 @@ def test_a_new_reading_replaces_the_former_only_when_it_is_complete(house):
     assert content(built.complete()) == content(later)
     assert ids(later) == built.live()
     assert former_first not in ids(later)
-    left = [entry.path for entry in built.store.list(f"staged/{DAY}/objects/0-1")]
-    assert all(path.startswith(f"{later.folder}/") for path in left if "_complete" not in path)
-    assert len(left) == 1 + 2 * later.chunks_staged
+    assert content(former) == before
+    left = [entry.path for entry in built.store.list("readings/objects/0-1")]
+    assert {path.rpartition("/")[0] for path in left} == {former.folder, later.folder}
+    assert len(left) == 2 + 2 * former.chunks_staged + 2 * later.chunks_staged
 
 
 @pytest.mark.parametrize("changed", ["properties", "portal"])

@@ -17,6 +17,7 @@ from hubspot_assets.sources.events import (
     extract_events,
 )
 from hubspot_assets.storage import open_store
+from hubspot_assets_tests.days import day_of
 from hubspot_assets_tests.hubspot.fakes import FakeTime, client_of, error, html, ok
 
 DAY = "2026-11-22"
@@ -74,7 +75,7 @@ class House:
 
     def __init__(self, kind, folder, portal):
         self.kind, self.portal = kind, portal
-        self.staging = Staging(open_store(folder), DAY)
+        self.staging = Staging(open_store(folder), day_of(DAY))
         self.source = EMAIL_EVENTS if kind == "email" else event_source(NAME)
 
     def read(self, versions=None, window=WINDOW, portal="here"):

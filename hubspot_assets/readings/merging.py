@@ -1,0 +1,92 @@
+"""A base and its changes, as one: the chunks of the base with what has changed in its place.
+
+Both are of things with an `id`, ascending over the chunks of each, whose frames all have that
+column; the frame `records` has a row for each. Where the changes hold a thing, they hold all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import polars as pl
+
+from hubspot_assets.storage import Store
+
+_THINGS = "records"
+_ID = "id"
+
+
+class Chunk(Protocol):
+    """One batch of a source: frames by name."""
+
+    def read(self, frame: str, columns: list[str] | None = None) -> pl.DataFrame:
+        """The frame called `frame`, or only its `columns`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A batch with a Parquet file for each frame."""
+
+    store: Store
+    stem: str
+
+    def read(self, frame: str, columns: list[str] | None = None) -> pl.DataFrame:
+        with self.store.local_copy(f"{self.stem}.{frame}.parquet") as path:
+            return pl.read_parquet(path, columns=columns)
+
+
+@dataclass(frozen=True, slots=True)
+class MergedChunk:
+    """A chunk of the base, or none behind its last, and the changes of the same range of ids:
+    above `low`, up to `high`."""
+
+    base: Chunk | None
+    changes: tuple[Chunk, ...]
+    low: int | None
+    high: int | None
+
+    def read(self, frame: str, columns: list[str] | None = None) -> pl.DataFrame:
+        wanted = columns if columns is None or _ID in columns else [_ID, *columns]
+        pieces = [self._unchanged(frame, wanted)] if self.base else []
+        pieces += (self._within(each.read(frame, wanted)) for each in self.changes)
+        whole = pl.concat(pieces).sort(_ID, maintain_order=True)
+        return whole if columns is None else whole.select(columns)
+
+    def _unchanged(self, frame: str, columns: list[str] | None) -> pl.DataFrame:
+        changed = pl.concat(each.read(_THINGS, [_ID]) for each in self.changes)
+        base = self.base.read(frame, columns) if self.base else changed.clear()
+        return base.join(changed, on=_ID, how="anti", maintain_order="left")
+
+    def _within(self, frame: pl.DataFrame) -> pl.DataFrame:
+        low = pl.lit(value=True) if self.low is None else pl.col(_ID) > self.low
+        high = pl.lit(value=True) if self.high is None else pl.col(_ID) <= self.high
+        return frame.filter(low & high)
+
+
+def merged(base: Sequence[StoredChunk], changes: Sequence[StoredChunk]) -> Iterator[Chunk]:
+    """The chunks of `base` as `changes` make them, then those that are all new."""
+    spans = [(chunk, *span) for chunk in changes if (span := _span(chunk))]
+    low: int | None = None
+    for chunk in base:
+        span = _span(chunk)
+        if span is None:
+            continue
+        high = span[1]
+        here = tuple(
+            each for each, first, last in spans if first <= high and (low is None or last > low)
+        )
+        yield MergedChunk(chunk, here, low, high) if here else chunk
+        low = high
+    for each, _, last in spans:
+        if low is None or last > low:
+            yield MergedChunk(None, (each,), low, None)
+
+
+@lru_cache(maxsize=100_000)
+def _span(chunk: StoredChunk) -> tuple[int, int] | None:
+    """The first and the last id of a chunk, None of an empty one."""
+    ids = chunk.read(_THINGS, [_ID])[_ID]
+    return (int(ids[0]), int(ids[-1])) if len(ids) else None
