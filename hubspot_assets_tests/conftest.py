@@ -85,8 +85,9 @@ def as_documented(documents):
 
 @pytest.fixture(scope="session")
 def shared_sandbox():
-    """A portal that no test changes."""
-    with serve(PortalConfig(records=120, now=READ_AT, burst=100_000)) as sandbox:
+    """A portal that no test changes, and whose merges leave the survivor's id."""
+    config = PortalConfig(records=120, now=READ_AT, burst=100_000, primary_ids_last=True)
+    with serve(config) as sandbox:
         yield sandbox
 
 

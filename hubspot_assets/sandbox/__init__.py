@@ -2,7 +2,14 @@
 
 from hubspot_assets.sandbox.config import Clock, PortalConfig
 from hubspot_assets.sandbox.event_life import Occurrence
-from hubspot_assets.sandbox.portal import HistoryEntry, Link, Portal, PortalRecord
+from hubspot_assets.sandbox.portal import (
+    HistoryEntry,
+    Link,
+    Portal,
+    PortalRecord,
+    RecordChange,
+    RecordFate,
+)
 from hubspot_assets.sandbox.server import Sandbox, run, serve
 
 __all__ = [
@@ -13,6 +20,8 @@ __all__ = [
     "Portal",
     "PortalConfig",
     "PortalRecord",
+    "RecordChange",
+    "RecordFate",
     "Sandbox",
     "run",
     "serve",

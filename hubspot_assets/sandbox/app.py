@@ -85,6 +85,7 @@ class Application:
         answer = self._answer(request, bare, version, body, fault, identifier)
         answer.headers["X-HubSpot-Correlation-Id"] = identifier
         self.requests[f"{request.method} {template}", answer.status] += 1
+        self.portal.clock.tick(self.portal.config.tick_ms)
         if fault is not None:
             documented = type_of(request.method, template, version)
             spoil(fault, answer, documented, self._last.get(path))

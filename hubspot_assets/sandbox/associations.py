@@ -140,13 +140,13 @@ def _of_one(call: Call) -> tuple[Links | None, int]:
     """The links of the pair a path names, and the id of the record; 404 if that is not live."""
     source, target = _open_pair(call)
     life, text = call.portal.life(source.object_type_id), call.params["objectId"]
-    index = life.index_of(int(text)) if text.isdecimal() else None
+    index = life.index_of(int(text), call.now) if text.isdecimal() else None
     index = None if index is None else life.survivor(index, call.now)
     if index is None or not life.is_live(index, call.now):
         raise not_found()
     moment = Moment(call.portal, call.now)
     links = moment.links(source.object_type_id, target.object_type_id)
-    return links, life.record_id(index)
+    return links, life.record_id(index, call.now)
 
 
 def _inputs(asked: dict[str, Any]) -> list[_Input]:
@@ -166,10 +166,11 @@ def _inputs(asked: dict[str, Any]) -> list[_Input]:
 
 def _page(links: Links, record_id: int, start: int, limit: int) -> list[Partner]:
     """Partners from the id `start` on, one more than `limit` if there are more."""
-    index = links.source.population.index_of(record_id)
+    now = links.source.now
+    index = links.source.population.holder(record_id, now)
     if index is None:
         return []
-    first = links.target.population.index_at(start) if start else 0
+    first = links.target.population.index_at(start, now) if start else 0
     return list(islice(links.partners(index, first), limit + 1))
 
 

@@ -122,9 +122,9 @@ class Business:
         """What a product costs."""
         return 900 + mix(self._life(_PRODUCTS).side_seed + product * GOLDEN) % 240_000
 
-    def product_id(self, product: int) -> int:
-        """The record of a product."""
-        return self._life(_PRODUCTS).record_id(product)
+    def product_id(self, product: int, at: int) -> int:
+        """The record of a product at a moment."""
+        return self._life(_PRODUCTS).record_id(product, at)
 
     def line(self, index: int) -> Line:
         """A line item: of a product that was there when it was made, one of five at a discount."""
@@ -319,7 +319,7 @@ class _Lines(_Teller):
         record, made = tale.record, tale.record.created
         line = self._business.line(record.index)
         if line.product is not None:
-            product = str(self._business.product_id(line.product))
+            product = str(self._business.product_id(line.product, made))
             self.write(record, "hs_product_id", [(made, product, CREATED_BY[0])])
         self.write(record, "quantity", [(made, str(line.quantity), CREATED_BY[0])])
         self._money(tale, "price", [(made, line.price)])

@@ -52,8 +52,13 @@ class PortalConfig:
     HubSpot's documents say that they are ignored, portals have been seen to answer 400.
     `page_dates_at`: pages and posts have `createdAt` and `updatedAt`, as examples in HubSpot's
     documents do, instead of `created` and `updated`.
+    `primary_ids_last`: a merge leaves the surviving record its id. Otherwise it gives a new one,
+    under which both are found, except for contacts and companies before 2025.
     `merged_ids_lead_on`: a batch read tells the survivor of a merged-away record, under its own id,
     as portals have been seen to do, instead of missing the id.
+    `stored_late`: values can be read up to five minutes after they are stamped, and modified dates
+    up to one minute.
+    `tick_ms`: the portal's time goes on by so much with every request.
     `archived_linger`: records stay in the search until its index has caught up with their end.
     `event_ids_repeat`: some e-mail events have one id, and differ in `created` alone.
     `multi_status` lets batch answers of 2026-09 be 207 where parts fail: its documents know 200
@@ -91,7 +96,10 @@ class PortalConfig:
     strict_associations: bool = False
     multi_status: bool = True
     page_dates_at: bool = False
-    merged_ids_lead_on: bool = False
+    primary_ids_last: bool = False
+    merged_ids_lead_on: bool = True
+    stored_late: bool = True
+    tick_ms: int = 0
     archived_linger: bool = False
     event_ids_repeat: bool = False
 
@@ -135,14 +143,24 @@ class Clock:
     ) -> None:
         self.monotonic = monotonic
         self._pinned = None if now is None else milliseconds(now)
+        self._ahead = 0
 
     def now(self) -> int:
         """The portal's now, in epoch milliseconds."""
-        return time.time_ns() // 1_000_000 if self._pinned is None else self._pinned
+        if self._pinned is not None:
+            return self._pinned
+        return time.time_ns() // 1_000_000 + self._ahead
 
     def set(self, now: datetime | None) -> None:
         """Pins the portal's now, or lets it follow real time again (None)."""
         self._pinned = None if now is None else milliseconds(now)
+
+    def tick(self, ms: int) -> None:
+        """Lets time go on by so much more."""
+        if self._pinned is None:
+            self._ahead += ms
+        else:
+            self._pinned += ms
 
     def datetime(self) -> datetime:
         """The portal's now as an aware datetime in UTC."""

@@ -91,7 +91,7 @@ class Content:
     def deal_splits(self, now: int) -> dict[int, list[dict[str, Any]]]:
         """Splits by deal id, of the live deals that have any."""
         life = self._life(DEALS)
-        found = {life.record_id(i): self.splits_of(i, now) for i in life.live(now)}
+        found = {life.record_id(i, now): self.splits_of(i, now) for i in life.live(now)}
         return {deal: splits for deal, splits in found.items() if splits}
 
     def counts(self, now: int) -> dict[str, int]:

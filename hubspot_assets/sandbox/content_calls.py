@@ -268,8 +268,8 @@ def read_deal_splits(call: Call) -> Answer:
     life = call.portal.life(_DEALS)
     results, missing = [], []
     for deal in dict.fromkeys(str(each["id"]) for each in inputs):
-        index = life.index_of(int(deal)) if deal.isdecimal() else None
-        if index is None or not life.is_live(index, call.now):
+        index = life.holder(int(deal), call.now) if deal.isdecimal() else None
+        if index is None:
             missing.append(deal)
         else:
             splits = call.portal.content.splits_of(index, call.now)

@@ -87,7 +87,7 @@ def _thread(series: Series, index: int, contacts: Population) -> Thread:
     return Thread(
         thread_id=series.id(index),
         draw=draw >> 5,
-        contact_id=contacts.record_id(contact),
+        contact_id=contacts.record_id(contact, created),
         messages=tuple(messages),
         closed=closed,
         archived=archived,

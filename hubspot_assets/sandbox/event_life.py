@@ -147,7 +147,7 @@ class EventLife:
                 own = mix(bits + member)
                 record = _live(population, own % known, known, at)
                 if record is not None:
-                    object_id = population.record_id(record)
+                    object_id = population.record_id(record, at)
                     yield Spark(at, rate.object_type_id, object_id, kind.event_type_id, own)
 
     def _seed_of(self, kind: EventType, rate: Rate) -> int:

@@ -104,7 +104,7 @@ def _created(call: Call) -> int:
     """When the record was created that is asked for: nothing happened to it before."""
     life = call.portal.life(call.object_type(call.one("objectType")).object_type_id)
     object_id = call.one("objectId")
-    index = life.index_of(int(object_id)) if object_id.isdecimal() else None
+    index = life.index_of(int(object_id), call.now) if object_id.isdecimal() else None
     return call.now + 1 if index is None else life.created(index)
 
 

@@ -67,6 +67,13 @@ def is_closed(stage: Stage) -> bool:
     return stage.metadata.get("isClosed") == "true"
 
 
+def dated(at: int, now: int) -> int:
+    """The modified date that a new stage gives: some seconds later, without any value, it moves
+    once more."""
+    again = at + 2_900 + at % 1_900
+    return again if again <= now else at
+
+
 class Writer:
     """Writes values with their histories into records of a type, by the names of properties."""
 
@@ -157,8 +164,8 @@ class Journeys(Writer):
         return pipeline, stages
 
     def last_move(self, base: int, created: int, now: int) -> int:
-        """When a record last came to another stage."""
-        return max(at for _, at in self.moves(base, created)[1] if at <= now)
+        """When a record was last modified for having come to another stage."""
+        return dated(max(at for _, at in self.moves(base, created)[1] if at <= now), now)
 
     def at(self, base: int, created: int, now: int) -> Journey:
         """The journey of a record up to a moment."""
@@ -177,7 +184,7 @@ class Journeys(Writer):
         """Writes the journey of a record, and what follows for each of its stages."""
         journey = self.at(base, record.created, now)
         steps, put = journey.steps, self.put
-        record.updated = max(record.updated, steps[-1].since)
+        record.updated = max(record.updated, dated(steps[-1].since, now))
         by = EDITED_BY[base % len(EDITED_BY)]
         self.write(
             record,

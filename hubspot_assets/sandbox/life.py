@@ -7,12 +7,13 @@ in every `edit_days`. All moments are epoch milliseconds.
 from dataclasses import dataclass
 from functools import cache
 from hashlib import shake_128
+from itertools import pairwise
 from operator import getitem
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from hubspot_assets.sandbox.facts import ObjectType
-from hubspot_assets.sandbox.population import START, Population
+from hubspot_assets.sandbox.population import START, Merger, Population
 from hubspot_assets.sandbox.properties import Property
 from hubspot_assets.sandbox.sources import BATCH, CALCULATED, CREATED_BY, EDITED_BY, MERGED
 from hubspot_assets.sandbox.stamps import DAY, iso
@@ -22,6 +23,16 @@ _WEEK = 7 * DAY
 _MASS_FIRST = START + 45 * DAY + 11_565_678
 _MASS_PERIOD = 182 * DAY
 _ROLLUP_PERIOD = 200 * DAY
+#: Of so many runs that work out a record's values, one moves its modified date.
+_MOVING_RUN = 3
+#: Values are readable at most so long after they are stamped, modified dates so long.
+_STORED_WITHIN, _DATED_WITHIN = 303_500, 60_200
+
+
+#: Of a hundred values so many are stored later than they are stamped; by how much, of sixteen: half
+#: of them by seconds, most of them by less than a minute.
+_LATE_SHARE = 29
+_DELAYS = ((1_000, 7_000),) * 8 + ((7_000, 60_000),) * 6 + ((60_000, _STORED_WITHIN),) * 2
 
 
 #: One value of a property's history: moment, the value as JSON text, and what follows it on the
@@ -50,6 +61,21 @@ class Record:
 
 def _tail(at: int, source: bytes) -> bytes:
     return b',"timestamp":"' + iso(at).encode() + source
+
+
+def _delay(seed: int, at: int) -> int:
+    """How long after its stamp a value is stored: most at once, some after minutes."""
+    bits = mix(seed + at)
+    if bits % 100 >= _LATE_SHARE:
+        return 0
+    least, most = _DELAYS[bits >> 8 & 15]
+    return least + (bits >> 16) % (most - least)
+
+
+def _date_delay(seed: int, at: int) -> int:
+    """The same for a modified date."""
+    bits = mix(seed + at)
+    return 0 if bits % 5 == 0 else 1_700 + (bits >> 8) % (16_000 if bits & 7 else 58_500)
 
 
 @cache
@@ -103,9 +129,12 @@ class Life(Population):
         records: int,
         seed: int,
         story: Story | None = None,
+        ids_last: bool = False,
+        stored_late: bool = True,
     ) -> None:
-        super().__init__(kind, records=records, seed=seed)
+        super().__init__(kind, records=records, seed=seed, ids_last=ids_last)
         self._story = story
+        self._stored_late = stored_late
         self._edit_period = kind.edit_days * DAY
         self._prepare(properties)
 
@@ -129,6 +158,7 @@ class Life(Population):
         self._rollups = by_life.get("rollup", [])
         self._mass = by_life.get("mass", [])
         self._draw_count = len(live) + 1
+        self._own = frozenset(setting.number for setting in self._first)
         self._first_numbers = [setting.number for setting in self._first]
         self._first_tables = [setting.table for setting in self._first]
         self._plain_numbers = [setting.number for setting in self._plain]
@@ -141,15 +171,16 @@ class Life(Population):
         }
 
     def record(self, index: int, now: int, *, traced: bool = True) -> Record:
-        """The record as it is at `now`; it must have been created by then. Without `traced`,
-        history entries lack their ends: less work where histories are not told."""
+        """The record as it is at `now`, by the stamps of its values; it must have been created by
+        then. Without `traced`, history entries lack their ends: less work where histories are not
+        told."""
         created = self.created(index)
         archived = self.archived_at(index, now)
         # An archived record stays as it was.
         now = now if archived is None else archived
         seed = self._salt + index.to_bytes(8, "big")
         draws = shake_128(seed).digest(self._draw_count)
-        record = Record(index, self.record_id(index), created, created, {}, {}, traced)
+        record = Record(index, self.record_id(index, now), created, created, {}, {}, traced)
         base = mix(self._seed + (index + 7) * GOLDEN)
         self._set_first_values(record, draws)
         self._edit(record, draws, base, now)
@@ -163,16 +194,53 @@ class Life(Population):
         record.archived = archived
         return record
 
+    def readable(self, index: int, now: int, *, traced: bool = True) -> Record:
+        """The record as it can be read at `now`: values are stored up to minutes after they are
+        stamped, and so is its modified date."""
+        record = self.record(index, now, traced=traced)
+        if self._stored_late and record.archived is None:
+            self._withhold(record, now)
+        return record
+
     def bare(self, index: int, now: int) -> Record:
-        """The record with nothing but its id and dates, for a fraction of the work."""
+        """The same with nothing but its id and dates, for a fraction of the work."""
         archived = self.archived_at(index, now)
         now = now if archived is None else archived
-        created, updated = self.created(index), self.updated(index, now)
-        record = Record(
-            index, self.record_id(index), created, updated, {}, {}, traced=False, archived=archived
-        )
+        created, updated = self.created(index), self.dated(index, now)
+        record_id = self.record_id(index, now)
+        record = Record(index, record_id, created, updated, {}, {}, traced=False, archived=archived)
         self._set_system_values(record, now)
         return record
+
+    def dated(self, index: int, now: int) -> int:
+        """The modified date that can be read at `now`."""
+        at = self.updated(index, now)
+        if not self._stored_late or self.archived_at(index, now) is not None:
+            return at
+        created = self.created(index)
+        while created < at and at + _date_delay(self._seed ^ index, at) > now:
+            at = self.updated(index, at - 1)
+        return at
+
+    def _withhold(self, record: Record, now: int) -> None:
+        """Takes away what has not been stored yet."""
+        since, created, history = now - _STORED_WITHIN, record.created, record.history
+        for number, changes in [(n, each) for n, each in history.items() if each[-1][0] > since]:
+            seed = self._seed ^ record.index * GOLDEN + number
+            kept = [
+                each
+                for each in changes
+                if each[0] <= max(since, created) or each[0] + _delay(seed, each[0]) <= now
+            ]
+            if len(kept) == len(changes):
+                continue
+            if kept:
+                history[number], record.values[number] = kept, kept[-1][1]
+            else:
+                del history[number], record.values[number]
+        if record.updated > now - _DATED_WITHIN:
+            record.updated = self.dated(record.index, now)
+            record.values[self._special["modified"]] = f'"{iso(record.updated)}"'.encode()
 
     def updated(self, index: int, now: int) -> int:
         """When the record was last modified as of `now`: what `record` says, for less."""
@@ -198,6 +266,11 @@ class Life(Population):
             count = (now - created - phase) // _WEEK
             if count >= 1:
                 found = max(found, created + phase + count * _WEEK)
+        if self._rollups:
+            first = created + 1000 + base % _ROLLUP_PERIOD
+            moved = (now - first) // (_MOVING_RUN * _ROLLUP_PERIOD)
+            if moved >= 0:
+                found = max(found, first + moved * _MOVING_RUN * _ROLLUP_PERIOD)
         if self._story is not None:
             found = max(found, self._story.last_move(base, created, now))
         found = max(found, self.restored(index, now) or 0)
@@ -244,11 +317,14 @@ class Life(Population):
             return
         values, history, versions = record.values, record.history, dict[int, int]()
         period, width = self._edit_period, len(editable)
+        absences = self._absences(record.index)
         for turn in range((now - record.created) // period + 1):
             bits = mix(base + turn)
             at = record.created + turn * period + 60_000 + bits % (period - 120_000)
             if at > now:
                 break
+            if absences and any(gone <= at < back for gone, back in absences):
+                continue
             record.updated = at
             tail = record.tail(at, EDITED_BY[(bits >> 40) % len(EDITED_BY)])
             bits = bits * GOLDEN & 0xFFFFFFFFFFFFFFFF
@@ -266,6 +342,11 @@ class Life(Population):
                     value = b'""'
                 values[number] = value
                 changes.append((at, value, tail))
+
+    def _absences(self, index: int) -> list[tuple[int, int]]:
+        """From when until when the record was in the bin, each time that it came back."""
+        turns = self.turns(index)
+        return [(gone.at, back.at) for gone, back in pairwise(turns) if back.kind == "restored"]
 
     def _set_in_bulk(self, record: Record, base: int, now: int) -> None:
         """Properties that a bulk update sets on most records in the same millisecond, and the
@@ -298,18 +379,26 @@ class Life(Population):
         for number, draw, size, pool, _ in self._drift:
             if number in record.values:
                 record.values[number] = pool[(draws[draw] + month) % size]
-        # One run works out all of them, in the same millisecond.
+        # One run works out all of them, in the same millisecond; a value may stay the same.
         first = record.created + 1000 + base % _ROLLUP_PERIOD
-        runs = [
-            (at, turn, record.tail(at, CALCULATED))
-            for turn, at in enumerate(range(first, now + 1, _ROLLUP_PERIOD))
-        ]
-        if not runs:
+        times = list(enumerate(range(first, now + 1, _ROLLUP_PERIOD)))
+        if not times or not self._rollups:
             return
+        record.updated = max(
+            record.updated, times[(len(times) - 1) // _MOVING_RUN * _MOVING_RUN][1]
+        )
+        for _, back in self._absences(record.index):
+            # A restored record's values are worked out anew.
+            before = [turn for turn, at in times if at < back <= now]
+            times += [(before[-1], back)] if before else []
+        runs = [(at, turn, record.tail(at, CALCULATED)) for turn, at in sorted(times)]
         for number, draw, size, pool, table in self._rollups:
             byte = draws[draw]
             if table[byte] is not None:
-                changes = [(at, pool[(byte + turn) % size], tail) for at, turn, tail in runs]
+                odd = byte & 1
+                changes = [
+                    (at, pool[(byte + (turn + odd) // 2) % size], tail) for at, turn, tail in runs
+                ]
                 self._take(record, number, changes, moves=False)
 
     def _take(self, record: Record, number: int, changes: list[Change], *, moves: bool) -> None:
@@ -321,18 +410,44 @@ class Life(Population):
     def _merge(self, record: Record, now: int) -> None:
         """Traces of the records that were merged into this one."""
         number = self._special.get("merged_ids")
-        merged = self.merged_into(record.index, now)
+        merged = self.mergers(record.index, now)
         if number is None or not merged:
             return
-        changes, ids = [], list[str]()
-        for at, index in merged:
-            ids.append(str(self.record_id(index)))
-            changes.append((at, f'"{";".join(ids)}"'.encode(), record.tail(at, MERGED)))
+        for each in merged:
+            self._absorb(record, each)
+        changes = [
+            (at, f'"{ids}"'.encode(), record.tail(at, MERGED))
+            for at, ids in self._merged_ids(record.index, now)
+        ]
         self._take(record, number, changes, moves=True)
         vids = self._special.get("merged_vids")
         if vids is not None:
-            text = ";".join(f"{self.record_id(index)}:{at}" for at, index in merged)
+            text = ";".join(f"{each.lost}:{each.at}" for each in merged)
             record.values[vids] = f'"{text}"'.encode()
+
+    def _merged_ids(self, index: int, now: int) -> list[tuple[int, str]]:
+        """When `hs_merged_object_ids` got which value. A new id is that of a new record, which
+        took two in; what those had taken in before is in the history alone."""
+        found, ids = list[tuple[int, str]](), list[int]()
+        for each in self.mergers(index, now):
+            ids = [*ids, each.lost] if each.before == each.after else [each.before, each.lost]
+            found += self._merged_ids(each.loser, each.at - 1)
+            found.append((each.at, ";".join(map(str, ids))))
+        return sorted(found)
+
+    def _absorb(self, record: Record, merger: Merger) -> None:
+        """Takes the history of a merged-away record in: the survivor's values stay."""
+        at, history = merger.at, record.history
+        other = self.record(merger.loser, at - 1, traced=record.traced)
+        for number in self._own & other.history.keys():
+            mine, theirs = history.get(number, []), other.history[number]
+            stamps = {change[0] for change in mine}
+            both = sorted([*mine, *(each for each in theirs if each[0] not in stamps)])
+            before = [each for each in mine if each[0] <= at]
+            if before and before[-1][0] < theirs[-1][0] and at not in stamps:
+                both.append((at, before[-1][1], record.tail(at, MERGED)))
+                both.sort()
+            history[number], record.values[number] = both, both[-1][1]
 
     def _set_system_values(self, record: Record, now: int) -> None:
         special, values = self._special, record.values

@@ -61,7 +61,7 @@ class Records:
         #: Records before this one were created so long ago that their links have begun.
         self.settled = population.created_count(now - _LATEST)
         #: Ids of records by index.
-        self.ids = Made(population.record_id)
+        self.ids = Made(lambda index: population.record_id(index, now))
         self._gone = Made(lambda block: population.gone(block, now))
 
     def is_live(self, index: int) -> bool:

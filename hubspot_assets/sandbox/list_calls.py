@@ -312,7 +312,7 @@ def _bound(call: Call, life: Life) -> tuple[Member | None, bool]:
     if not (after or before):
         return None, False
     joined, record_id = cursor_numbers(after or before, 2)
-    return Member(life.index_at(record_id), joined), not after
+    return Member(life.index_at(record_id, call.now), joined), not after
 
 
 def _members_told(
@@ -322,7 +322,7 @@ def _members_told(
     body: dict[str, Any] = {
         "results": [
             {
-                "recordId": str(life.record_id(each.index)),
+                "recordId": str(life.record_id(each.index, call.now)),
                 "membershipTimestamp": iso(each.joined),
             }
             for each in shown
@@ -341,7 +341,7 @@ def _members_told(
 
 def _link(call: Call, way: str, life: Life, edge: Member) -> dict[str, str]:
     kept = [(key, value) for key, value in call.query if key not in ("after", "before")]
-    at = cursor(edge.joined, life.record_id(edge.index))
+    at = cursor(edge.joined, life.record_id(edge.index, call.now))
     return {way: at, "link": f"{call.url}?{urlencode([*kept, (way, at)], quote_via=quote)}"}
 
 
@@ -381,8 +381,8 @@ def _lists_of(call: Call, object_type_id: str, record_id: str) -> list[dict[str,
     """The memberships of a record; None if there is no such record."""
     kind = call.object_type(object_type_id)
     life = call.portal.life(kind.object_type_id)
-    index = life.index_of(int(record_id)) if record_id.isdecimal() else None
-    if index is None or not life.is_live(index, call.now):
+    index = life.holder(int(record_id), call.now) if record_id.isdecimal() else None
+    if index is None:
         return None
     found = []
     for each in call.portal.lists_at(call.now):

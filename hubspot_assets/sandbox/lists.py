@@ -218,7 +218,7 @@ def _lasting(
 ) -> Iterator[tuple[int, int, int]]:
     """The records that are not planned to end: a list of them has a size that does not change."""
     for index in range(count):
-        if records.planned_fate(index) is None:
+        if not records.ends(index):
             fate = records.fate(index)
             joined = _joined(facts, records, index, mix(salt + index * GOLDEN))
             gone = _NEVER if fate is None else max(joined, fate.at)

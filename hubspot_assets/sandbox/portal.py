@@ -16,6 +16,7 @@ from hubspot_assets.sandbox.association_types import (
     plain_types,
 )
 from hubspot_assets.sandbox.business import Business
+from hubspot_assets.sandbox.changes import happenings
 from hubspot_assets.sandbox.config import Clock, PortalConfig
 from hubspot_assets.sandbox.content import DEALS, Content
 from hubspot_assets.sandbox.event_life import EventLife, Occurrence
@@ -69,6 +70,28 @@ class PortalRecord:
     created_at: datetime
     updated_at: datetime
     archived_at: datetime | None
+
+
+class RecordFate(NamedTuple):
+    """What became of a record: it was archived, erased, or merged into the one with that id."""
+
+    kind: str
+    at: datetime
+    merged_into: int | None
+
+
+class RecordChange(NamedTuple):
+    """What happened to one record: `kind` is created, updated, archived, restored, erased or
+    merged; `at` is None for an update that left no history. `merged_into` is the id of the record
+    that a merged one lives on in. `properties` are the names of those that a created record has
+    set, and whose values an update changed or cleared, all in all; what HubSpot works out at each
+    call is not among them."""
+
+    kind: str
+    record_id: int
+    at: datetime | None
+    merged_into: int | None
+    properties: frozenset[str]
 
 
 class Link(NamedTuple):
@@ -169,7 +192,15 @@ class Portal:
             deals, amount = self.life(DEALS), self.content.deal_amount
             return SplitLife(kind, properties, deals=deals, amount=amount, seed=seed)
         story = self._business.story(kind, properties)
-        return Life(kind, properties, records=self.config.records, seed=seed, story=story)
+        return Life(
+            kind,
+            properties,
+            records=self.config.records,
+            seed=seed,
+            story=story,
+            ids_last=self.config.primary_ids_last,
+            stored_late=self.config.stored_late,
+        )
 
     def define_type(
         self, name: str, singular: str, plural: str | None = None, *, records: int = 8
@@ -208,13 +239,13 @@ class Portal:
 
     def live_ids(self, object_type_id: str, at: datetime) -> Iterator[int]:
         """Ids of the records that are live at a moment, ascending."""
-        life = self.life(object_type_id)
-        return map(life.record_id, life.live(milliseconds(at)))
+        life, now = self.life(object_type_id), milliseconds(at)
+        return (life.record_id(index, now) for index in life.live(now))
 
     def archived_ids(self, object_type_id: str, at: datetime) -> Iterator[int]:
         """Ids of the records that can be seen as archived at a moment, ascending."""
-        life = self.life(object_type_id)
-        return map(life.record_id, life.archived(milliseconds(at)))
+        life, now = self.life(object_type_id), milliseconds(at)
+        return (life.record_id(index, now) for index in life.archived(now))
 
     def live_count(self, object_type_id: str, at: datetime) -> int:
         """How many records are live at a moment."""
@@ -223,12 +254,12 @@ class Portal:
     def record(
         self, object_type_id: str, record_id: int, at: datetime, *, full_history: bool = False
     ) -> PortalRecord | None:
-        """A record as it is at a moment; None before its creation and after its end (an
-        archived one is found for 90 days). Histories are as long as HubSpot keeps them,
-        unless `full_history`."""
+        """A record as it is at a moment, by the stamps of its values; None before its creation
+        and after its end (an archived one is found for 90 days). Histories are as long as HubSpot
+        keeps them, unless `full_history`."""
         life, now = self.life(object_type_id), milliseconds(at)
-        index = life.index_of(record_id)
-        if index is None or life.created(index) > now:
+        index = life.index_of(record_id, now)
+        if index is None or life.created(index) > now or life.record_id(index, now) != record_id:
             return None
         record = life.record(index, now)
         if record.archived is None and not life.is_live(index, now):
@@ -248,7 +279,8 @@ class Portal:
     def merge(
         self, object_type_id: str, record_id: int, into: int, at: datetime | None = None
     ) -> None:
-        """Merges a record into another outside of the plan, now unless told when."""
+        """Merges a record into another outside of the plan, now unless told when: that one lives
+        on under a new id."""
         self._intervene(object_type_id, record_id, "merged", into, at)
 
     def restore(self, object_type_id: str, record_id: int, at: datetime | None = None) -> None:
@@ -256,20 +288,54 @@ class Portal:
         history, but on no list any more."""
         life = self.life(object_type_id)
         when = self.clock.now() if at is None else milliseconds(at)
-        index = life.index_of(record_id)
+        index = life.index_of(record_id, when)
         if index is None or life.archived_at(index, when) is None:
             raise ValueError(f"{object_type_id} has no archived record {record_id}")
-        life.restore(index, when)
+        life.intervene(index, Fate(when, "restored", index))
+
+    def fate(self, object_type_id: str, record_id: int, at: datetime) -> RecordFate | None:
+        """Why there is no record of an id at a moment although there was one before; None for a
+        live one, and for an id that no record has had by then."""
+        life, now = self.life(object_type_id), milliseconds(at)
+        index = life.index_of(record_id, now)
+        if index is None or life.created(index) > now:
+            return None
+        for each in life.mergers(index, now):
+            if each.before == record_id != each.after:
+                return RecordFate("merged", moment(each.at), each.after)
+        away = life.away(index, now)
+        if away is None:
+            return None
+        into = None
+        if away.kind == "merged":
+            into = life.record_id(away.survivor, away.at)
+        return RecordFate(away.kind, moment(away.at), into)
 
     def _intervene(
         self, object_type_id: str, record_id: int, kind: str, into: int, at: datetime | None
     ) -> None:
         life = self.life(object_type_id)
-        index, survivor = life.index_of(record_id), life.index_of(into)
+        moment_of_it = self.clock.now() if at is None else milliseconds(at)
+        index, survivor = (life.index_of(each, moment_of_it) for each in (record_id, into))
         if index is None or survivor is None:
             raise ValueError(f"{object_type_id} has no records {record_id} and {into}")
-        moment_of_it = self.clock.now() if at is None else milliseconds(at)
         life.intervene(index, Fate(moment_of_it, kind, survivor))
+
+    def record_changes(
+        self, object_type_id: str, start: datetime, end: datetime
+    ) -> list[RecordChange]:
+        """What happens to the records of a type from `start` until before `end`."""
+        life, properties = self.life(object_type_id), self.properties(object_type_id)
+        return [
+            RecordChange(
+                each.kind,
+                each.record_id,
+                None if each.at is None else moment(each.at),
+                each.merged_into,
+                each.properties,
+            )
+            for each in happenings(life, properties, milliseconds(start), milliseconds(end))
+        ]
 
     # Lists
 
@@ -286,7 +352,7 @@ class Portal:
             return []
         life = self.life(found.facts.object_type_id)
         members = self.memberships_at(found, now).by_record(now)
-        return [(life.record_id(each.index), moment(each.joined)) for each in members]
+        return [(life.record_id(each.index, now), moment(each.joined)) for each in members]
 
     def delete_list(self, list_id: int, at: datetime | None = None) -> None:
         """Deletes a list outside of the plan, now unless told when."""
@@ -420,10 +486,11 @@ class Portal:
             raise ValueError(f"{from_type_id} and {to_type_id} have no links")
         pair, backward = found
         near_id, far_id = (to_id, from_id) if backward else (from_id, to_id)
-        near, far = pair.near.index_of(near_id), pair.far.index_of(far_id)
+        when = self.clock.now() if at is None else milliseconds(at)
+        near, far = pair.near.index_of(near_id, when), pair.far.index_of(far_id, when)
         if near is None or far is None:
             raise ValueError(f"there are no records {from_id} and {to_id}")
-        pair.cut[near, far] = self.clock.now() if at is None else milliseconds(at)
+        pair.cut[near, far] = when
 
     # Events
 

@@ -56,11 +56,11 @@ def list_records(call: Call) -> Answer:
         limit = call.limit(10, PAGE)
     inline = Inline(call, kind)
     chosen = selection(call.portal, kind, call.many("properties"), with_history)
-    start = life.index_at(call.after())
+    start = life.index_at(call.after(), call.now)
     walk = life.archived if call.flag("archived") else life.live
     _interfere(call, life, walk(call.now, start))
     found = list(islice(walk(call.now, start), limit + 1))
-    after = life.record_id(found[limit - 1]) + 1 if len(found) > limit else None
+    after = life.record_id(found[limit - 1], call.now) + 1 if len(found) > limit else None
     rendered = _rendered(call, life, chosen, found[:limit])
     rendered = list(map(inline.add, found, rendered))
     paging = call.paging(after)
@@ -100,11 +100,14 @@ def batch_read(call: Call) -> Answer:
     id_property = asked.get("idProperty") or ""
     indexes = {key: _find(call, kind, life, key, id_property) for key in inputs}
     _interfere(call, life, (index for index in indexes.values() if index is not None))
-    if call.portal.config.merged_ids_lead_on:
-        indexes = {
-            key: None if index is None else life.survivor(index, call.now)
-            for key, index in indexes.items()
-        }
+    lead_on = call.portal.config.merged_ids_lead_on
+    for key, index in indexes.items():
+        if index is None:
+            continue
+        if lead_on:
+            indexes[key] = life.survivor(index, call.now)
+        elif not id_property and life.record_id(index, call.now) != int(key):
+            indexes[key] = None
     found = {
         key: index
         for key, index in indexes.items()
@@ -120,7 +123,7 @@ def _rendered(call: Call, life: Life, chosen: Selection, indexes: list[int]) -> 
     now, traced = call.now, chosen.traced
     if chosen.bare:
         return [chosen.render(life.bare(index, now)) for index in indexes]
-    return [chosen.render(life.record(index, now, traced=traced)) for index in indexes]
+    return [chosen.render(life.readable(index, now, traced=traced)) for index in indexes]
 
 
 def _inputs(asked: dict[str, Any]) -> list[str]:
@@ -143,7 +146,7 @@ def _find(call: Call, kind: ObjectType, life: Life, key: str, id_property: str) 
         return _find_unique(call, kind, life, key, id_property)
     if not key.isdecimal():
         return None
-    return life.index_of(int(key))
+    return life.index_of(int(key), call.now)
 
 
 def _find_unique(
@@ -175,7 +178,7 @@ def _interfere(call: Call, life: Life, indexes: Iterator[int]) -> None:
     living = [index for index in islice(indexes, 2) if life.is_live(index, call.now)]
     object_type_id, at = life.kind.object_type_id, moment(call.now)
     if call.fault.kind == "archive_first" and living:
-        call.portal.archive(object_type_id, life.record_id(living[0]), at)
+        call.portal.archive(object_type_id, life.record_id(living[0], call.now), at)
     elif len(living) > 1:
-        first, second = map(life.record_id, living)
+        first, second = (life.record_id(each, call.now) for each in living)
         call.portal.merge(object_type_id, first, second, at)

@@ -1,7 +1,11 @@
-"""The search API: an index of live records that lags behind, answers slowly and ends at 10,000."""
+"""The search API: an index of live records that lags behind and ends at 10,000. It finds records by
+what they were, and tells what they are."""
 
 import re
+from array import array
 from collections.abc import Callable, Iterator
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -9,7 +13,8 @@ import orjson
 from hubspot_assets.sandbox.call import Answer, Call
 from hubspot_assets.sandbox.errors import ApiError, invalid, not_found
 from hubspot_assets.sandbox.facts import ObjectType
-from hubspot_assets.sandbox.life import Life
+from hubspot_assets.sandbox.life import Life, Record
+from hubspot_assets.sandbox.population import BLOCK
 from hubspot_assets.sandbox.properties import Property
 from hubspot_assets.sandbox.records import open_type, selection
 from hubspot_assets.sandbox.stamps import milliseconds, parse_iso
@@ -19,6 +24,7 @@ CEILING = 10_000
 BODY = 3_000
 GROUPS, PER_GROUP, FILTERS = 5, 6, 18
 _UNSEARCHABLE = ("hs_body_preview_html", "hs_email_html", "hs_body_preview")
+_BY_ID = {"propertyName": "hs_object_id", "direction": "ASCENDING"}
 _NUMERIC = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 #: A value made comparable: a number, or text in lower case; None if there is none.
@@ -38,19 +44,24 @@ def search(call: Call) -> Answer:
     asked = call.json()
     limit, start = _window(asked)
     index = Index(call, kind, life)
-    test = _any_group(index, _groups(asked))
-    text = str(asked.get("query") or "").lower()
-    found = [each for each in index.rows() if test(each.read) and (not text or each.has(text))]
-    found = _sorted(index, found, asked.get("sorts") or [])
+    groups, text = _groups(asked), str(asked.get("query") or "").lower()
+    test, sorts = _any_group(index, groups), asked.get("sorts") or []
+    first, end, all_in = _range(index, groups)
+    if all_in and not text and sorts in ([], [_BY_ID]):
+        # Counting must not take long, however large the range is.
+        total, shown = index.count(first, end), islice(index.indexes(first, end), start, None)
+        page = list(islice(shown, limit))
+    else:
+        rows = (Entry(index, each) for each in index.indexes(first, end))
+        found = [each for each in rows if test(each.read) and (not text or each.has(text))]
+        found = _sorted(index, found, sorts)
+        total, page = len(found), [each.index for each in found[start : start + limit]]
     chosen = selection(call.portal, kind, tuple(asked.get("properties") or ()), ())
-    shown = found[start : start + limit]
     body = b'{"total":%d,"results":[%b]' % (
-        len(found),
-        b",".join(
-            chosen.render(life.record(each.index, index.now, traced=False)) for each in shown
-        ),
+        total,
+        b",".join(chosen.render(index.told(each)) for each in page),
     )
-    if start + limit < len(found):
+    if start + limit < total:
         body += b',"paging":' + orjson.dumps({"next": {"after": str(start + limit)}})
     return Answer(200, body + b"}")
 
@@ -93,9 +104,9 @@ class Entry:
         """A property's value, comparable."""
         owner = self._index
         if name == "hs_object_id":
-            return owner.life.record_id(self.index)
+            return owner.life.record_id(self.index, owner.now)
         if name == owner.kind.modified_property:
-            return owner.life.updated(self.index, owner.now)
+            return owner.dates[self.index]
         if name == owner.kind.created_property:
             return owner.life.created(self.index)
         each = owner.properties[name]
@@ -110,7 +121,8 @@ class Entry:
 
     def _values(self) -> dict[int, bytes]:
         if self._record is None:
-            self._record = self._index.life.record(self.index, self._index.now, traced=False).values
+            life, now = self._index.life, self._index.now
+            self._record = life.readable(self.index, now, traced=False).values
         return self._record
 
 
@@ -124,19 +136,68 @@ class Index:
         config = call.portal.config
         #: Up to when a record must have been live to be found.
         self._today = self.now if config.archived_linger else call.now
+        self._present = call.now
+        self.known = life.created_count(self.now)
         self.properties = call.portal.readable_properties(kind)
 
-    def rows(self) -> Iterator[Entry]:
-        """Every record, oldest first."""
-        for index in self.life.live(self.now):
-            if self.now == self._today or self.life.is_live(index, self._today):
-                yield Entry(self, index)
+    @property
+    def dates(self) -> "array[int]":
+        """Modified dates by index."""
+        return _dates(self.life, self.now, self.known, self.life.interventions)
+
+    def _gone(self, block: int) -> set[int]:
+        gone = self.life.gone(block, self.now)
+        return gone if self._today == self.now else gone | self.life.gone(block, self._today)
+
+    def indexes(self, first: int, end: int) -> Iterator[int]:
+        """The records in a range of indexes that are found, ascending."""
+        for block in range(first // BLOCK, -(-end // BLOCK)):
+            gone = self._gone(block)
+            for index in range(max(first, block * BLOCK), min(end, (block + 1) * BLOCK)):
+                if index not in gone:
+                    yield index
+
+    def count(self, first: int, end: int) -> int:
+        """How many `indexes` there are."""
+        blocks = range(first // BLOCK, -(-end // BLOCK))
+        gone = sum(first <= index < end for block in blocks for index in self._gone(block))
+        return max(0, end - first) - gone
+
+    def told(self, index: int) -> Record:
+        """A record that was found, as it is by now; one that has ended, as it was."""
+        at = self._present if self.life.is_live(index, self._present) else self.now
+        return self.life.readable(index, at, traced=False)
 
     def property(self, name: str) -> Property:
         """A property that can be searched; 400 for any other."""
         if name not in self.properties or name in _UNSEARCHABLE:
             raise invalid(f"Property '{name}' cannot be searched on {self.kind.plural_name}")
         return self.properties[name]
+
+
+@lru_cache(maxsize=8)
+def _dates(life: Life, now: int, count: int, _: int) -> "array[int]":
+    """Modified dates, worked out anew where records were changed outside of the plan."""
+    return array("q", (life.dated(i, max(now, life.created(i))) for i in range(count)))
+
+
+def _range(index: Index, groups: list[list[dict[str, Any]]]) -> tuple[int, int, bool]:
+    """The range of indexes that the filters of ids leave, and whether all in it are found."""
+    first, end, all_in = 0, index.known, len(groups) < 2
+    for asked in groups[0] if len(groups) == 1 else ():
+        bounds = {"GT": (1, None), "GTE": (0, None), "LT": (None, 0), "LTE": (None, 1),
+                  "EQ": (0, 1), "BETWEEN": (0, 1)}.get(str(asked.get("operator")))  # fmt: skip
+        low, high = asked.get("value"), asked.get("highValue", asked.get("value"))
+        whole = str(low).isdecimal() and str(high).isdecimal()
+        if asked.get("propertyName") != "hs_object_id" or bounds is None or not whole:
+            all_in = False
+            continue
+        least, most = bounds
+        if least is not None:
+            first = max(first, index.life.index_at(int(str(low)) + least, index.now))
+        if most is not None:
+            end = min(end, index.life.index_at(int(str(high)) + most, index.now))
+    return min(first, end), end, all_in
 
 
 def comparable(each: Property, value: object) -> Comparable:

@@ -93,18 +93,23 @@ class SplitLife(Life):
         self._amount = amount
         self._numbers = {each.name: each.number for each in properties}
 
-    def record_id(self, index: int) -> int:
+    def record_id(self, index: int, now: int) -> int:  # noqa: ARG002 - as of any record
         """The split's id."""
         plan, number = self._place(index)
         return _FIRST_ID + plan.deal * _IDS_OF_A_DEAL + number
 
-    def index_at(self, record_id: int) -> int:
+    def index_at(self, record_id: int, now: int) -> int:
         """The first index whose id is not below `record_id`."""
         group = max(0, (record_id - _FIRST_ID) // (_IDS_OF_A_DEAL * _ONE_OF))
         index = group * _MOST
-        while self.record_id(index) < record_id:
+        while self.record_id(index, now) < record_id:
             index += 1
         return index
+
+    def index_of(self, record_id: int, now: int) -> int | None:
+        """The index of an id, None if no split ever has it."""
+        index = self.index_at(record_id, now)
+        return index if self.record_id(index, now) == record_id else None
 
     def created(self, index: int) -> int:
         """When the split is made: not in order of its index."""
@@ -118,9 +123,8 @@ class SplitLife(Life):
         """A split has no end of its own by plan."""
         return False
 
-    def planned_fate(self, index: int) -> Fate | None:  # noqa: ARG002 - as of any record
-        """A split has no end of its own by plan."""
-        return None
+    def _plan(self, index: int) -> tuple[Fate, ...]:  # noqa: ARG002 - as of any record
+        return ()
 
     def is_live(self, index: int, now: int) -> bool:
         """Whether there is such a split, of a live deal."""

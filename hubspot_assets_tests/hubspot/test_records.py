@@ -25,13 +25,15 @@ LONGEST_URI = 6_000
 FEW, ALL = 120, None
 
 
-def portal(contact_properties):
+def portal(contact_properties, records=130, *, ids_last=False):
     config = PortalConfig(
-        records=130,
+        records=records,
         now=READ_AT,
         burst=1_000_000,
         uri_limit=LONGEST_URI,
         contact_properties=contact_properties,
+        primary_ids_last=ids_last,
+        merged_ids_lead_on=not ids_last,
     )
     return serve(config)
 
@@ -52,8 +54,8 @@ def restless(request):
 
 @pytest.fixture
 def batched():
-    """A portal of the test's own whose names don't fit a URL."""
-    with portal(ALL) as served:
+    """A portal of the test's own whose names don't fit a URL; who is merged away is missing."""
+    with portal(ALL, ids_last=True) as served:
         yield served
 
 

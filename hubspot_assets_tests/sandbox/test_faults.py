@@ -277,7 +277,7 @@ def test_a_record_archived_between_two_pages(served: Any) -> None:
 
 
 def test_a_record_merged_between_list_and_batch(served: Any) -> None:
-    sandbox, http = served()
+    sandbox, http = served(primary_ids_last=True, merged_ids_lead_on=False)
     first, second, *rest = [each["id"] for each in walk(http, LIST, limit=100)]
     sandbox.faults.add("merge_first", path="batch/read")
     asked = {"inputs": [{"id": first}, {"id": second}], "properties": ["hs_merged_object_ids"]}

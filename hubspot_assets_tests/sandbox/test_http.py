@@ -264,9 +264,11 @@ def test_a_merged_away_id_gives_the_survivor(http: httpx.Client, portal: Portal)
         if (fate := life.fate(index)) and fate.kind == "merged" and fate.at <= now
     )
     survivor = life.survivor(index, now)
-    one = http.get(f"{LIST}/contacts/{life.record_id(index)}?properties=hs_merged_object_ids")
-    assert one.json()["id"] == str(life.record_id(survivor))
-    assert str(life.record_id(index)) in one.json()["properties"]["hs_merged_object_ids"]
+    merged = life.record_id(index, now)
+    one = http.get(f"{LIST}/contacts/{merged}?propertiesWithHistory=hs_merged_object_ids")
+    assert one.json()["id"] == str(life.record_id(survivor, now))
+    told = one.json()["propertiesWithHistory"]["hs_merged_object_ids"]
+    assert str(merged) in ";".join(each["value"] for each in told).split(";")
 
 
 def test_inline_associations_with_unknown_names(http: httpx.Client, served: Any) -> None:

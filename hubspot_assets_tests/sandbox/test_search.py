@@ -1,6 +1,7 @@
 """The search API."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from operator import ge, gt, le, lt
 from typing import Any
 
@@ -8,6 +9,8 @@ import httpx
 import pytest
 
 from hubspot_assets.sandbox import Portal
+from hubspot_assets.sandbox.stamps import DAY, iso
+from hubspot_assets.sandbox.stamps import milliseconds as ms
 from hubspot_assets_tests.sandbox.conftest import NOW
 
 PATH = "/crm/objects/2026-09"
@@ -161,6 +164,74 @@ def test_the_index_lags_behind(served: Any) -> None:
     )
     assert page["total"] < listed
     now = portal.clock.now()
-    newest = portal.life("0-1").index_of(int(page["results"][0]["id"]))
+    newest = portal.life("0-1").index_of(int(page["results"][0]["id"]), now)
     assert newest is not None
     assert portal.life("0-1").created(newest) <= now - 30 * day
+
+
+def by_id(operator: str, value: object, **more: Any) -> dict[str, Any]:
+    return one("hs_object_id", operator, value, **more)
+
+
+def test_counting_ranges_of_ids(http: httpx.Client, portal: Portal) -> None:
+    """The same totals whether the filters are ids alone, or something that all records pass."""
+    ids = list(portal.live_ids("0-1", NOW))
+    low, high = ids[37], ids[301]
+    ranges = {
+        (low, high): [by_id("GTE", low), by_id("LT", high)],
+        (low + 1, high + 1): [by_id("GT", str(low)), by_id("LTE", str(high))],
+        (low, high + 1): [by_id("BETWEEN", low, highValue=high)],
+        (0, low): [by_id("LT", low)],
+        (high, high + 1): [by_id("EQ", high)],
+        (low - 1, low): [by_id("EQ", low - 1)],
+        (high, low): [by_id("GTE", high), by_id("LT", low)],
+        (0, 10**15): [by_id("LT", 10**15)],
+    }
+    for (first, end), filters in ranges.items():
+        expected = [str(each) for each in ids if first <= each < end]
+        for more in ([], [one("createdate", "HAS_PROPERTY")]):
+            page = search(http, "contacts", filters=[*filters, *more], limit=200)
+            assert page["total"] == len(expected)
+            assert [each["id"] for each in page["results"]] == expected[:200]
+    either = [{"filters": [by_id("EQ", low)]}, {"filters": [by_id("EQ", high)]}]
+    assert search(http, "contacts", filterGroups=either)["total"] == 2
+
+
+def test_going_on_by_id_tells_everything_once(http: httpx.Client, portal: Portal) -> None:
+    ids, last = list[str](), 0
+    window = [one("lastmodifieddate", "GTE", ms(NOW - timedelta(days=300)))]
+    by = [{"propertyName": "hs_object_id", "direction": "ASCENDING"}]
+    expected = [
+        record_id
+        for record_id in portal.live_ids("0-1", NOW)
+        if (told := portal.record("0-1", record_id, NOW))
+        and told.updated_at >= NOW - timedelta(days=300)
+    ]
+    while True:
+        page = search(
+            http, "contacts", filters=[*window, by_id("GT", last)], sorts=by, limit=50
+        )  # fmt: skip
+        assert page["total"] == len(expected) - len(ids)
+        if not page["results"]:
+            break
+        ids += [each["id"] for each in page["results"]]
+        last = int(ids[-1])
+    assert [int(each) for each in ids] == expected
+    assert len(ids) > 100
+
+
+def test_the_index_finds_what_was_and_tells_what_is(served: Any) -> None:
+    sandbox, http = served(records=400, index_lag_ms=30 * DAY)
+    portal, then = sandbox.portal, NOW - timedelta(days=30)
+    until = one("lastmodifieddate", "LT", ms(then - timedelta(days=10)))
+    page = search(http, "contacts", filters=[until], limit=200)
+    moved = [each for each in page["results"] if each["updatedAt"] > iso(ms(then))]
+    assert moved, "changed since, so that it lies outside of what was asked for"
+    for each in moved:
+        told = portal.record("0-1", int(each["id"]), NOW)
+        assert told.updated_at == datetime.fromisoformat(each["updatedAt"])
+    life, moments = portal.life("0-1"), (ms(then), ms(NOW))
+    both = sum(all(life.is_live(index, at) for at in moments) for index in range(450))
+    assert both < life.live_count(ms(then))
+    assert search(http, "contacts")["total"] == both
+    assert search(http, "contacts", filters=[by_id("GT", 0)])["total"] == both

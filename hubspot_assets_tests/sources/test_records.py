@@ -223,7 +223,7 @@ def test_a_reading_that_dies_again_and_again_arrives_all_the_same(house):
     for _ in range(4):
         broken.break_off(LIST, skip=1)
     staged = broken.records()
-    assert len(broken.wire.cursors()) == 2
+    assert len(broken.wire.cursors()) == -(-len(broken.live()) // 50) - 4
     assert ids(staged) == broken.live()
     assert staged.counts["records"] == len(broken.live())
 
@@ -291,7 +291,8 @@ def test_another_plan_starts_over(house, changed):
 
 
 def test_what_is_gone_while_it_is_read_is_counted(house):
-    built = house()  # with names in the body: records are listed before they are read
+    # With names in the body: records are listed before they are read.
+    built = house(primary_ids_last=True, merged_ids_lead_on=False)
     built.properties()
     built.sandbox.faults.add("archive_first", path=BATCH, skip=1)
     built.sandbox.faults.add("merge_first", path=BATCH, skip=2)
