@@ -171,6 +171,11 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Requests in flight."""
         return load_settings().hubspot_workers
 
+    @property
+    def incremental(self) -> str:
+        """How records are looked through for what has changed."""
+        return load_settings().incremental
+
 
 class ReadingOptions(dg.ConfigurableResource):  # type: ignore[type-arg]
     """What a run may say of its readings: in the launchpad, as the resource `reading`."""

@@ -74,7 +74,14 @@ def _step(
 
             def read(key: dg.AssetKey) -> tuple[dg.AssetKey, Staged, Stats]:
                 own = client.counted_apart()
-                ask = Ask(own, staging.day(day), day, hubspot.workers, hubspot.report)
+                ask = Ask(
+                    own,
+                    staging.day(day),
+                    day,
+                    hubspot.workers,
+                    hubspot.report,
+                    hubspot.incremental,
+                )
                 return key, by_key[key].read(ask), own.stats
 
             for key, staged, stats in in_order(read, wanted, hubspot.workers):

@@ -7,10 +7,11 @@ body, many in flight. Either way no name is dropped and no URL grows too long.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from hubspot_assets.hubspot.batches import Input, read_batch, tolerated
@@ -34,8 +35,8 @@ class Page:
     """Some records, read at one moment; `after` is the list cursor behind them, None at the end.
 
     `whole` is False where more of what that cursor covers is still to come. `missing` counts
-    records that were listed but gone a moment later, `refused` those that HubSpot would not tell
-    of, each asked for alone. Records of a page may stand in any order;
+    records that were listed but gone a moment later, `refused` has the ids that HubSpot would
+    not tell of, each asked for alone. Records of a page may stand in any order;
     those of a later page have higher ids.
     """
 
@@ -44,7 +45,7 @@ class Page:
     after: str | None
     whole: bool = True
     missing: int = 0
-    refused: int = 0
+    refused: frozenset[str] = frozenset()
 
 
 def fits_url(names: Sequence[str]) -> bool:
@@ -60,29 +61,42 @@ def read_records(
     *,
     after: str | None = None,
     workers: int = 8,
+    archived: bool = False,
 ) -> Iterator[Page]:
     """All live records with the properties `names`, values and histories, from `after` on.
 
-    A record at which HubSpot refuses a batch is left out. Raises HubSpotError; IncompleteAnswer
-    when a batch loses a record again and again.
+    Or all `archived` ones. A record at which HubSpot refuses a batch is left out. Raises
+    HubSpotError; IncompleteAnswer when a batch loses a record again and again.
     """
     if fits_url(names):
         # A property named in propertiesWithHistory comes with its value, too: named once.
         params = {"limit": str(PAGE_WITH_HISTORY), "propertiesWithHistory": ",".join(names)}
-        return _ahead(_pages(client, object_type_id, params, after))
-    params = {"limit": str(PAGE_OF_IDS), "properties": "hs_object_id"}
-    listed = _ahead(_pages(client, object_type_id, params, after))
-    return _read_in_batches(client, object_type_id, names, listed, workers, served=bool(after))
+        return _ahead(_pages(client, object_type_id, params | _of(archived), after))
+    listed = list_records(client, object_type_id, ["hs_object_id"], after=after, archived=archived)
+    ask = partial(batch_read, client, object_type_id, names=names, archived=archived)
+    return _read_in_batches(ask, listed, workers, served=bool(after))
 
 
-def _read_in_batches(
+def list_records(
     client: HubSpot,
     object_type_id: str,
     names: Sequence[str],
-    listed: Iterator[Page],
-    workers: int,
     *,
-    served: bool,
+    after: str | None = None,
+    archived: bool = False,
+) -> Iterator[Page]:
+    """All live records, or all `archived` ones, with the present values of the properties `names`,
+    which must fit a URL. Raises HubSpotError."""
+    params = {"limit": str(PAGE_OF_IDS), "properties": ",".join(names)} | _of(archived)
+    return _ahead(_pages(client, object_type_id, params, after))
+
+
+def _of(archived: bool) -> dict[str, str]:  # noqa: FBT001  (HubSpot's parameter)
+    return {"archived": "true"} if archived else {}
+
+
+def _read_in_batches(
+    ask: Callable[..., Page], listed: Iterator[Page], workers: int, *, served: bool
 ) -> Iterator[Page]:
     def batches() -> Iterator[tuple[list[str], Page, bool, bool]]:
         later = served
@@ -96,7 +110,7 @@ def _read_in_batches(
         ids, page, whole, later = batch
         if not ids:
             return page
-        found = batch_read(client, object_type_id, ids, names, served=later)
+        found = ask(ids, served=later)
         return replace(found, after=page.after, whole=whole)
 
     return in_order(read, batches(), workers)
@@ -109,8 +123,10 @@ def batch_read(
     names: Sequence[str],
     *,
     served: bool = False,
+    archived: bool = False,
 ) -> Page:
-    """The records `ids`, at most 50, with values and histories of `names`.
+    """The records `ids`, at most 50, with values and histories of `names`; only live ones, or only
+    `archived` ones.
 
     `missing` are those that are gone: reported so, or merged into another record. All are refused
     only of a type that was `served` before. Raises HubSpotError: IncompleteAnswer where HubSpot
@@ -119,11 +135,14 @@ def batch_read(
 
     def ask(inputs: list[Input]) -> Answer:
         body = {"inputs": inputs, "properties": [], "propertiesWithHistory": names}
-        return client.post("objects", "batch_read", json=body, object_type=object_type_id)
+        params = _of(archived)
+        return client.post(
+            "objects", "batch_read", json=body, params=params, object_type=object_type_id
+        )
 
     records: dict[str, Record] = {}
     received_at = datetime.now(UTC)
-    refused = 0
+    refused: set[str] = set()
     for batch in read_batch(
         f"batch read of {object_type_id}",
         ask,
@@ -133,9 +152,10 @@ def batch_read(
     ):
         records |= {each["id"]: each for each in batch.results}
         received_at = batch.received_at
-        refused += len(batch.refused)
+        refused.update(batch.refused)
     found = [records[each] for each in ids if each in records]
-    return Page(found, received_at, None, missing=len(ids) - len(found) - refused, refused=refused)
+    missing = len(ids) - len(found) - len(refused)
+    return Page(found, received_at, None, missing=missing, refused=frozenset(refused))
 
 
 def _pages(

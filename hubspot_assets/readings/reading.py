@@ -192,7 +192,7 @@ class Reading:
 
     def staged_again(self) -> Iterator[Chunk]:
         """The batches that are staged by now, whose place is taken by what is added from now on."""
-        chunks = _chunks(self.store, self.folder, self.chunks_staged)
+        chunks = self.staged()
         self.forget_checkpoint()
         self.folder = f"{self.folder.rpartition('/')[0]}/{Name.new(self.began)}"
         self.after, self.chunks_staged, self.sizes = None, 0, []
@@ -203,6 +203,10 @@ class Reading:
         """What is added from now on are changes of what is staged by now."""
         self.base = Base(self.folder, self.chunks_staged)
 
+    def staged(self) -> list[StoredChunk]:
+        """The batches that are staged by now."""
+        return _chunks(self.store, self.folder, self.chunks_staged)
+
     def forget_checkpoint(self) -> None:
         """Lets nobody go on with it."""
         self.lease.check()
@@ -210,7 +214,7 @@ class Reading:
 
     def last_chunk(self) -> Chunk | None:
         """The batch that was staged last."""
-        *_, last = (None, *_chunks(self.store, self.folder, self.chunks_staged))
+        *_, last = (None, *self.staged())
         return last
 
     def add(self, frames: Mapping[str, pl.DataFrame], *, after: str | None) -> None:
@@ -267,7 +271,7 @@ class Reading:
             "began": self.began.isoformat(),
             "plan": self.plan,
             "window": self.window,
-            "base": self.base,
+            "base": self.base and list(self.base),
             "chunks_staged": self.chunks_staged,
             "counts": self.counts,
         }

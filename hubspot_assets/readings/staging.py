@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -106,6 +106,16 @@ class Staging:
         base = of.base or Base(of.folder, of.chunks_staged)
         return self._begin(of.source, plan, resume=False, base=base)
 
+    def compacted(self, staged: Staged) -> Staged:
+        """The same reading without a base, so that it is read at once. Raises StoreError."""
+        began = staged.began + timedelta(microseconds=1)
+        reading = self._begin(staged.source, staged.plan, resume=False, began=began)
+        reading.counts.update(staged.counts)
+        for chunk in staged.chunks():
+            frames = {name: chunk.read(name) for name in ("records", "values")}
+            reading.add(frames, after=None)
+        return reading.finish(staged.availability, staged.observed_at)
+
     def _begin(
         self,
         source: str,
@@ -114,13 +124,15 @@ class Staging:
         resume: bool,
         window: Window | None = None,
         base: Base | None = None,
+        began: datetime | None = None,
     ) -> Reading:
         lease = self._lease or take(self._store, READINGS)
         try:
             self._store.sweep(f"{READINGS}/{source}")
             reading = self._unfinished(source, plan if resume else None, lease)
             if reading is None:
-                reading = self._new(source, plan, lease, resume=resume, window=window, base=base)
+                began = began or datetime.now(UTC)
+                reading = self._new(source, plan, lease, began, window, base, resume=resume)
         except BaseException:
             if lease is not self._lease:
                 lease.release()
@@ -133,12 +145,12 @@ class Staging:
         source: str,
         plan: str,
         lease: Lease,
-        *,
-        resume: bool,
+        began: datetime,
         window: Window | None,
         base: Base | None,
+        *,
+        resume: bool,
     ) -> Reading:
-        began = datetime.now(UTC)
         on = base and Name.told(base.folder.rpartition("/")[2])
         name = Name.new(began, on.mark if on else "", self.day.name if window else "")
         folder = f"{READINGS}/{source}/{name}"

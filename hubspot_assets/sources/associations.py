@@ -30,6 +30,7 @@ from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.hubspot.own_apis import unsure_of
 from hubspot_assets.readings.reading import Reading, Staged
 from hubspot_assets.readings.staging import Staging
+from hubspot_assets.sources.fates import live_ids
 from hubspot_assets.sources.flatten import MOMENT
 from hubspot_assets.sources.items import read_items, stage_items
 from hubspot_assets.sources.source import CHUNK_VALUES, Report, object_source, quiet, unavailable
@@ -209,7 +210,7 @@ class _Side:
     def ids(self) -> Iterator[str]:
         """The ids of the side's records, ascending."""
         for chunk in self.staged.chunks() if self.staged else ():
-            yield from map(str, chunk.read("records", ["id"])["id"])
+            yield from map(str, live_ids(chunk))
 
 
 class _Inverse:

@@ -15,7 +15,7 @@ from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.readings.merging import Chunk
 from hubspot_assets.readings.reading import Reading, Staged
 from hubspot_assets.readings.staging import Staging
-from hubspot_assets.sources.flatten import RECORDS_SCHEMA, VALUES_SCHEMA
+from hubspot_assets.sources.flatten import EVER, MOMENT, RECORDS_SCHEMA, VALUES_SCHEMA
 from hubspot_assets.sources.items import read_items, stage_items
 from hubspot_assets.sources.source import (
     CHUNK_CHARACTERS,
@@ -159,6 +159,7 @@ class _Head:
                 "id",
                 pl.lit(ENGAGEMENT_TYPE).alias("name"),
                 pl.col("value").fill_null(self._kind),
+                pl.lit(EVER, MOMENT).alias("seenSince"),
             )
         )
 

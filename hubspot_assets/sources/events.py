@@ -29,6 +29,7 @@ from hubspot_assets.moments import moment_of
 from hubspot_assets.readings.reading import Reading, Staged
 from hubspot_assets.readings.staging import NotStagedError, Staging
 from hubspot_assets.sources.email_contents import stage_contents
+from hubspot_assets.sources.fates import live_ids
 from hubspot_assets.sources.flatten import MOMENT, epoch_milliseconds, snake_case, text_of
 from hubspot_assets.sources.resuming import plan_of, resumed
 from hubspot_assets.sources.source import CHUNK_CHARACTERS, CHUNK_VALUES, Report, quiet, unavailable
@@ -289,7 +290,10 @@ def _stage_contacts(staging: Staging, events: Staged) -> Staged:
     recipients = _recipients(events)
     found = [pl.DataFrame(schema=CONTACTS_SCHEMA | {"name": pl.String})]
     for chunk in contacts.chunks():
-        values = chunk.read("values", ["id", "name", "value"])
+        live = live_ids(chunk).to_frame()
+        values = chunk.read("values", ["id", "name", "value"]).join(
+            live, on="id", how="semi", maintain_order="left"
+        )
         found.append(_addresses(values).join(recipients, on="recipient", how="semi"))
     known = (
         # An address is one contact's; should two have it all the same, the main one counts.

@@ -2,11 +2,16 @@
 
 Two frames hold a batch of records:
 
-* `records`: id Int64, createdAt, updatedAt, readAt Datetime(ms). One row per record, by id.
+* `records`: id Int64, createdAt, updatedAt, readAt Datetime(ms); and what became of the record
+  (see `fates`): bornAt Datetime(ms), gone String, goneAt Datetime(ms), mergedInto Int64, awayFrom,
+  awayUntil Datetime(ms). An earlier reading, at wasReadAt, found another updatedAt: wasUpdatedAt.
+  One row per record, by id.
 * `values`: id Int64, name, value String, timestamp Datetime(ms), sourceType, sourceId,
-  sourceLabel String, updatedByUserId Int64, unread Boolean. One row per value that a property has
-  or had, by id, name and time, oldest first. A property that keeps no history has one row, without
-  a timestamp, for its present value. A cleared value is "".
+  sourceLabel String, updatedByUserId Int64, unread Boolean, seenSince, heldUntil Datetime(ms). One
+  row per value that a property has or had, by id, name and time, oldest first. A property that
+  keeps no history has one row, without a timestamp, for its present value. A cleared value is "".
+  Other moments than its own tell how well a value is known: one without a timestamp has been seen
+  in each reading since seenSince; after heldUntil there were others that HubSpot tells no longer.
 
 Values are in the share's raw form: datetimes and dates are epoch milliseconds as text. What
 does not read as one stays as HubSpot gave it, and is `unread`, which is null elsewhere: digits
@@ -38,6 +43,8 @@ Record = Mapping[str, Any]
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 MOMENT = pl.Datetime("ms")
+#: A moment before any reading: a value that was seen since then is known whenever it is asked for.
+EVER = datetime(1970, 1, 1)  # noqa: DTZ001  (frames are naive UTC)
 _ISO = "%Y-%m-%dT%H:%M:%S%.fZ"
 
 VALUES_SCHEMA = {
@@ -50,12 +57,22 @@ VALUES_SCHEMA = {
     "sourceLabel": pl.String(),
     "updatedByUserId": pl.Int64(),
     "unread": pl.Boolean(),
+    "seenSince": MOMENT,
+    "heldUntil": MOMENT,
 }
 RECORDS_SCHEMA = {
     "id": pl.Int64(),
     "createdAt": MOMENT,
     "updatedAt": MOMENT,
     "readAt": MOMENT,
+    "bornAt": MOMENT,
+    "gone": pl.String(),
+    "goneAt": MOMENT,
+    "mergedInto": pl.Int64(),
+    "awayFrom": MOMENT,
+    "awayUntil": MOMENT,
+    "wasUpdatedAt": MOMENT,
+    "wasReadAt": MOMENT,
 }
 _ENTRY_SCHEMA = {
     "value": pl.String(),
@@ -104,7 +121,13 @@ def records_frame(
         "updatedAt",
     )
     counts[MOMENTS_UNREAD] += frame["createdAt"].null_count() + frame["updatedAt"].null_count()
-    return frame.sort("id")
+    return with_columns_of(frame.sort("id"), RECORDS_SCHEMA)
+
+
+def with_columns_of(frame: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
+    """`frame` with the columns of a schema in their order, those that it lacks being null."""
+    lacking = {name: pl.lit(None, of) for name, of in schema.items() if name not in frame.columns}
+    return frame.with_columns(**lacking).select(schema.keys())
 
 
 def values_frame(
@@ -161,6 +184,7 @@ def values_frame(
         pl.all(),
         unread=pl.when(pl.int_range(pl.len()).is_in(unread)).then(pl.lit(value=True)),
     )
+    values = with_columns_of(values, VALUES_SCHEMA)
     counts[UNLIKE_HISTORY] += differing
     counts[MOMENTS_UNREAD] += values["timestamp"].null_count() - without
     return _oldest_first(_with_cleared(values, entries, counts))

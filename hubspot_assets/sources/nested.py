@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import polars as pl
 
+from hubspot_assets.readings.merging import Chunk
 from hubspot_assets.readings.ordering import Reader, in_key_order
 from hubspot_assets.sources.flatten import VALUES_SCHEMA
 from hubspot_assets.sources.source import CHUNK_CHARACTERS, CHUNK_VALUES
@@ -15,6 +16,11 @@ def nested(records: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:
     """`records`, each with a list of its `values`."""
     lists = values.group_by("id", maintain_order=True).agg(values=pl.struct(pl.exclude("id")))
     return records.join(lists, on="id", how="left", maintain_order="left")
+
+
+def nested_chunk(chunk: Chunk) -> pl.DataFrame:
+    """The frame of a chunk that was staged."""
+    return nested(chunk.read("records"), chunk.read("values"))
 
 
 def in_order(readers: Iterable[Reader]) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:

@@ -14,6 +14,7 @@ from hubspot_assets.hubspot.lists import list_records
 from hubspot_assets.hubspot.metadata import Read, Tell
 from hubspot_assets.readings.reading import Staged
 from hubspot_assets.sources.engagements import engagement_types, stage_engagements
+from hubspot_assets.sources.fates import live_ids
 from hubspot_assets.sources.own_types import extract_own
 from hubspot_assets.sources.record_sources import read_properties, read_records
 from hubspot_assets.sources.source import Ask, Source
@@ -89,7 +90,7 @@ class _OwnType:
             staged = ask.staging.complete(each.records)
             if staged.availability.served:
                 for chunk in staged.chunks():
-                    yield from map(str, chunk.read("records", ["id"])["id"])
+                    yield from map(str, live_ids(chunk))
                 return
         yield from own_apis.deal_ids(ask.client)
 

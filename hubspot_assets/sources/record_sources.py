@@ -55,4 +55,5 @@ def read_records(ask: Ask, of: ExportedType, portal: str) -> Staged:
         portal=portal,
         workers=ask.workers,
         report=lambda _, records: ask.report(of.folder, records),
+        incremental=ask.incremental,
     )

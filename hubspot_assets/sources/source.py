@@ -35,6 +35,7 @@ class Ask:
     day: Day
     workers: int = 8
     report: Report = quiet
+    incremental: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)

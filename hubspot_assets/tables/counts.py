@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
+ARCHIVED_UNTOLD = "archived_records_untold"
 CELLS_UNKNOWN = "cells_not_known_as_of_day"
 CONTENTS_UNKNOWN = "email_contents_unknown"
 ENGAGEMENTS_TWICE = "ids_of_two_engagement_types"
@@ -36,6 +37,7 @@ PARTS_REFUSED = "parts_refused"
 PROPERTIES_ARCHIVED = "properties_archived_while_reading"
 RECIPIENTS_UNKNOWN = "recipients_unknown"
 RECORDS_ARCHIVED = "records_archived_among_live"
+RECORDS_UNSEEN = "records_merged_before_they_were_read"
 RECORDS_GONE = "records_gone_while_reading"
 RECORDS_REFUSED = "records_refused"
 RECORDS_UNREAD = "records_unread"
@@ -49,6 +51,10 @@ VALUES_UNWRITABLE = "values_unwritable"
 
 #: What follows the number. None where the table tells more than a number, in a warning of its own.
 SENTENCES: Mapping[str, str | None] = {
+    ARCHIVED_UNTOLD: (
+        "object types of which HubSpot does not tell archived records: those archived since the "
+        "end of the day are missing"
+    ),
     CELLS_UNKNOWN: (
         "cells whose value at the end of the day can't be known hold the oldest value "
         "HubSpot retained"
@@ -97,6 +103,10 @@ SENTENCES: Mapping[str, str | None] = {
     RECORDS_ARCHIVED: "records were listed as live and said that they were archived: left out",
     RECORDS_GONE: "records were listed and gone a moment later, when they were read",
     RECORDS_REFUSED: None,
+    RECORDS_UNSEEN: (
+        "records were merged into others since the end of the day, before they were ever read: "
+        "they are missing"
+    ),
     RECORDS_UNREAD: "records are left out: HubSpot refused to tell of each, asked for alone",
     SAME_MOMENT: "values of histories have the moment of a newer one, which alone is here",
     SOURCES_REFUSED: None,

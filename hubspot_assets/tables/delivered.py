@@ -12,7 +12,7 @@ from hubspot_assets.day import Day
 from hubspot_assets.exported import ExportedType
 from hubspot_assets.readings.reading import Staged
 from hubspot_assets.readings.staging import Staging
-from hubspot_assets.tables.records import created_before
+from hubspot_assets.tables.records import LIFE, there_at
 
 #: Ids of so many types are kept, 8 bytes each.
 KEPT = 64
@@ -49,6 +49,6 @@ class _Reading:
 
 @lru_cache(maxsize=KEPT)
 def _ids(reading: _Reading, end: datetime) -> pl.Series:
-    batches = (chunk.read("records", ["id", "createdAt"]) for chunk in reading.staged.chunks())
-    ids = [created_before(each, end)["id"] for each in batches]
+    batches = (chunk.read("records", ["id", *LIFE]) for chunk in reading.staged.chunks())
+    ids = [there_at(each, end)["id"] for each in batches]
     return pl.concat(ids) if ids else pl.Series("id", dtype=pl.Int64)

@@ -19,7 +19,7 @@ from hubspot_assets.sources.own_types import WITHOUT_HISTORY
 from hubspot_assets.sources.records import defined_properties
 from hubspot_assets.tables import records, specs, typed
 from hubspot_assets.tables.content import Findings, TableContent, TableSource
-from hubspot_assets.tables.counts import CELLS_UNKNOWN, SOURCES_REFUSED, counted
+from hubspot_assets.tables.counts import CELLS_UNKNOWN, RECORDS_UNSEEN, SOURCES_REFUSED, counted
 from hubspot_assets.tables.observed import NOT_HISTORY
 from hubspot_assets.tables.records import AsOf
 from hubspot_assets.tables.spec import TableSpec
@@ -39,7 +39,7 @@ class _RecordTable:
     """
 
     rows: Rows
-    columns: tuple[str, ...] = ("id", "name", "value", "timestamp")
+    columns: tuple[str, ...] = ("id", "name", "value", "timestamp", "seenSince", "heldUntil")
     cells: bool = True
     values: bool = True
 
@@ -53,6 +53,7 @@ class _RecordTable:
                 state = self._as_of(chunk, of, day)
                 if self.cells:
                     counts[CELLS_UNKNOWN] += state.unknown
+                counts[RECORDS_UNSEEN] += state.unseen
                 yield self.rows(state, counts)
 
         return frames
@@ -188,7 +189,7 @@ def _type_table(of: ExportedType) -> Table:
             lambda state, counts: records.objects_of_type(
                 state, of.object_type.id, properties, counts=counts
             ),
-            columns=("id", "name", "value", "timestamp", "unread"),
+            columns=("id", "name", "value", "timestamp", "unread", "seenSince", "heldUntil"),
         )
         return _content(
             base.with_columns(typed.columns(properties)),

@@ -36,13 +36,15 @@ class AsOf:
 
     `records` has updatedAt and `values` one row per set property as of that moment (timestamp
     null where HubSpot keeps no history); `until` all rows stamped before that moment or without
-    a time stamp; `unknown` counts cells whose value at that moment can't be known.
+    a time stamp; `unknown` counts cells whose value at that moment can't be known, `unseen` records
+    that were there and of which no reading tells.
     """
 
     records: pl.DataFrame
     values: pl.DataFrame
     until: pl.DataFrame
     unknown: int
+    unseen: int = 0
 
 
 def as_of(
@@ -53,34 +55,57 @@ def as_of(
     cap: int,
     modified_property: str,
 ) -> AsOf:
-    """The batch as of `end` (naive UTC): nothing created, set or cleared since then shows.
+    """The batch as of `end` (naive UTC): nothing created, gone, set or cleared since then shows.
 
     A record that does not tell when it was created is there; one that does not tell when it was
     updated may have changed since `end`.
     `cap` is the number of values HubSpot keeps per property: a property with so many, all of
     them newer than `end`, had an older value that is gone; its oldest retained value stands in
-    and is counted. With fewer, its history is whole, and it was not set yet.
+    and is counted. With fewer, its history is whole, and it was not set yet. A value without a
+    time stamp is known if it was seen before `end`, or its record has not changed since.
     """
-    live = created_before(records, end)
+    live = there_at(records, end)
     if live.height < records.height:
         values = values.join(live.select("id"), on="id", how="semi", maintain_order="left")
+    unseen = records.filter(pl.col("readAt").is_null() & (pl.col("goneAt") >= end)).height
     until = values.filter((pl.col("timestamp") < end) | pl.col("timestamp").is_null())
     changed = live.filter((pl.col("updatedAt") >= end).fill_null(value=True)).select("id")
-    if not changed.height and until.height == values.height:
-        return AsOf(live, _last_of_group(until).filter(pl.col("value") != ""), until, 0)
+    seen_since = values["seenSince"].max()
+    seen_late = isinstance(seen_since, datetime) and seen_since >= end
+    if not (changed.height or seen_late) and until.height == values.height:
+        state = _last_of_group(until)
+        lost = state.filter(pl.col("heldUntil") < end).height
+        return AsOf(live, state.filter(pl.col("value") != ""), until, lost, unseen)
     live = _with_earlier_update(live, until, end)
     state, lost = _with_lost_values(values, end, cap, modified_property)
     state = _last_of_group(state)
     told_by_no_history = pl.col("timestamp").is_null() | (pl.col("timestamp") >= end)
     modified = (pl.col("name") == modified_property) & told_by_no_history
+    lost += state.filter(modified).join(live.filter("guessed"), on="id", how="semi").height
+    live = live.drop("guessed")
     state = _with_modified_dates(state, live.join(changed, on="id", how="semi"), modified)
-    unknown = state.filter(~modified).join(changed, on="id", how="semi")["timestamp"].null_count()
-    return AsOf(live, state.filter(pl.col("value") != ""), until, unknown + lost)
+    undated = state.filter(~modified & pl.col("timestamp").is_null())
+    not_seen = undated.filter(pl.col("seenSince") >= end).height
+    not_seen += undated.filter(pl.col("seenSince").is_null()).join(changed, on="id").height
+    lost += state.filter(pl.col("heldUntil") < end).height
+    present = state.filter(pl.col("value") != "")
+    return AsOf(live, present, until, not_seen + lost, unseen)
 
 
-def created_before(records: pl.DataFrame, end: datetime) -> pl.DataFrame:
+def there_at(records: pl.DataFrame, end: datetime) -> pl.DataFrame:
     """The records that a day delivers whose end is `end`; those of an unknown date among them."""
-    return records.filter((pl.col("createdAt") < end).fill_null(value=True))
+    column = pl.col
+    return records.filter(
+        (column("createdAt") < end).fill_null(value=True)
+        & (column("bornAt") < end).fill_null(value=True)
+        & (column("gone").is_null() | (column("goneAt") >= end).fill_null(value=False))
+        & ~((column("awayFrom") < end) & (column("awayUntil") >= end)).fill_null(value=False)
+        & column("readAt").is_not_null()
+    )
+
+
+#: The columns that this is told by, beside the id.
+LIFE = ("createdAt", "bornAt", "gone", "goneAt", "awayFrom", "awayUntil", "readAt")
 
 
 def _last_of_group(values: pl.DataFrame) -> pl.DataFrame:
@@ -115,14 +140,26 @@ def _with_lost_values(
 
 
 def _with_earlier_update(live: pl.DataFrame, until: pl.DataFrame, end: datetime) -> pl.DataFrame:
-    """`live` with updatedAt of records changed since `end` set back to their last change before."""
+    """`live` with updatedAt of records changed since `end` set back to their last change before.
+
+    That is as an earlier reading found it, unless a value was set since. The last value that was
+    set is a guess, which `guessed` says: some set it later, or not at all.
+    """
     last_change = until.group_by("id").agg(pl.col("timestamp").max().alias("before"))
+    changed = (pl.col("updatedAt") >= end).fill_null(value=False)
+    seen = (pl.col("wasReadAt") < end) & (pl.col("before") <= pl.col("wasReadAt")).fill_null(
+        value=True
+    )
+    was_seen = seen.fill_null(value=False)
     return (
         live.join(last_change, on="id", how="left", maintain_order="left")
         .with_columns(
-            updatedAt=pl.when(pl.col("updatedAt") >= end)
+            guessed=changed & ~was_seen,
+            updatedAt=pl.when(changed & was_seen)
+            .then("wasUpdatedAt")
+            .when(changed)
             .then(pl.max_horizontal("createdAt", "before"))
-            .otherwise("updatedAt")
+            .otherwise("updatedAt"),
         )
         .drop("before")
     )

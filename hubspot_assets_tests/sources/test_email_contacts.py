@@ -8,7 +8,7 @@ import pytest
 from hubspot_assets.availability import AVAILABLE
 from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.events import EMAIL_CONTACTS, extract_email_events
-from hubspot_assets.sources.flatten import VALUES_SCHEMA
+from hubspot_assets.sources.flatten import RECORDS_SCHEMA, VALUES_SCHEMA, with_columns_of
 from hubspot_assets.storage import open_store
 from hubspot_assets_tests.days import day_of
 from hubspot_assets_tests.hubspot.fakes import FakeTime, Script, client_of, ok
@@ -31,7 +31,8 @@ def found(tmp_path):
             schema=VALUES_SCHEMA,
         ).sort("id", "name", "timestamp")
         reading = staging.begin("objects/0-1", "contacts")
-        reading.add({"values": frame}, after=None)
+        records = with_columns_of(frame.select(pl.col("id").unique()).sort("id"), RECORDS_SCHEMA)
+        reading.add({"records": records, "values": frame}, after=None)
         reading.finish(AVAILABLE, READ_AT)
         start = int(WINDOW[0].timestamp() * 1000)
         events = [

@@ -252,7 +252,7 @@ def test_the_live_objects_are_staged_once_each_with_all_they_tell(staged, shared
 def test_values_lie_by_id_and_name_and_have_no_history(staged, type_id):
     rows = [row for _, values in staged.chunks(type_id) for row in values.rows()]
     assert [row[:2] for row in rows] == sorted(row[:2] for row in rows)
-    assert {row[3:] for row in rows} == {(None,) * 6}
+    assert {row[3:] for row in rows} == {(None,) * 8}
 
 
 @pytest.mark.parametrize("type_id", READ)

@@ -21,7 +21,7 @@ from hubspot_assets.hubspot.errors import GaveUp, MissingScope
 from hubspot_assets.readings.reading import Reading
 from hubspot_assets.readings.staging import NotStagedError, Staging
 from hubspot_assets.sandbox import PortalConfig, serve
-from hubspot_assets.sources import records
+from hubspot_assets.sources import record_chunks
 from hubspot_assets.sources.items import extract_items, read_items
 from hubspot_assets.sources.object_types import extract_object_types
 from hubspot_assets.sources.properties import extract_properties
@@ -148,8 +148,8 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(pages, "PAGE_WITH_HISTORY", PAGE)
     monkeypatch.setattr(pages, "BATCH", PAGE)
     monkeypatch.setattr(pages, "PAGE_OF_IDS", 2 * PAGE)
-    monkeypatch.setattr(records, "CHUNK_VALUES", 1)
-    monkeypatch.setattr(records, "FLATTENED_AT_ONCE", 1)
+    monkeypatch.setattr(record_chunks, "CHUNK_VALUES", 1)
+    monkeypatch.setattr(record_chunks, "FLATTENED_AT_ONCE", 1)
 
 
 def content(staged):
@@ -426,11 +426,11 @@ def test_owners_that_cannot_be_read_are_staged_empty(house):
 def test_a_chunk_ends_with_the_page_that_fills_it(house, monkeypatch):
     built = house(contact_properties=FEW)
     built.properties()
-    monkeypatch.setattr(records, "CHUNK_VALUES", 10_000_000)
+    monkeypatch.setattr(record_chunks, "CHUNK_VALUES", 10_000_000)
     whole = built.records()
     assert whole.chunks_staged == 1
     before = content(whole)
-    monkeypatch.setattr(records, "CHUNK_VALUES", len(before[1]) // 2)
+    monkeypatch.setattr(record_chunks, "CHUNK_VALUES", len(before[1]) // 2)
     halves = built.records()
     assert halves.chunks_staged == 2
     assert content(halves) == before
@@ -441,7 +441,7 @@ def test_a_chunk_ends_with_the_page_that_fills_it(house, monkeypatch):
 def test_records_that_come_again_are_there_once_as_they_were_told_last(
     house, monkeypatch, fault, chunk
 ):
-    monkeypatch.setattr(records, "CHUNK_VALUES", chunk)
+    monkeypatch.setattr(record_chunks, "CHUNK_VALUES", chunk)
     built = house(contact_properties=FEW)
     built.properties()
     live = built.live()

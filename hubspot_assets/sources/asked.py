@@ -1,0 +1,49 @@
+"""What a reading of records is given: of what, from whom, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from hubspot_assets.hubspot.catalog import ObjectType
+from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.concurrent import in_order
+from hubspot_assets.hubspot.records import BATCH, Page, batch_read
+from hubspot_assets.sources.known_properties import KnownProperties
+from hubspot_assets.sources.source import Report, object_source, quiet
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The records of a type, with the properties that are known of it."""
+
+    client: HubSpot
+    object_type: ObjectType
+    known: KnownProperties
+    workers: int = 8
+    report: Report = quiet
+
+    @property
+    def source(self) -> str:
+        """What their reading is called."""
+        return object_source(self.object_type)
+
+    def batches(
+        self, ids: Sequence[int], *, archived: bool = False
+    ) -> Iterator[tuple[list[str], Page]]:
+        """The records of those ids, live or archived, in batches, each with the ids asked for."""
+        texts = [str(each) for each in ids]
+        parts = (texts[start : start + BATCH] for start in range(0, len(texts), BATCH))
+
+        def read(part: list[str]) -> tuple[list[str], Page]:
+            found = batch_read(
+                self.client,
+                self.object_type.id,
+                part,
+                self.known.names,
+                served=True,
+                archived=archived,
+            )
+            return part, found
+
+        return in_order(read, parts, self.workers)

@@ -1,0 +1,116 @@
+"""What HubSpot tells of records now, and what was known of them before, as one."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from hubspot_assets.sources.flatten import RECORDS_SCHEMA, VALUES_SCHEMA
+
+_GROUP = ["id", "name"]
+
+
+def united(
+    records: pl.DataFrame,
+    values: pl.DataFrame,
+    old_records: pl.DataFrame,
+    old_values: pl.DataFrame,
+    *,
+    cap: int,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Both frames of `records`, as told now, with what the old ones add.
+
+    Of a record that is told nothing of (it has no readAt: it was erased, or merged away) the old
+    values are the last that are known. Of others the new ones count, and before them old ones that
+    HubSpot tells no longer; where it tells `cap` values of a property, all newer than the old ones,
+    there may have been more between. A record that was gone and is told of again was away.
+    """
+    if old_records.is_empty():
+        return records, values
+    both = records.join(
+        old_records, on="id", how="left", suffix="_old", maintain_order="left"
+    ).with_columns(
+        untold=pl.col("readAt").is_null(),
+        back=pl.col("gone_old").is_not_null() & pl.col("goneAt").ne_missing(pl.col("goneAt_old")),
+    )
+    told = both.filter(~pl.col("untold"))["id"]
+    merged = _values(
+        values,
+        old_values.filter(pl.col("id").is_in(told.implode())),
+        old_records.select("id", knownAt="readAt"),
+        cap,
+    )
+    last_known = old_values.filter(~pl.col("id").is_in(told.implode()))
+    whole = pl.concat([merged, last_known]).sort("id", maintain_order=True)
+    return _records(both, values), whole
+
+
+def _records(both: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:
+    kept = ("createdAt", "updatedAt", "readAt")
+    away = both.filter("back").select("id", "goneAt_old")
+    # Nobody writes to an archived record: the first value since then is from its return at most.
+    returned = (
+        values.join(away, on="id")
+        .filter(pl.col("timestamp") > pl.col("goneAt_old"))
+        .group_by("id")
+        .agg(returned=pl.col("timestamp").min())
+    )
+    return (
+        both.join(returned, on="id", how="left", maintain_order="left")
+        .with_columns(
+            *(pl.when("untold").then(f"{name}_old").otherwise(name).alias(name) for name in kept),
+            bornAt=pl.when(pl.col("readAt_old").is_not_null())
+            .then("bornAt_old")
+            .otherwise("bornAt"),
+            awayFrom=pl.when("back").then("goneAt_old").otherwise("awayFrom_old"),
+            awayUntil=pl.when("back")
+            .then(pl.col("returned").fill_null(pl.col("updatedAt")))
+            .otherwise("awayUntil_old"),
+        )
+        .with_columns(
+            pl.when(pl.col("updatedAt").ne_missing(pl.col("updatedAt_old")))
+            .then(f"{now}_old")
+            .otherwise(f"{was}_old")
+            .alias(was)
+            for was, now in (("wasUpdatedAt", "updatedAt"), ("wasReadAt", "readAt"))
+        )
+        .select(RECORDS_SCHEMA.keys())
+    )
+
+
+def _values(
+    values: pl.DataFrame, old: pl.DataFrame, known_at: pl.DataFrame, cap: int
+) -> pl.DataFrame:
+    told = values.group_by(_GROUP).agg(
+        first=pl.col("timestamp").min(), dated=pl.col("timestamp").count()
+    )
+    before = old.join(told, on=_GROUP, how="inner", maintain_order="left").join(
+        known_at, on="id", how="left", maintain_order="left"
+    )
+    older = before.filter(pl.col("timestamp") < pl.col("first"))
+    newest = before.group_by(_GROUP).agg(newest=pl.col("timestamp").max())
+    older = older.join(newest, on=_GROUP, how="left", maintain_order="left").with_columns(
+        heldUntil=pl.when(
+            (pl.col("dated") >= cap)
+            & (pl.col("newest") < pl.col("first"))
+            & (pl.col("timestamp") == pl.col("newest"))
+        )
+        .then("knownAt")
+        .otherwise("heldUntil")
+    )
+    undated = before.filter(pl.col("timestamp").is_null()).select(
+        *_GROUP, "value", since=pl.col("seenSince").fill_null(pl.col("knownAt"))
+    )
+    now = (
+        values.join(undated, on=[*_GROUP, "value"], how="left", maintain_order="left")
+        .with_columns(
+            seenSince=pl.when(pl.col("timestamp").is_null())
+            .then(pl.col("since").fill_null(pl.col("seenSince")))
+            .otherwise("seenSince")
+        )
+        .select(VALUES_SCHEMA.keys())
+    )
+    if older.is_empty():
+        return now
+    return pl.concat([older.select(VALUES_SCHEMA.keys()), now]).sort(
+        *_GROUP, "timestamp", maintain_order=True
+    )
