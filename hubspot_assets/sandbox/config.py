@@ -60,6 +60,8 @@ class PortalConfig:
     up to one minute.
     `tick_ms`: the portal's time goes on by so much with every request.
     `archived_linger`: records stay in the search until its index has caught up with their end.
+    `email_offsets_last_ms`: how long an offset of e-mail events is good for; HubSpot documents that
+    they are short-lived, and no number. None: for ever.
     `event_ids_repeat`: some e-mail events have one id, and differ in `created` alone.
     `multi_status` lets batch answers of 2026-09 be 207 where parts fail: its documents know 200
     alone.
@@ -102,6 +104,7 @@ class PortalConfig:
     tick_ms: int = 0
     archived_linger: bool = False
     event_ids_repeat: bool = False
+    email_offsets_last_ms: int | None = None
 
     def __post_init__(self) -> None:
         if self.plan not in PLANS:

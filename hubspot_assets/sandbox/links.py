@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import shake_128
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import orjson
 
@@ -27,7 +27,11 @@ from hubspot_assets.sandbox.values import GOLDEN, mix
 _ROTATED, _LEAST_ROTATED = 64, 4
 _LATEST = 31 * DAY
 #: Odd numbers, one for each slot of a record, that make its draws differ.
-_ODD = (0xD1342543DE82EF95, 0xAF251AF3B0F025B5, 0x9FB21C651E98DF25)
+_ODD = (
+    0xD1342543DE82EF95,
+    0xAF251AF3B0F025B5,
+    0x9FB21C651E98DF25,
+)
 #: In a draw: the link never ends unless all of these bits are zero.
 _LASTING = 0xF000
 #: In a key, above the bits of the labels.
@@ -73,12 +77,14 @@ class Records:
 class Plan:
     """How the records of a pair are linked: the percentage of near records that use each slot,
     the percentage of links that have each label (by type id, near to far), and how many links
-    the hub has, at most that percentage of the near records."""
+    the hub has, at most that percentage of the near records. `through` is a type of records that
+    the pair has links with: what such a record leads to is what the near one is linked to."""
 
     shares: tuple[int, ...]
     labels: dict[int, int]
     hub_links: int
     hub_share: int
+    through: str = ""
 
 
 def plan_of(row: dict[str, str]) -> Plan:
@@ -89,7 +95,36 @@ def plan_of(row: dict[str, str]) -> Plan:
         labels={int(type_id): int(share) for type_id, _, share in labels},
         hub_links=int(row["hub_links"] or 0),
         hub_share=int(row["hub_share"] or 0),
+        through=row["through"],
     )
+
+
+class Routes(Protocol):
+    """Which far record each slot of a near record leads to, and back."""
+
+    def far(self, index: int, slot: int) -> int:
+        """The far record of a slot of a near record."""
+
+    def near(self, index: int, slot: int) -> list[int]:
+        """The near records of which a slot leads to a far record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """Routes that lead on from where others lead to."""
+
+    first: Routes
+    second: Routes
+
+    def far(self, index: int, slot: int) -> int:
+        """The far record of a slot of a near record."""
+        return self.second.far(self.first.far(index, slot), slot)
+
+    def near(self, index: int, slot: int) -> list[int]:
+        """The near records of which a slot leads to a far record."""
+        return [
+            near for each in self.second.near(index, slot) for near in self.first.near(each, slot)
+        ]
 
 
 class Geometry:
@@ -141,7 +176,9 @@ class Geometry:
 class LinkedPair:
     """The links of two types (or of one with itself), at any moment.
 
-    `types` are those of the direction near to far, `inverse` those of the other one.
+    `types` are those of the direction near to far, `inverse` those of the other one. `routes` are
+    those of two like any others if none are given. If `steady`, records are linked as soon as both
+    are there, and for good.
     """
 
     def __init__(
@@ -153,12 +190,18 @@ class LinkedPair:
         inverse: tuple[AssociationType, ...],
         *,
         seed: int,
+        routes: Routes | None = None,
+        steady: bool = False,
     ) -> None:
         self.near = near
         self.far = far
+        #: What every draw has besides.
+        self.steady = _LASTING if steady else 0
         name = f"{seed}/{near.kind.object_type_id}/{far.kind.object_type_id}"
         self.seed = mix(int.from_bytes(shake_128(name.encode()).digest(8), "big"))
-        self.geometry = Geometry(near.population, far.population, len(plan.shares), self.seed)
+        self.routes = routes or Geometry(
+            near.population, far.population, len(plan.shares), self.seed
+        )
         thresholds = [share * 65_536 // 100 for share in plan.shares]
         self.slots = list(zip(range(len(thresholds)), thresholds, _ODD, strict=False))
         self.hub, self.hub_end = self._hub(plan)
@@ -194,7 +237,8 @@ class LinkedPair:
     def begun(self, near: int, far: int, drawn: int) -> int:
         """When a link begins, if it is made at all."""
         # A third of the links come within the hour, as of records that are made together.
-        delay = (drawn >> 16) % (_LATEST if drawn % 3 else 3_600_000)
+        within = _LATEST if drawn % 3 else 3_600_000
+        delay = 0 if self.steady else (drawn >> 16) % within
         return max(self.near.created(near), self.far.created(far)) + delay
 
     def span_from(self, near: int) -> tuple[int, int, int | None] | None:
@@ -204,14 +248,14 @@ class LinkedPair:
         draw = self.seed + near * odd
         if draw >> 40 & 0xFFFF >= threshold:
             return None
-        far = self.geometry.far(near, slot)
+        far = self.routes.far(near, slot)
         return far, *self._span(near, far, mix(draw))
 
     def spans_to(self, far: int) -> Iterator[tuple[int, int, int | None]]:
         """The near records that are ever linked to a far one that is no hub, and from when until
         when they are; `None`: still."""
         for slot, threshold, odd in self.slots:
-            for near in self.geometry.near(far, slot):
+            for near in self.routes.near(far, slot):
                 draw = self.seed + near * odd
                 if draw >> 40 & 0xFFFF < threshold:
                     since, until = self._span(near, far, mix(draw))
@@ -222,7 +266,7 @@ class LinkedPair:
         since = self.begun(near, far, drawn)
         fate, cut = self.near.fate(near), self.cut.get((near, far))
         ends = [
-            None if drawn & _LASTING else lasts(since, drawn),
+            None if (drawn | self.steady) & _LASTING else lasts(since, drawn),
             None if fate is None else fate.at,
             cut,
         ]
@@ -311,7 +355,7 @@ class Links:
         elif draw >> 40 & 0xFFFF >= threshold:
             return None
         else:
-            far, drawn = pair.geometry.far(near, slot), mix(draw)
+            far, drawn = pair.routes.far(near, slot), mix(draw)
             if far == pair.hub:
                 return None
         if not self._far.is_live(far) or not self._is_on(near, far, drawn):
@@ -322,7 +366,7 @@ class Links:
         """What slots of near records are linked to a live far record that is not the hub."""
         pair, is_live, found = self.pair, self._near.is_live, list[Partner]()
         for slot, threshold, odd in pair.slots:
-            for near in pair.geometry.near(far, slot):
+            for near in pair.routes.near(far, slot):
                 draw = pair.seed + near * odd
                 if draw >> 40 & 0xFFFF >= threshold or not is_live(near):
                     continue
@@ -345,7 +389,7 @@ class Links:
         pair = self.pair
         if pair.cut and pair.cut.get((near, far), self._now + 1) <= self._now:
             return False
-        lasting = drawn & _LASTING
+        lasting = (drawn | pair.steady) & _LASTING
         if lasting and near < self._near.settled and far < self._far.settled:
             return True
         begun = pair.begun(near, far, drawn)

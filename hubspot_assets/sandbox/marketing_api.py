@@ -143,7 +143,7 @@ def list_email_events(call: Call) -> Answer:
     page = list(found)
     more = len(page) > limit
     page = page[:limit]
-    last = _sealed(page[-1].created, *page[-1][1:5]) if page else call.one("offset")
+    last = _sealed(call.now, page[-1].created, *page[-1][1:5]) if page else call.one("offset")
     plan = call.portal.marketing.events
     events = [plan.told(event) for event in page]
     return told({"hasMore": more, "offset": last, "events": events})
@@ -157,14 +157,17 @@ def _events(call: Call) -> Iterator[Event]:
         raise invalid(f"Invalid value for eventType: {kind}")
     first, last = _number(call, "startTimestamp"), _number(call, "endTimestamp")
     last = call.now if last is None else min(last, call.now)
-    told_before: tuple[int, ...] | None = None
+    told_before: list[int] | None = None
     unfiltered = call.flag("excludeFilteredEvents")
     if call.one("offset"):
-        told_before = _opened(call, "offset", 5)
+        given, *told_before = _opened(call, "offset", 6)
+        lasts = call.portal.config.email_offsets_last_ms
+        if lasts is not None and call.now - given > lasts:
+            raise invalid("The offset has expired", subCategory="INVALID_OFFSET")
         last = min(last, told_before[0])
     for event in plan.between(START if first is None else first, last):
         if (
-            (told_before is None or event[:5] < told_before)
+            (told_before is None or [*event[:5]] < told_before)
             and (not kind or event.type == kind)
             and (not recipient or plan.recipient(event).lower() == recipient)
             and (campaign is None or plan.email_campaign_id(event) == campaign)

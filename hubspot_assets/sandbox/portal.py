@@ -30,7 +30,15 @@ from hubspot_assets.sandbox.facts import (
 )
 from hubspot_assets.sandbox.forms import Submission, forms_at
 from hubspot_assets.sandbox.life import Change, Life, Record
-from hubspot_assets.sandbox.links import LinkedPair, Links, Plan, Records, plan_of
+from hubspot_assets.sandbox.links import (
+    LinkedPair,
+    Links,
+    Plan,
+    Records,
+    Routes,
+    Through,
+    plan_of,
+)
 from hubspot_assets.sandbox.lists import Lists, Memberships, PortalList, list_facts
 from hubspot_assets.sandbox.marketing import Marketing
 from hubspot_assets.sandbox.marketing_emails import marketing_emails_at
@@ -39,7 +47,7 @@ from hubspot_assets.sandbox.pipelines import Pipeline, pipelines_of
 from hubspot_assets.sandbox.population import Fate
 from hubspot_assets.sandbox.properties import Property, properties_of
 from hubspot_assets.sandbox.scopes import EVERY_SCOPE, sensitive_scope
-from hubspot_assets.sandbox.splits import DEAL_SPLITS, SplitLife
+from hubspot_assets.sandbox.splits import DEAL_SPLITS, SplitLife, SplitRoutes
 from hubspot_assets.sandbox.stamps import milliseconds, moment
 
 #: Of the records of a type that is made at run time, so many percent are linked to a contact.
@@ -411,8 +419,13 @@ class Portal:
 
     def linked_pairs(self) -> list[Pair]:
         """The ordered pairs that have links in this portal, sooner or later."""
-        there = [pair for pair in self._plans if all(self.is_enabled(self._types[t]) for t in pair)]
-        return sorted({pair for near, far in there for pair in ((near, far), (far, near))})
+        there = [
+            pair
+            for pair in self._plans
+            if all(each in self._types and self.is_enabled(self._types[each]) for each in pair)
+        ]
+        both = {pair for near, far in there for pair in ((near, far), (far, near))}
+        return sorted(pair for pair in both if self.association_definitions(*pair))
 
     def links(self, from_type_id: str, to_type_id: str, at: datetime) -> Iterator[Link]:
         """Every link of an ordered pair at a moment, ascending by ids, per type: the unlabelled
@@ -463,8 +476,21 @@ class Portal:
                 self.association_definitions(*pair),
                 self.association_definitions(*pair[::-1]),
                 seed=self.config.seed,
+                routes=self._routes(pair),
+                steady=DEAL_SPLITS in pair,
             )
         return self._linked[pair], backward
+
+    def _routes(self, pair: Pair) -> Routes | None:
+        """The routes of a pair that are not those of two like any others."""
+        through = self._plans[pair].through
+        if DEAL_SPLITS in pair:
+            return SplitRoutes(self.life(DEALS))
+        if not through:
+            return None
+        legs = (self.linked_pair(*leg) for leg in ((pair[0], through), (through, pair[1])))
+        first, second = (leg[0].routes for leg in legs if leg is not None)
+        return Through(first, second)
 
     def _forward_pair(self, from_type_id: str, to_type_id: str) -> LinkedPair | None:
         if not {from_type_id, to_type_id} <= self._types.keys():
@@ -611,7 +637,7 @@ class Moment:
     def links(self, from_type_id: str, to_type_id: str) -> Links | None:
         """The links of an ordered pair; None if there are none, ever."""
         found = self._portal.linked_pair(from_type_id, to_type_id)
-        if found is None:
+        if found is None or not self._portal.association_definitions(from_type_id, to_type_id):
             return None
         pair, backward = found
         source, target = self.records(from_type_id), self.records(to_type_id)

@@ -23,6 +23,8 @@ _ONE_OF = 10
 _SHARES = (("0.5", "0.5"), ("0.7", "0.3"), ("0.34", "0.33", "0.33"), ("0.6", "0.25", "0.15"))
 _MOST = max(map(len, _SHARES))
 _FIRST_ID, _IDS_OF_A_DEAL = 311_226_000_017, 8
+#: An index that no record has.
+_NOWHERE = 1 << 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,25 @@ class SplitLife(Life):
             number = self._numbers["hs_deal_split_amount"]
             record.values[number] = orjson.dumps(f"{whole * Decimal(split.percentage):.2f}")
         super()._set_system_values(record, now)
+
+
+class SplitRoutes:
+    """From deals to their splits, and back: the routes of links."""
+
+    def __init__(self, deals: Life) -> None:
+        self._deals = deals
+
+    def far(self, index: int, slot: int) -> int:
+        """The split of that number of a deal; one that never is, if the deal has none."""
+        group, plan = index // _ONE_OF, _Plan(self._deals, index // _ONE_OF)
+        there = plan.deal == index and slot < len(plan.shares)
+        return group * _MOST + slot if there else _NOWHERE
+
+    def near(self, index: int, slot: int) -> list[int]:
+        """The deal of a split, if that is its number."""
+        group, number = divmod(index, _MOST)
+        plan = _Plan(self._deals, group)
+        return [plan.deal] if slot == number < len(plan.shares) else []
 
 
 def deal_splits_told(

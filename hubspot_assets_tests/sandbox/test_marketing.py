@@ -472,3 +472,19 @@ def test_seeds_and_sizes() -> None:
     assert all(mine != theirs for mine, theirs in zip(first, other, strict=True))
     assert all(len(many) > 2 * len(few) for few, many in zip(first, big, strict=True))
     assert not told(records=0)[1]
+
+
+def test_offsets_of_email_events_may_expire(served: Any) -> None:
+    for lasts in (None, 60_000):
+        sandbox, http = served(records=400, email_offsets_last_ms=lasts)
+        path = "/email/public/v1/events"
+        first = http.get(path, params={"limit": 5}).json()
+        clock = sandbox.portal.clock
+        clock.set(clock.datetime() + timedelta(seconds=60))
+        query = {"limit": 5, "offset": first["offset"]}
+        second = http.get(path, params=query)
+        assert second.status_code == 200
+        assert not {e["id"] for e in first["events"]} & {e["id"] for e in second.json()["events"]}
+        clock.set(clock.datetime() + timedelta(milliseconds=1))
+        later = http.get(path, params=query)
+        assert later.status_code == (200 if lasts is None else 400)

@@ -1,5 +1,6 @@
 """Object types that hardly any portal serves on the CRM objects path."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from hubspot_assets.sandbox import Portal, PortalConfig, Sandbox, serve
 from hubspot_assets.sandbox.facts import fact_rows
 from hubspot_assets_tests.sandbox.conftest import NOW, PLENTY, client_of, walk
 
-CONTRACTS, SPLITS = "0-721", "0-72"
+CONTRACTS, SPLITS, DEALS = "0-721", "0-72", "0-3"
 RARE = {
     CONTRACTS: ("contract", "contracts"),
     "0-990001": ("partner_client", "partner_clients"),
@@ -129,3 +130,30 @@ def test_properties_of_forms_in_the_oldest_version(http: httpx.Client) -> None:
     for alias in ("form", "forms"):
         names = {each["name"] for each in http.get(f"/properties/v2/{alias}/properties").json()}
         assert "hs_form_type" in names
+
+
+def test_deals_are_linked_to_their_splits(served: Any) -> None:
+    sandbox, http = served(records=2_000, generic_types=frozenset({SPLITS}))
+    portal = sandbox.portal
+    links = list(portal.links(DEALS, SPLITS, NOW))
+    found: dict[int, set[int]] = defaultdict(set)
+    for each in links:
+        assert (each.category, each.type_id, each.label) == ("HUBSPOT_DEFINED", 313, None)
+        found[each.from_id].add(each.to_id)
+    # Those of a deal that is gone are gone with it.
+    planned = portal.deal_splits(NOW)
+    assert found == {deal: {int(e["id"]) for e in splits} for deal, splits in planned.items()}
+    assert {len(each) for each in found.values()} == {2, 3}
+    assert (DEALS, SPLITS) in portal.linked_pairs()
+    assert (SPLITS, DEALS) not in portal.linked_pairs(), "HubSpot has no type for the way back"
+    assert list(portal.links(SPLITS, DEALS, NOW)) == []
+    deal = next(iter(found))
+    path = "/crm/associations/2026-09/deals/deal_splits/batch/read"
+    (told,) = http.post(path, json={"inputs": [{"id": str(deal)}]}).json()["results"]
+    assert {each["toObjectId"] for each in told["to"]} == found[deal]
+    back = path.replace("deals/deal_splits", "deal_splits/deals")
+    assert http.post(back, json={"inputs": [{"id": "1"}]}).status_code == 400
+    inline = http.get(f"/crm/v3/objects/deals/{deal}?associations=deal_splits").json()
+    told_inline = inline["associations"]["deal_splits"]["results"]
+    assert {int(each["id"]) for each in told_inline} == found[deal]
+    assert (DEALS, SPLITS) not in served()[0].portal.linked_pairs()
