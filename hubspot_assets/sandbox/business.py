@@ -10,9 +10,10 @@ from hubspot_assets.sandbox.facts import ObjectType
 from hubspot_assets.sandbox.journeys import Journey, Journeys, Step, Writer, is_closed, journeys_of
 from hubspot_assets.sandbox.life import Life, Record
 from hubspot_assets.sandbox.links import LinkedPair
+from hubspot_assets.sandbox.origins import Origins
 from hubspot_assets.sandbox.population import Population
 from hubspot_assets.sandbox.properties import Property
-from hubspot_assets.sandbox.sources import CALCULATED, CREATED_BY, EDITED_BY, FORM
+from hubspot_assets.sandbox.sources import ANALYTICS, CALCULATED, CREATED_BY, EDITED_BY, FORM
 from hubspot_assets.sandbox.stamps import DAY, iso
 from hubspot_assets.sandbox.values import GOLDEN, mix
 
@@ -22,6 +23,7 @@ _HALF_HOUR = 1_800_000
 _ESTIMATED = 85
 _LOST: tuple[str, ...] = ("Price", "No budget", "Timing", "Competitor; cheaper", 'They "went dark"')
 _WON: tuple[str, ...] = ("Features", "Price", "Support, in German", "References")
+_UTM = ("utm_campaign", "utm_source", "utm_medium")
 _OUTCOMES = ("COMPLETED", "COMPLETED", "COMPLETED", "NO_SHOW", "CANCELED", "RESCHEDULED")
 
 #: An amount and since when it is that.
@@ -97,6 +99,7 @@ class Business:
         self._pair = pair
         #: When a contact, by index, filled in forms, and their names.
         self.conversions = conversions
+        self.origins = Origins(life)
 
     def story(self, kind: ObjectType, properties: tuple[Property, ...]) -> Story | None:
         """The story of a type's records; None if they have none."""
@@ -202,15 +205,41 @@ class _Closing(_Teller):
 
 
 class _Contacts(_Teller):
-    """Contacts: the forms that they filled in."""
+    """Contacts: by which way they came, and the forms that they filled in."""
 
     def tell(self, tale: Tale) -> None:
         made = [
             each for each in self._business.conversions(tale.record.index) if each[0] <= tale.now
         ]
-        if not made:
-            return
-        record, forms = tale.record, set[str]()
+        self._come(tale.record, list(dict.fromkeys(at for at, _ in made)))
+        if made:
+            self._convert(tale.record, made)
+
+    def _come(self, record: Record, returns: list[int]) -> None:
+        """The first visit, and those on which forms were filled in."""
+        origins, created, write = self._business.origins, record.created, self.write
+        origin = origins.first(record.index, created)
+        for name, told in (
+            ("hs_analytics_source", origin.source),
+            ("hs_analytics_source_data_1", origin.first),
+            ("hs_analytics_source_data_2", origin.second),
+        ):
+            if told:
+                write(record, name, [(created, told, ANALYTICS)])
+        if origin.campaign is not None:
+            for name, told in zip(_UTM, (origin.campaign, *origin.utm), strict=True):
+                write(record, name, [(created, told, ANALYTICS)])
+        latest = [(created, origin), *((at, origins.returned(record.index, at)) for at in returns)]
+        for name, values in (
+            ("hs_latest_source", [each.source for _, each in latest]),
+            ("hs_latest_source_data_1", [each.first for _, each in latest]),
+            ("hs_latest_source_timestamp", [iso(at) for at, _ in latest]),
+        ):
+            moved = zip((at for at, _ in latest), values, strict=True)
+            write(record, name, [(at, told, ANALYTICS) for at, told in moved])
+
+    def _convert(self, record: Record, made: list[tuple[int, str]]) -> None:
+        forms = set[str]()
         # Who clicks twice changes each property once.
         counts, kinds, names = dict[int, str](), dict[int, str](), dict[int, str]()
         for turn, (at, name) in enumerate(made, 1):

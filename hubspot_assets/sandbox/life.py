@@ -292,6 +292,8 @@ class Life(Population):
             return f"{_WORDS[index % 16]}.{index}@{_WORDS[index // 16 % 16]}.example.com"
         if values == "company_domain":
             return f"{_WORDS[index % 16]}-{index}.example.org"
+        if values == "campaign_utm":
+            return f"{_WORDS[index % 16]}-{index}"
         if values == "campaign_id":
             return str(UUID(bytes=shake_128(b"%b%d" % (self._salt, index)).digest(16), version=4))
         return f"K-{index:09d}-{mix(self._seed ^ index) % 97:02d}"

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 
+from hubspot_assets.sandbox.assets import phase
 from hubspot_assets.sandbox.campaigns import CAMPAIGN, Campaigns
 from hubspot_assets.sandbox.config import PortalConfig
 from hubspot_assets.sandbox.email_events import EmailEvents
 from hubspot_assets.sandbox.facts import document
 from hubspot_assets.sandbox.forms import SILENT_TYPES, Submissions
 from hubspot_assets.sandbox.life import Life
+from hubspot_assets.sandbox.stamps import moment
 
 #: Contacts whose conversions are worked out together.
 _BLOCK = 64
@@ -57,8 +59,11 @@ class Marketing:
             for number in submissions.numbers_near(block * _BLOCK, (block + 1) * _BLOCK):
                 contact = submissions.contact(number)
                 if contact is not None and submissions.is_made(number):
-                    made = submissions.submitted(number), row["members"]["name"]
-                    found.setdefault(contact, []).append(made)
+                    at = submissions.submitted(number)
+                    # Under the name that the form had then.
+                    then = phase(row, moment(at))
+                    name = row["members"]["name"] if then is None else then.members["name"]
+                    found.setdefault(contact, []).append((at, name))
         return {contact: sorted(made) for contact, made in found.items()}
 
     def submissions(self, form_id: str) -> Submissions:

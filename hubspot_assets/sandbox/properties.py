@@ -131,7 +131,7 @@ def _property(kind: ObjectType, row: dict[str, str]) -> Property:
 
 
 _PEOPLE = {"owner_id": ("owners.csv", "owner_id"), "team_id": ("teams.csv", "team_id")}
-_UNIQUE = ("email", "external_key", "company_domain", "campaign_id")
+_UNIQUE = ("email", "external_key", "company_domain", "campaign_id", "campaign_utm")
 
 
 def _options(kind: ObjectType, row: dict[str, str]) -> tuple[tuple[str, str], ...]:

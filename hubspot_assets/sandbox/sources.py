@@ -39,5 +39,6 @@ EDITED_BY = (
 )
 BATCH = _source("BATCH_UPDATE", sourceId="bulk-edit", updatedByUserId=9586504)
 FORM = CREATED_BY[2]
+ANALYTICS = EDITED_BY[7]
 CALCULATED = _source("CALCULATED", sourceId="RollupProperties")
 MERGED = _source("CONTACTS", sourceId="merge", updatedByUserId=9586504)

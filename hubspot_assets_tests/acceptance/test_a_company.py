@@ -1,5 +1,7 @@
 """What an analyst asks of a delivered day: the answers are those of one company."""
 
+from datetime import timedelta
+
 import pytest
 
 from hubspot_assets_tests.conftest import END
@@ -136,6 +138,27 @@ def test_quotes_and_invoices_come_to_what_their_deal_does(sql, table, name, amou
     )
 
 
+def test_invoices_belong_to_quotes_and_to_their_deal(sql):
+    invoices = (
+        "$ASSOCIATIONS_INVOICES_TO_QUOTES i JOIN $ASSOCIATIONS_QUOTES_TO_DEALS q "
+        "ON q.QUOTE_OBJECTID = i.QUOTE_OBJECTID JOIN $ASSOCIATIONS_INVOICES_TO_DEALS d "
+        "ON d.INVOICE_OBJECTID = i.INVOICE_OBJECTID"
+    )
+    none_of(
+        sql,
+        f"SELECT i.INVOICE_OBJECTID FROM {invoices} WHERE q.DEAL_OBJECTID <> d.DEAL_OBJECTID",
+        of=invoices,
+    )
+    # Nothing is billed twice.
+    assert (
+        sql(
+            "SELECT DEAL_OBJECTID FROM $ASSOCIATIONS_INVOICES_TO_DEALS d GROUP BY ALL "
+            "HAVING count(DISTINCT INVOICE_OBJECTID) > 1"
+        )
+        == []
+    )
+
+
 def test_projected_and_closed_amounts_follow_from_amount_and_chance(sql):
     none_of(
         sql,
@@ -207,3 +230,73 @@ def test_lifecycles_go_forward(sql):
         "WHERE OBJECTTYPEID = '0-1' AND NAME = 'lifecyclestage') m"
     )
     none_of(sql, f"SELECT OBJECTID FROM {moves} WHERE NEXT <= PLACE", of=moves)
+
+
+CAMPAIGN_SOURCES = "('PAID_SEARCH', 'EMAIL_MARKETING', 'OTHER_CAMPAIGNS')"
+
+
+def test_contacts_came_by_campaigns_that_were_running(sql, portal):
+    came = (
+        "(SELECT OBJECTID, PROPERTY_UTM_CAMPAIGN AS UTM, PROPERTY_CREATEDATE AS AT "
+        "FROM $OBJECTS_CONTACTS c WHERE PROPERTY_UTM_CAMPAIGN IS NOT NULL) c"
+    )
+    campaigns = f"{came} LEFT JOIN $OBJECTS_CAMPAIGNS k ON k.PROPERTY_HS_UTM = c.UTM"
+    none_of(
+        sql,
+        f"SELECT c.OBJECTID FROM {campaigns} WHERE k.PROPERTY_HS_CREATEDATE > c.AT",
+        of=f"{campaigns} WHERE k.OBJECTID IS NOT NULL",
+    )
+    life = portal.portal.life("0-35")
+    ended = {life.unique_value("campaign_utm", index) for index in range(20) if life.fate(index)}
+    gone = {utm for (utm,) in sql(f"SELECT c.UTM FROM {campaigns} WHERE k.OBJECTID IS NULL")}
+    assert gone <= ended
+
+
+def test_sources_campaigns_and_their_parameters_tell_one_story(sql):
+    none_of(
+        sql,
+        "SELECT OBJECTID FROM $OBJECTS_CONTACTS c WHERE (PROPERTY_UTM_CAMPAIGN IS NOT NULL) "
+        f"<> (PROPERTY_HS_ANALYTICS_SOURCE IN {CAMPAIGN_SOURCES}) "
+        "OR PROPERTY_UTM_CAMPAIGN <> PROPERTY_HS_ANALYTICS_SOURCE_DATA_1 "
+        "OR (PROPERTY_UTM_CAMPAIGN IS NULL) <> (PROPERTY_UTM_MEDIUM IS NULL) "
+        "OR (PROPERTY_HS_ANALYTICS_SOURCE = 'PAID_SEARCH') "
+        "<> (coalesce(PROPERTY_UTM_MEDIUM, '') = 'cpc')",
+        of="$OBJECTS_CONTACTS c",
+    )
+    sources = sql("SELECT DISTINCT PROPERTY_HS_ANALYTICS_SOURCE FROM $OBJECTS_CONTACTS c")
+    assert len(sources) == 8
+
+
+def test_who_filled_in_a_form_came_back_for_that(sql):
+    none_of(
+        sql,
+        "SELECT OBJECTID FROM $OBJECTS_CONTACTS c WHERE PROPERTY_HS_LATEST_SOURCE_TIMESTAMP "
+        "<> coalesce(PROPERTY_RECENT_CONVERSION_DATE, PROPERTY_CREATEDATE) OR if("
+        "PROPERTY_RECENT_CONVERSION_DATE IS NULL, "
+        "PROPERTY_HS_LATEST_SOURCE <> PROPERTY_HS_ANALYTICS_SOURCE, "
+        "PROPERTY_HS_LATEST_SOURCE = 'OFFLINE')",
+        of="$OBJECTS_CONTACTS c WHERE PROPERTY_RECENT_CONVERSION_DATE IS NOT NULL",
+    )
+
+
+def test_conversions_are_named_as_the_forms_were_that_were_filled_in(sql, portal):
+    made = (
+        "(SELECT lower(json_extract_string(v.value, '$.value')) AS EMAIL, "
+        "arg_min(s.PROPERTY_FORM_ID, s.PROPERTY_HS_CREATEDATE) AS FIRST, "
+        "arg_max(s.PROPERTY_FORM_ID, s.PROPERTY_HS_CREATEDATE) AS LAST "
+        "FROM $OBJECTS_FORM_SUBMISSIONS s, json_each(s.PROPERTY_VALUES) v "
+        "WHERE json_extract_string(v.value, '$.name') = 'email' GROUP BY ALL) s"
+    )
+    told = sql(
+        "SELECT s.FIRST, c.PROPERTY_FIRST_CONVERSION_EVENT_NAME, s.LAST, "
+        "c.PROPERTY_RECENT_CONVERSION_EVENT_NAME FROM $OBJECTS_CONTACTS c "
+        f"JOIN {made} ON s.EMAIL = lower(c.PROPERTY_EMAIL)"
+    )
+    names = {
+        (form.asset_id, form.told["name"])
+        for months in range(42)
+        for form in portal.portal.forms(END - timedelta(days=30 * months))
+    }
+    assert len(names) > len({form for form, _ in names}), "some were renamed"
+    assert len(told) > 30
+    assert {each[:2] for each in told} | {each[2:] for each in told} <= names
