@@ -273,8 +273,12 @@ def _property(call: Call, kind: ObjectType, name: str) -> Property | None:
 
 def list_pipelines(call: Call) -> Answer:
     """`GET /crm/pipelines/{objectType}`."""
-    found = _pipelines(call)
-    return told({"results": [pipeline_told(each, order) for order, each in enumerate(found)]})
+    return told({"results": pipelines_told(call)})
+
+
+def pipelines_told(call: Call) -> list[dict[str, Any]]:
+    """The pipelines of the type that a path names."""
+    return [pipeline_told(each, order) for order, each in enumerate(_pipelines(call))]
 
 
 def read_pipeline(call: Call) -> Answer:

@@ -8,6 +8,7 @@ from hubspot_assets.sandbox import (
     associations,
     content_calls,
     events,
+    legacy,
     list_calls,
     marketing_api,
     metadata,
@@ -158,6 +159,9 @@ ROUTES = (
     Route("GET", "/marketing/emails", marketing_api.list_emails),
     Route("GET", "/marketing/campaigns", marketing_api.list_campaigns),
     Route("GET", "/email/public/events", marketing_api.list_email_events, _FIRST),
+    Route("GET", "/crm-pipelines/pipelines/{objectType}", legacy.list_pipelines, _FIRST),
+    Route("GET", "/engagements/engagements/paged", legacy.list_engagements, _FIRST),
+    Route("GET", "/engagements/engagements/{engagementId}", legacy.read_engagement, _FIRST),
     Route("GET", "/account-info/details", metadata.account_details),
     Route("GET", "/account-info/api-usage/daily/private-apps", metadata.daily_usage),
 )
