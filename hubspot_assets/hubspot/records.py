@@ -158,6 +158,17 @@ def batch_read(
     return Page(found, received_at, None, missing=missing, refused=frozenset(refused))
 
 
+def answering_for(client: HubSpot, object_type_id: str, record_id: str) -> str | None:
+    """The id of the record that answers for one that was merged away; None if none does.
+
+    Seen at HubSpot: a batch read tells of the survivor, under its own id. Raises HubSpotError.
+    """
+    body = {"inputs": [{"id": record_id}], "properties": ["hs_object_id"]}
+    answer = client.post("objects", "batch_read", json=body, object_type=object_type_id)
+    others = [each["id"] for each in answer.items() if each.get("id") not in (None, record_id)]
+    return str(others[0]) if len(others) == 1 else None
+
+
 def _pages(
     client: HubSpot, object_type_id: str, params: dict[str, str], after: str | None
 ) -> Iterator[Page]:

@@ -156,7 +156,7 @@ _STEPS = {"pipeline": ("pipeline_id", "label"), "stage": ("stage_id", "stage_lab
 def definition(each: Property) -> dict[str, Any]:
     """A property as the properties API tells it; keys without a value are left out."""
     at = _DEFINED_AT + text_number(each.name) % (100 * DAY)
-    calculated = "calculated" in each.flags
+    calculated = "calculated" in each.flags or each.life == "rollup"
     told: dict[str, Any] = {
         "updatedAt": iso(at + 5000),
         "createdAt": iso(at),

@@ -2,9 +2,9 @@
 
 A sweep lists every record, 100 a page, with its modified date and the properties that HubSpot
 calculates, whose changes need not move that date. A record that had changed shortly before it was
-read is read again, since HubSpot stores values some minutes after their moment. Compared with the earlier reading it shows which
-are new, changed, restored or gone; these alone are read, whole. HubSpot tells of those that are
-archived, and which were merged into others; the rest was erased.
+read is read again, since HubSpot stores values some minutes after their moment. Compared with the
+earlier reading it shows which are new, changed, restored or gone; these alone are read, whole.
+HubSpot tells of those that are archived, and which were merged into others; the rest was erased.
 
 What HubSpot tells of a record takes the place of what was known of it, but for values so old that
 HubSpot has dropped them: those stay.
@@ -24,7 +24,13 @@ import polars as pl
 
 from hubspot_assets.day import SETTLING
 from hubspot_assets.hubspot.errors import BadRequest, NotServed, Unexplained
-from hubspot_assets.hubspot.records import Page, Record, fits_url, list_records
+from hubspot_assets.hubspot.records import (
+    Page,
+    Record,
+    answering_for,
+    fits_url,
+    list_records,
+)
 from hubspot_assets.readings.merging import Chunk
 from hubspot_assets.readings.ordering import Reader
 from hubspot_assets.readings.reading import Staged
@@ -174,6 +180,7 @@ class _Fresh:
         erased: list[int] = [each for each in vanished if each in set(lost)]
         late = sorted(set(vanished) - set(lost))
         yield from self._read(late, erased, archived=True)
+        self.merges += self._untold_merges(erased)
         self.known = self._known()
         yield partial(nested, self._erased(erased), pl.DataFrame(schema=VALUES_SCHEMA))
         hidden = unseen(self.merges, self.known)
@@ -197,6 +204,14 @@ class _Fresh:
         for name in self.asked.known.unlisted & set(values["name"].unique()):
             self._counts[f"{SEEN}{name}"] += 1
         return records, values
+
+    def _untold_merges(self, lost: Sequence[int]) -> list[Merge]:
+        """Those that only HubSpot's answer for a merged record tells of, not its survivor."""
+        told = {each.record_id for each in self.merges}
+        client, type_id = self.asked.client, self.asked.object_type.id
+        unknown = [each for each in lost if each not in told]
+        answers = [(each, answering_for(client, type_id, str(each))) for each in unknown]
+        return [Merge(each, None, int(into)) for each, into in answers if into]
 
     def _known(self) -> set[int]:
         """The ids of what merges tell of that a reading has found, or this one lists."""

@@ -12,6 +12,7 @@ Two frames hold a batch of records:
   keeps no history has one row, without a timestamp, for its present value. A cleared value is "".
   Other moments than its own tell how well a value is known: one without a timestamp has been seen
   in each reading since seenSince; after heldUntil there were others that HubSpot tells no longer.
+  Where that is another than an earlier reading found, the earlier one's stands before it.
 
 Values are in the share's raw form: datetimes and dates are epoch milliseconds as text. What
 does not read as one stays as HubSpot gave it, and is `unread`, which is null elsewhere: digits

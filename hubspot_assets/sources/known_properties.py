@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from hubspot_assets.hubspot.facts import facts
+from hubspot_assets.hubspot.records import fits_url
 from hubspot_assets.sources.fates import MERGED_IDS
 from hubspot_assets.sources.pipelines import stage_property
 
@@ -63,8 +64,16 @@ class KnownProperties:
 
     @property
     def swept(self) -> list[str]:
-        """What must be looked at to see that a record is as it was, beside its modified date."""
-        return sorted(self.calculated | ({MERGED_IDS} & self.listed))
+        """What must be looked at to see that a record is as it was, beside its modified date: what
+        HubSpot writes by itself, calculated or not, as far as all of it fits a URL."""
+        least = self.calculated | ({MERGED_IDS} & self.listed)
+        own = {
+            each["name"]
+            for each in self.definitions
+            if (each.get("modificationMetadata") or {}).get("readOnlyValue")
+        }
+        most = sorted(least | own - self.running)
+        return most if fits_url(most) else sorted(least)
 
     def identity(self) -> Sequence[object]:
         """What makes values of one reading comparable with another's."""

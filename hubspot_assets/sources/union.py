@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from hubspot_assets.sources.flatten import RECORDS_SCHEMA, VALUES_SCHEMA
+from hubspot_assets.sources.flatten import EVER, MOMENT, RECORDS_SCHEMA, VALUES_SCHEMA
 
 _GROUP = ["id", "name"]
 
@@ -97,9 +97,16 @@ def _values(
         .then("knownAt")
         .otherwise("heldUntil")
     )
-    undated = before.filter(pl.col("timestamp").is_null()).select(
-        *_GROUP, "value", since=pl.col("seenSince").fill_null(pl.col("knownAt"))
+    last = before.filter(pl.col("timestamp").is_null()).unique(
+        _GROUP, keep="last", maintain_order=True
     )
+    undated = last.select(*_GROUP, "value", since=pl.col("seenSince").fill_null(pl.col("knownAt")))
+    # What an undated value was stays before it: that it is another now is a change. A running one
+    # is another at each call.
+    changed = last.filter(pl.col("seenSince").ne_missing(pl.lit(EVER, MOMENT))).join(
+        values, on=[*_GROUP, "value"], how="anti", maintain_order="left"
+    )
+    older = pl.concat([older, changed.with_columns(heldUntil="knownAt")], how="diagonal")
     now = (
         values.join(undated, on=[*_GROUP, "value"], how="left", maintain_order="left")
         .with_columns(

@@ -39,6 +39,7 @@ RECIPIENTS_UNKNOWN = "recipients_unknown"
 RECORDS_ARCHIVED = "records_archived_among_live"
 RECORDS_UNSEEN = "records_merged_before_they_were_read"
 RECORDS_GONE = "records_gone_while_reading"
+RECORDS_OF_EARLIER = "records_as_read_before_their_end"
 RECORDS_REFUSED = "records_refused"
 RECORDS_UNREAD = "records_unread"
 SAME_MOMENT = "history_values_of_the_same_moment"
@@ -102,6 +103,10 @@ SENTENCES: Mapping[str, str | None] = {
     RECIPIENTS_UNKNOWN: "e-mail events have no OBJECTID: no contact has the address",
     RECORDS_ARCHIVED: "records were listed as live and said that they were archived: left out",
     RECORDS_GONE: "records were listed and gone a moment later, when they were read",
+    RECORDS_OF_EARLIER: (
+        "records were merged or erased after the end of the day: they are here as an earlier "
+        "reading found them"
+    ),
     RECORDS_REFUSED: None,
     RECORDS_UNSEEN: (
         "records were merged into others since the end of the day, before they were ever read: "

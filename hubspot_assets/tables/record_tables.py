@@ -19,8 +19,15 @@ from hubspot_assets.sources.own_types import WITHOUT_HISTORY
 from hubspot_assets.sources.records import defined_properties
 from hubspot_assets.tables import records, specs, typed
 from hubspot_assets.tables.content import Findings, TableContent, TableSource
-from hubspot_assets.tables.counts import CELLS_UNKNOWN, RECORDS_UNSEEN, SOURCES_REFUSED, counted
+from hubspot_assets.tables.counts import (
+    CELLS_UNKNOWN,
+    RECORDS_OF_EARLIER,
+    RECORDS_UNSEEN,
+    SOURCES_REFUSED,
+    counted,
+)
 from hubspot_assets.tables.observed import NOT_HISTORY
+from hubspot_assets.tables.record_changes import record_changes
 from hubspot_assets.tables.records import AsOf
 from hubspot_assets.tables.spec import TableSpec
 from hubspot_assets.tables.table import Table
@@ -54,6 +61,7 @@ class _RecordTable:
                 if self.cells:
                     counts[CELLS_UNKNOWN] += state.unknown
                 counts[RECORDS_UNSEEN] += state.unseen
+                counts[RECORDS_OF_EARLIER] += state.earlier
                 yield self.rows(state, counts)
 
         return frames
@@ -83,7 +91,46 @@ def record_tables(types: Sequence[ExportedType], *, whole_history: bool) -> Iter
     records_of_all = tuple(of.records for of in types)
     for spec in specs.COMBINED:
         yield Table(spec, records_of_all, _combined(spec, types, whole_history=whole_history))
+    with_histories = [of for of in types if not of.has_own_api]
+    yield Table(
+        specs.RECORD_CHANGES,
+        tuple(of.records for of in with_histories),
+        _changes(with_histories),
+    )
     yield from map(_type_table, types)
+
+
+def _changes(types: Sequence[ExportedType]) -> Content:
+    def content(staging: Staging, day: Day) -> TableContent:
+        staged = {of: staging.complete(of.records) for of in types}
+        return _content(
+            specs.RECORD_CHANGES,
+            day,
+            {of.folder: _changes_of(of, source, day) for of, source in staged.items()},
+            {of.folder: source for of, source in staged.items()},
+        )
+
+    return content
+
+
+def _changes_of(
+    of: ExportedType, staged: Staged, day: Day
+) -> Callable[[Counter[str]], Iterator[pl.DataFrame]]:
+    began = staged.began.replace(tzinfo=None) if day.was_newest_at(staged.began) else None
+
+    def frames(_: Counter[str]) -> Iterator[pl.DataFrame]:
+        for chunk in staged.chunks():
+            yield record_changes(
+                chunk.read("records"),
+                chunk.read("values"),
+                (day.start.replace(tzinfo=None), day.end_naive),
+                object_type_id=of.object_type.id,
+                cap=records.history_cap(of.object_type.id),
+                modified_property=of.object_type.modified_property,
+                began=began,
+            )
+
+    return frames
 
 
 def _combined(spec: TableSpec, types: Sequence[ExportedType], *, whole_history: bool) -> Content:

@@ -37,7 +37,8 @@ class AsOf:
     `records` has updatedAt and `values` one row per set property as of that moment (timestamp
     null where HubSpot keeps no history); `until` all rows stamped before that moment or without
     a time stamp; `unknown` counts cells whose value at that moment can't be known, `unseen` records
-    that were there and of which no reading tells.
+    that were there and of which no reading tells, `earlier` ones of which only a reading before
+    that moment does.
     """
 
     records: pl.DataFrame
@@ -45,6 +46,7 @@ class AsOf:
     until: pl.DataFrame
     unknown: int
     unseen: int = 0
+    earlier: int = 0
 
 
 def as_of(
@@ -68,6 +70,8 @@ def as_of(
     if live.height < records.height:
         values = values.join(live.select("id"), on="id", how="semi", maintain_order="left")
     unseen = records.filter(pl.col("readAt").is_null() & (pl.col("goneAt") >= end)).height
+    ended = pl.col("gone").is_in(["merged", "erased"]) & (pl.col("readAt") < end)
+    earlier = live.filter(ended).height
     until = values.filter((pl.col("timestamp") < end) | pl.col("timestamp").is_null())
     changed = live.filter((pl.col("updatedAt") >= end).fill_null(value=True)).select("id")
     seen_since = values["seenSince"].max()
@@ -75,7 +79,7 @@ def as_of(
     if not (changed.height or seen_late) and until.height == values.height:
         state = _last_of_group(until)
         lost = state.filter(pl.col("heldUntil") < end).height
-        return AsOf(live, state.filter(pl.col("value") != ""), until, lost, unseen)
+        return AsOf(live, state.filter(pl.col("value") != ""), until, lost, unseen, earlier)
     live = _with_earlier_update(live, until, end)
     state, lost = _with_lost_values(values, end, cap, modified_property)
     state = _last_of_group(state)
@@ -89,7 +93,7 @@ def as_of(
     not_seen += undated.filter(pl.col("seenSince").is_null()).join(changed, on="id").height
     lost += state.filter(pl.col("heldUntil") < end).height
     present = state.filter(pl.col("value") != "")
-    return AsOf(live, present, until, not_seen + lost, unseen)
+    return AsOf(live, present, until, not_seen + lost, unseen, earlier)
 
 
 def there_at(records: pl.DataFrame, end: datetime) -> pl.DataFrame:

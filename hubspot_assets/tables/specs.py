@@ -94,6 +94,24 @@ OBJECT_WITH_OBJECT_PROPERTIES = TableSpec(
     """),
 )
 
+RECORD_CHANGES = TableSpec(
+    name="RECORD_CHANGES",
+    description="One row per record and what happened to it on the day: created, updated, "
+    "archived, restored, merged or erased.",
+    group="records",
+    point_in_time=True,
+    key=("OBJECTTYPEID", "OBJECTID", "CHANGE"),
+    columns=_columns("""
+        OBJECTTYPEID VARCHAR
+        OBJECTID NUMBER
+        CHANGE VARCHAR created, updated, archived, restored, merged or erased
+        CHANGEDAT TS When, UTC; NULL where HubSpot does not tell
+        MERGEDINTO NUMBER The record that a merged one lives on in; NULL where it is not known
+        PROPERTIES NUMBER How many values a created record has, or an update changed
+        INGESTEDAT TS
+    """),
+)
+
 OWNERS = TableSpec(
     name="OWNERS",
     description="One row per owner, archived ones included.",
