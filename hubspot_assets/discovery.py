@@ -15,6 +15,7 @@ from hubspot_assets.hubspot.catalog import (
     load_catalog,
 )
 from hubspot_assets.hubspot.errors import HubSpotError
+from hubspot_assets.hubspot.linked import with_links_seen
 from hubspot_assets.portal import check_places, portal_of
 from hubspot_assets.settings import Settings, SettingsError, load_settings
 from hubspot_assets.storage import StoreError, open_store
@@ -51,11 +52,10 @@ def refresh_catalog(settings: Settings, s3: "Callable[[], S3Client]") -> Discove
             )
         for owner in owners:
             owner.claim(portal_id)
-        catalog = discover(client, former)
+        catalog = with_links_seen(client, discover(client, former), former)
     told = list(changes(former, catalog)) if former else []
     open_store(settings.state, s3).put("catalog.json", catalog.to_json())
-    catalog.save(settings.catalog_path)
-    return Discovery(catalog, told)
+    return Discovery(catalog.save(settings.catalog_path), told)
 
 
 @dg.op(name="discover_portal", description="Asks the portal for its types of objects and events.")

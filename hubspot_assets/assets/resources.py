@@ -11,6 +11,7 @@ import dagster as dg
 from dagster_aws.s3 import S3Resource
 from pydantic import Field, PrivateAttr
 
+from hubspot_assets.assets.ahead import ReadAhead
 from hubspot_assets.hubspot.auth import Auth, BearerToken, RefreshToken
 from hubspot_assets.hubspot.budgets import Budgets
 from hubspot_assets.hubspot.catalog import known_zone
@@ -117,6 +118,7 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     portal_id: int | None = Field(default=None, description="The portal of the catalog, if known.")
     _progress: Progress | None = PrivateAttr(default=None)
     _client: HubSpot | None = PrivateAttr(default=None)
+    _ahead: ReadAhead | None = PrivateAttr(default=None)
 
     def watched_by(self, progress: Progress) -> "HubSpotResource":
         """The same resource, which tells `progress` of the records it reads; in process only."""
@@ -148,9 +150,18 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
         """The end of the run, or of its part in this process."""
+        if self._ahead:
+            self._ahead.close()
+            self._ahead = None
         if self._client:
             self._client.close()
             self._client = None
+
+    def ahead(self, make: Callable[[], ReadAhead]) -> ReadAhead | None:
+        """What reads ahead in this run; none where each step has a process of its own."""
+        if load_settings().export_executor == "in_process":
+            self._ahead = self._ahead or make()
+        return self._ahead
 
     def _admit(self, client: HubSpot, settings: Settings) -> None:
         """Sees that all is of one portal."""

@@ -1,7 +1,8 @@
 """The IO manager of every table: writes what an asset made, and loads it back."""
 
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -22,8 +23,9 @@ from hubspot_assets.storage.store import Entry, Store, open_store
 from hubspot_assets.tables.content import TableContent
 from hubspot_assets.tables.spec import TableSpec
 
-#: Schemas of more columns stay out of the event log, where each is kept with every event.
-_COLUMNS_TOLD = 40
+_ROWS_BY_FOLDER = dg.TableSchema(
+    [dg.TableColumn("folder", "string"), dg.TableColumn("rows", "int")]
+)
 
 
 class CsvExportIOManager(dg.ConfigurableIOManager):
@@ -38,12 +40,8 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
     portal_id: int | None = Field(
         default=None, description="Whose tables they are; where unknown, the store tells."
     )
-    tables: list[str] = Field(
-        default=[],
-        description="The tables of a whole day. Once all are complete, the day's manifest "
-        "is written; with none named here it never is.",
-    )
-
+    #: The tables of a whole day, once all of which are complete its manifest is written.
+    _tables: tuple[str, ...] = PrivateAttr(default=())
     _store: Store | None = PrivateAttr(default=None)
     _owner: int | None = PrivateAttr(default=None)
     _known: dict[Entry, Known] = PrivateAttr(default_factory=dict)
@@ -83,11 +81,11 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
             manifest = write_table(
                 store, day, obj, context.run_id, __version__, lease=lease, portal_id=self._owner
             )
-            if not obj.followed and self._may_be_last(day, manifest.table):
+            if self._may_be_last(day, manifest.table):
                 told = complete_day(
                     store,
                     day,
-                    self.tables,
+                    self._tables,
                     obj.as_of,
                     context.run_id,
                     __version__,
@@ -115,7 +113,7 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
         """
         missing = self._missing.get(day)
         if missing is None:
-            return bool(self.tables)
+            return bool(self._tables)
         missing.discard(table)
         return not missing or self.store.exists(manifest_path(day, min(missing)))
 
@@ -129,18 +127,40 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
     def _metadata(self, manifest: TableManifest, spec: TableSpec) -> Mapping[str, Any]:
         path = f"{manifest.day}/{manifest.table}"
         metadata: dict[str, Any] = {
-            "dagster/uri": self.store.url_of(path),
+            "dagster/uri": self._link(path),
+            "manifest": self._link(manifest_path(manifest.day, manifest.table)),
             "dagster/row_count": manifest.rows,
             "dagster/partition_row_count": manifest.rows,
             "dagster/size_bytes": manifest.bytes,
             "parts": len(manifest.parts),
-            "path": path,
             "availability": manifest.availability.status,
             **manifest.counts,
         }
-        if not spec.wide and len(spec.columns) <= _COLUMNS_TOLD:
-            metadata["dagster/column_schema"] = _column_schema(spec)
+        if spec.wide:
+            names = [column.name for column in spec.columns]
+            metadata["property_columns"] = sum(map(_is_property, names))
+        if folders := _rows_by_folder(manifest):
+            metadata["rows_by_folder"] = dg.TableMetadataValue(
+                [dg.TableRecord({"folder": name, "rows": n}) for name, n in folders.items()],
+                _ROWS_BY_FOLDER,
+            )
         return metadata
+
+    def _link(self, path: str) -> dg.MetadataValue[str]:
+        url = self.store.url_of(path)
+        return dg.MetadataValue.url(url) if "://" in url else dg.MetadataValue.path(url)
+
+
+def of_whole_days(tables: Iterable[str]) -> type[CsvExportIOManager]:
+    """The IO manager that writes a day's manifest once all these tables of it are complete.
+
+    They are no config of it: a launchpad would show hundreds of names.
+    """
+
+    class OfWholeDays(CsvExportIOManager):
+        _tables: tuple[str, ...] = PrivateAttr(default=tuple(tables))
+
+    return OfWholeDays
 
 
 def _table_of(key: dg.AssetKey) -> str:
@@ -162,15 +182,14 @@ def _failure(error: StoreError | TableError) -> dg.Failure:
     return dg.Failure(str(error), allow_retries=passing)
 
 
-def _column_schema(spec: TableSpec) -> dg.TableSchema:
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                column.name,
-                column.type,
-                column.description,
-                dg.TableColumnConstraints(nullable=column.name not in spec.key),
-            )
-            for column in spec.columns
-        ]
-    )
+def _is_property(column: str) -> bool:
+    return column.startswith("PROPERTY_") and not column.startswith("PROPERTY_UNPARSED_")
+
+
+def _rows_by_folder(manifest: TableManifest) -> Mapping[str, int]:
+    """Rows of each sub-folder, the most first; nothing for a table that has none."""
+    rows: Counter[str] = Counter()
+    for part in manifest.parts:
+        _, *folder, _ = part.path.split("/")
+        rows.update(dict.fromkeys(folder, part.rows))
+    return dict(rows.most_common())

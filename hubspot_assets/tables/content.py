@@ -46,7 +46,6 @@ class TableContent:
     `folders` are pairs of a sub-folder's name and its frames, consumed once and in order;
     a table of one source has one pair, named "". Frames are of bounded size, have the
     columns of `spec`, and within a sub-folder their rows come in the order of its key.
-    `followed` says that another table of the day comes next, so that the day is not complete yet.
     """
 
     spec: TableSpec
@@ -55,4 +54,3 @@ class TableContent:
     point_in_time: bool
     availability: Availability = Availability()  # noqa: RUF009  (frozen)
     findings: Findings = field(default_factory=Findings)
-    followed: bool = False

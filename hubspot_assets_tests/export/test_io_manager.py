@@ -11,9 +11,10 @@ from dagster_aws.s3 import S3Resource
 
 from hubspot_assets import __version__
 from hubspot_assets.export import manifest_path, read_manifest
-from hubspot_assets.export.io_manager import CsvExportIOManager
+from hubspot_assets.export.io_manager import of_whole_days
 from hubspot_assets.storage import open_store
 from hubspot_assets.tables.content import Findings
+from hubspot_assets.tables.spec import Column
 from hubspot_assets_tests.export.tables import DAY, NOTES, content, notes
 from hubspot_assets_tests.stores import REGION
 
@@ -42,7 +43,7 @@ def two_notes():
 
 
 def materialize(assets, url, *, tables=(), s3=None, day=DAY, raising=True):
-    manager = CsvExportIOManager(url=str(url), s3=s3 or S3Resource(), tables=list(tables))
+    manager = of_whole_days(tables)(url=str(url), s3=s3 or S3Resource())
     return dg.materialize(
         assets,
         resources={"export": manager},
@@ -71,12 +72,6 @@ def test_a_table_and_its_metadata(tmp_path):
         __version__,
     )
     metadata = metadata_of(result, "NOTES")
-    schema = metadata.pop("dagster/column_schema")
-    assert [(column.name, column.type) for column in schema.columns] == [
-        ("ID", "NUMBER"),
-        ("TEXT", "VARCHAR"),
-        ("AT", "TIMESTAMP"),
-    ]
     assert metadata.pop("seconds") >= 0
     assert metadata == {
         "dagster/uri": f"{tmp_path}/{DAY}/NOTES",
@@ -84,16 +79,29 @@ def test_a_table_and_its_metadata(tmp_path):
         "dagster/partition_row_count": 2,
         "dagster/size_bytes": manifest.bytes,
         "parts": 1,
-        "path": f"{DAY}/NOTES",
+        "manifest": f"{tmp_path}/{DAY}/NOTES/_manifest.json",
         "availability": "available",
         "values_unparsed": 3,
     }
     assert "a secret" not in "".join(str(event) for event in result.all_events)
 
 
-def test_a_wide_table_keeps_its_columns_out_of_the_event_log(tmp_path):
-    result = materialize([asset_of("WIDE", lambda: content(spec=WIDE))], tmp_path)
-    assert "dagster/column_schema" not in metadata_of(result, "WIDE")
+def test_a_wide_table_tells_how_many_properties_have_columns(tmp_path):
+    properties = [
+        Column(name, "VARCHAR", name)
+        for name in ("PROPERTY_A", "PROPERTY_B", "PROPERTY_UNPARSED_B", "PROPERTY_C")
+    ]
+    wide = WIDE.with_columns(tuple(properties))
+    result = materialize([asset_of("WIDE", lambda: content(spec=wide))], tmp_path)
+    assert metadata_of(result, "WIDE")["property_columns"] == 3
+
+
+def test_a_table_with_sub_folders_tells_the_rows_of_each(tmp_path):
+    folders = [("few", [notes(["a"])]), ("many", [notes(["a", "b"])]), ("none", [notes([])])]
+    result = materialize([asset_of("NOTES", lambda: content(*folders))], tmp_path)
+    table = metadata_of(result, "NOTES")["rows_by_folder"]
+    told = [tuple(each.data.values()) for each in table.records]
+    assert told == [("many", 2), ("few", 1), ("none", 0)]
 
 
 def test_a_bucket(endpoint, bucket, s3):
