@@ -11,13 +11,14 @@ from dagster_aws.s3 import S3Resource
 
 from hubspot_assets.assets.failures import permanent_errors
 from hubspot_assets.assets.labels import Labels
+from hubspot_assets.assets.lineage import Lineage
 from hubspot_assets.assets.resources import (
     HubSpotResource,
     StagingResource,
     check_owner,
     s3_resource,
 )
-from hubspot_assets.assets.sources import keys_of, source_assets
+from hubspot_assets.assets.sources import source_assets
 from hubspot_assets.assets.tables import IO_MANAGER, table_assets
 from hubspot_assets.check.job import check_job, check_schedule
 from hubspot_assets.day import newest_complete_day
@@ -54,6 +55,7 @@ def build_defs(
     sources = all_sources(exported)
     tables = all_tables(exported, whole_history=settings.export_history == "all")
     names = sorted(each.spec.name for each in tables)
+    lineage = Lineage(sources)
     labels = Labels(catalog.portal_id, settings.export_owners)
     partitions = dg.DailyPartitionsDefinition(
         start_date=first_day(catalog, settings).isoformat(), timezone=settings.export_timezone
@@ -66,8 +68,8 @@ def build_defs(
     )
     return dg.Definitions(
         assets=[
-            *source_assets(sources, partitions, settings.zone, labels),
-            *table_assets(tables, keys_of(sources), partitions, settings.zone, labels),
+            *source_assets(sources, lineage, partitions, settings.zone, labels),
+            *table_assets(tables, lineage, partitions, settings.zone, labels),
         ],
         jobs=[job, check_job, discover_job, purging],
         schedules=[

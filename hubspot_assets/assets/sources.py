@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -12,6 +12,7 @@ import dagster as dg
 from hubspot_assets.assets.ahead import ReadAhead
 from hubspot_assets.assets.failures import NOT_READ, PERMANENT, blamed
 from hubspot_assets.assets.labels import Labels
+from hubspot_assets.assets.lineage import Lineage, key_of
 from hubspot_assets.assets.resources import HubSpotResource, StagingResource
 from hubspot_assets.day import Day
 from hubspot_assets.hubspot.catalog import note_linked
@@ -34,33 +35,32 @@ class _Outcome(NamedTuple):
     why: str = ""
 
 
-def keys_of(sources: Iterable[Source]) -> dict[str, dg.AssetKey]:
-    """The asset that fills each reading, by the reading's name."""
-    return {name: _key(each.path) for each in sources for name in each.fills}
-
-
 def source_assets(
-    sources: Sequence[Source], partitions: Partitions, zone: ZoneInfo, labels: Labels
+    sources: Sequence[Source],
+    lineage: Lineage,
+    partitions: Partitions,
+    zone: ZoneInfo,
+    labels: Labels,
 ) -> list[dg.AssetsDefinition]:
     """An asset, and a step, for all sources of one path."""
     by_path = groupby(sorted(sources, key=lambda each: each.path), lambda each: each.path)
     steps = {_step_name(path): tuple(of) for path, of in by_path}
-    return [_asset(name, steps, partitions, zone, labels) for name in steps]
+    return [_asset(name, steps, lineage, partitions, zone, labels) for name in steps]
 
 
 def _asset(
     name: str,
     steps: Mapping[str, Sequence[Source]],
+    lineage: Lineage,
     partitions: Partitions,
     zone: ZoneInfo,
     labels: Labels,
 ) -> dg.AssetsDefinition:
     sources = steps[name]
-    keys = keys_of(each for of in steps.values() for each in of)
 
     @dg.multi_asset(
         name=name,
-        specs=[_spec(sources, keys, partitions, labels)],
+        specs=[_spec(sources, lineage, partitions, labels)],
         # A crash in the middle is gone on from where the checkpoints are.
         retry_policy=dg.RetryPolicy(max_retries=1, delay=30),
     )
@@ -72,7 +72,7 @@ def _asset(
         def read(source: Source) -> _Outcome:
             return _read(source, day, hubspot, staging)
 
-        with blamed(context, keys):
+        with blamed(context, lineage.keys):
             hubspot.client  # noqa: B018 - nothing is contained of what is wrong with all
             ahead = hubspot.ahead(lambda: ReadAhead(_of_run(context, steps), hubspot.workers))
             if len(sources) == 1:
@@ -85,12 +85,8 @@ def _asset(
     return asset
 
 
-def _key(path: Sequence[str]) -> dg.AssetKey:
-    return dg.AssetKey(["hubspot", *path])
-
-
 def _step_name(path: Sequence[str]) -> str:
-    return "__".join(_key(path).path)
+    return "__".join(key_of(path).path)
 
 
 def _of_run(
@@ -162,17 +158,16 @@ def _is_needed(context: dg.AssetExecutionContext) -> bool:
 
 def _spec(
     sources: Sequence[Source],
-    keys: Mapping[str, dg.AssetKey],
+    lineage: Lineage,
     partitions: Partitions,
     labels: Labels,
 ) -> dg.AssetSpec:
     first = sources[0]
-    needs = (keys[name] for each in sources for name in each.needs)
     types = [each.object_type_id for each in sources if len(sources) == 1 and each.object_type_id]
     return dg.AssetSpec(
-        _key(first.path),
+        key_of(first.path),
         description=first.description,
-        deps=list(dict.fromkeys(needs)),
+        deps=lineage.nearest(name for each in sources for name in each.needs),
         partitions_def=partitions,
         group_name=f"hubspot_{first.group}",
         kinds={"hubspot", "parquet"},

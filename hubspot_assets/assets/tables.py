@@ -1,12 +1,13 @@
 """Every `Table` as Dagster's asset, and the way to the IO manager."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
 from hubspot_assets.assets.failures import blamed
 from hubspot_assets.assets.labels import Labels
+from hubspot_assets.assets.lineage import Lineage
 from hubspot_assets.assets.resources import StagingResource
 from hubspot_assets.day import Day
 from hubspot_assets.tables.spec import TableSpec
@@ -18,28 +19,28 @@ IO_MANAGER = "csv_export"
 
 def table_assets(
     tables: Sequence[Table],
-    sources: Mapping[str, dg.AssetKey],
+    lineage: Lineage,
     partitions: dg.PartitionsDefinition[str],
     zone: ZoneInfo,
     labels: Labels,
 ) -> list[dg.AssetsDefinition]:
-    """An asset, and a step, per table, made of `sources` by their names."""
-    return [_asset(each, sources, partitions, zone, labels) for each in tables]
+    """An asset, and a step, per table."""
+    return [_asset(each, lineage, partitions, zone, labels) for each in tables]
 
 
 def _asset(
     table: Table,
-    sources: Mapping[str, dg.AssetKey],
+    lineage: Lineage,
     partitions: dg.PartitionsDefinition[str],
     zone: ZoneInfo,
     labels: Labels,
 ) -> dg.AssetsDefinition:
-    @dg.multi_asset(name=table.spec.name, specs=[_spec(table, sources, partitions, labels)])
+    @dg.multi_asset(name=table.spec.name, specs=[_spec(table, lineage, partitions, labels)])
     def asset(
         context: dg.AssetExecutionContext, staging: StagingResource
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         day = Day.named(context.partition_key, zone)
-        with blamed(context, sources):
+        with blamed(context, lineage.keys):
             content = table.content(staging.day(day.name), day)
         yield dg.MaterializeResult(value=content)
         if content.findings.warnings:
@@ -50,7 +51,7 @@ def _asset(
 
 def _spec(
     table: Table,
-    sources: Mapping[str, dg.AssetKey],
+    lineage: Lineage,
     partitions: dg.PartitionsDefinition[str],
     labels: Labels,
 ) -> dg.AssetSpec:
@@ -58,7 +59,7 @@ def _spec(
     return dg.AssetSpec(
         dg.AssetKey([spec.name]),
         description=spec.description,
-        deps=list(dict.fromkeys(sources[each] for each in table.sources)),
+        deps=lineage.nearest(table.sources),
         group_name=spec.group,
         kinds={"csv", "polars"},
         owners=labels.owners,
