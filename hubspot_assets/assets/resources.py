@@ -119,6 +119,7 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     _progress: Progress | None = PrivateAttr(default=None)
     _client: HubSpot | None = PrivateAttr(default=None)
     _ahead: ReadAhead | None = PrivateAttr(default=None)
+    _settings: Settings | None = PrivateAttr(default=None)
 
     def watched_by(self, progress: Progress) -> "HubSpotResource":
         """The same resource, which tells `progress` of the records it reads; in process only."""
@@ -138,10 +139,9 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         catalog, SettingsError, and than what is exported to, OtherPortalError.
         """
         if self._client is None:
-            settings = load_settings()
-            client = connect(settings, self.portal_time_zone)
+            client = connect(self.settings, self.portal_time_zone)
             try:
-                self._admit(client, settings)
+                self._admit(client, self.settings)
             except BaseException:
                 client.close()
                 raise
@@ -159,8 +159,8 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def ahead(self, make: Callable[[], ReadAhead]) -> ReadAhead | None:
         """What reads ahead in this run; none where each step has a process of its own."""
-        if load_settings().export_executor == "in_process":
-            self._ahead = self._ahead or make()
+        if self._ahead is None and self.settings.export_executor == "in_process":
+            self._ahead = make()
         return self._ahead
 
     def _admit(self, client: HubSpot, settings: Settings) -> None:
@@ -178,7 +178,14 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     @property
     def workers(self) -> int:
         """Requests in flight."""
-        return load_settings().hubspot_workers
+        return self.settings.hubspot_workers
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the run, read once for its hundreds of steps."""
+        if self._settings is None:
+            self._settings = load_settings()
+        return self._settings
 
 
 class StagingResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -19,7 +20,6 @@ from hubspot_assets.hubspot.catalog import note_linked
 from hubspot_assets.hubspot.client import Stats
 from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.readings.staging import NotStagedError, Staged
-from hubspot_assets.settings import load_settings
 from hubspot_assets.sources.source import Ask, Source
 
 Partitions = dg.PartitionsDefinition[str]
@@ -79,7 +79,7 @@ def _asset(
                 outcomes = [ahead.take(sources[0], read) if ahead else read(sources[0])]
             else:
                 outcomes = list(in_order(_contained(read), sources, hubspot.workers))
-            _see(context, outcomes)
+            _see(context, outcomes, hubspot.settings.catalog_path)
         return dg.MaterializeResult(metadata=_metadata(outcomes))
 
     return asset
@@ -123,7 +123,7 @@ def _contained(read: Callable[[Source], _Outcome]) -> Callable[[Source], _Outcom
     return run
 
 
-def _see(context: dg.AssetExecutionContext, outcomes: Sequence[_Outcome]) -> None:
+def _see(context: dg.AssetExecutionContext, outcomes: Sequence[_Outcome], catalog: Path) -> None:
     """Warns, once, of what is not as it should be; notes which pairs turn out to be linked.
 
     Fails where no source was read, or no table of the run will tell of one that was not.
@@ -140,7 +140,7 @@ def _see(context: dg.AssetExecutionContext, outcomes: Sequence[_Outcome]) -> Non
         for each in outcomes
         if each.source.pair and each.staged and each.staged.counts.get("links")
     ]
-    if linked and (new := note_linked(load_settings().catalog_path, linked)):
+    if linked and (new := note_linked(catalog, linked)):
         pairs = ", ".join(" and ".join(pair) for pair in new)
         warnings.append(
             f"records of {pairs} are linked: they have tables of their own once the code "
@@ -182,6 +182,7 @@ def _metadata(outcomes: Sequence[_Outcome]) -> dict[str, Any]:
     counts = sum((Counter(each.counts) for each in staged), Counter[str]())
     metadata: dict[str, Any] = {name: int(number) for name, number in counts.items()}
     metadata |= {
+        "api": outcomes[0].source.api,
         "requests": sum(each.stats.requests for each in outcomes),
         "http_429": sum(each.stats.http_429 for each in outcomes),
         "retries": sum(each.stats.retries for each in outcomes),

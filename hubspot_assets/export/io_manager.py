@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -11,7 +12,7 @@ from dagster_aws.s3 import S3Resource
 from pydantic import Field, PrivateAttr
 
 from hubspot_assets import __version__
-from hubspot_assets.export.days import Known, complete_day
+from hubspot_assets.export.days import complete_day
 from hubspot_assets.export.errors import TableError
 from hubspot_assets.export.manifest import TableManifest, manifest_path
 from hubspot_assets.export.reader import read_table
@@ -19,7 +20,7 @@ from hubspot_assets.export.writer import write_table
 from hubspot_assets.storage.errors import StoreError
 from hubspot_assets.storage.leases import Lease, Leases
 from hubspot_assets.storage.owner import owned
-from hubspot_assets.storage.store import Entry, Store, open_store
+from hubspot_assets.storage.store import Store, open_store
 from hubspot_assets.tables.content import TableContent
 from hubspot_assets.tables.spec import TableSpec
 
@@ -44,8 +45,8 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
     _tables: tuple[str, ...] = PrivateAttr(default=())
     _store: Store | None = PrivateAttr(default=None)
     _owner: int | None = PrivateAttr(default=None)
-    _known: dict[Entry, Known] = PrivateAttr(default_factory=dict)
-    _missing: dict[str, set[str]] = PrivateAttr(default_factory=dict)
+    #: By day its end and the tables that the run has written since it was last looked through.
+    _written: dict[str, tuple[datetime, set[str]]] = PrivateAttr(default_factory=dict)
     _leases: Leases | None = PrivateAttr(default=None)
 
     @property
@@ -61,8 +62,17 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
         """The beginning of a run, or of one of its steps where it has a process of its own."""
         self._leases = Leases(context.run.run_id) if context.run else None
 
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
-        """Its end: others may write the days that it wrote."""
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Its end: others may write the days that it wrote.
+
+        A day whose last table was not written by the run, as it failed, may be complete all the
+        same, by what was there before.
+        """
+        for day, (as_of, _) in tuple(self._written.items()):
+            try:
+                self._complete(day, as_of, context.run.run_id if context.run else "")
+            except StoreError as error:
+                dg.get_dagster_logger().warning(f"{day} is not published: {error}")
         if self._leases:
             self._leases.release()
 
@@ -81,19 +91,10 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
             manifest = write_table(
                 store, day, obj, context.run_id, __version__, lease=lease, portal_id=self._owner
             )
-            if self._may_be_last(day, manifest.table):
-                told = complete_day(
-                    store,
-                    day,
-                    self._tables,
-                    obj.as_of,
-                    context.run_id,
-                    __version__,
-                    self._known,
-                    lease,
-                    portal_id=self._owner,
-                )
-                self._missing[day] = set(told) if isinstance(told, list) else set()
+            _, written = self._written.setdefault(day, (obj.as_of, set()))
+            written.add(manifest.table)
+            if not _to_come(context) & set(self._tables) - written:
+                self._complete(day, obj.as_of, context.run_id)
         except (StoreError, TableError) as error:
             raise _failure(error) from error
         metadata = self._metadata(manifest, obj.spec)
@@ -105,17 +106,20 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
             return None
         return self._leases.of(self.store, day, dg.get_dagster_logger().warning)
 
-    def _may_be_last(self, day: str, table: str) -> bool:
-        """Whether the day may be complete with this table.
-
-        A day has hundreds of tables: it is looked through when the first is written, and again
-        once a table that was missing then is there.
-        """
-        missing = self._missing.get(day)
-        if missing is None:
-            return bool(self._tables)
-        missing.discard(table)
-        return not missing or self.store.exists(manifest_path(day, min(missing)))
+    def _complete(self, day: str, as_of: datetime, run_id: str) -> None:
+        """Publishes a day if all its tables are there, once the run has written its own."""
+        del self._written[day]
+        if self._tables:
+            complete_day(
+                self.store,
+                day,
+                self._tables,
+                as_of,
+                run_id,
+                __version__,
+                lease=self._lease(day),
+                portal_id=self._owner,
+            )
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
         """The table of the upstream asset's partition."""
@@ -161,6 +165,11 @@ def of_whole_days(tables: Iterable[str]) -> type[CsvExportIOManager]:
         _tables: tuple[str, ...] = PrivateAttr(default=tuple(tables))
 
     return OfWholeDays
+
+
+def _to_come(context: dg.OutputContext) -> set[str]:
+    """The tables of the run, or of its part in this process, whose steps have their names."""
+    return set(context.step_context.execution_plan.step_keys_to_execute)
 
 
 def _table_of(key: dg.AssetKey) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import dagster as dg
 import polars as pl
@@ -10,7 +11,8 @@ import pytest
 from dagster_aws.s3 import S3Resource
 
 from hubspot_assets import __version__
-from hubspot_assets.export import manifest_path, read_manifest
+from hubspot_assets.export import io_manager, manifest_path, read_manifest
+from hubspot_assets.export.days import complete_day
 from hubspot_assets.export.io_manager import of_whole_days
 from hubspot_assets.storage import open_store
 from hubspot_assets.tables.content import Findings
@@ -129,6 +131,40 @@ def test_the_day_is_complete_with_its_last_table(tmp_path):
     assert store.exists(manifest_path(DAY))
     materialize([wide], tmp_path, tables=wanted, day="2026-11-21")
     assert not store.exists(manifest_path("2026-11-21"))
+
+
+def test_a_run_publishes_the_day_once_with_its_last_table(tmp_path, monkeypatch):
+    completed = []
+
+    def counted(*arguments, **options):
+        completed.append(sorted(path.name for path in (tmp_path / DAY).iterdir()))
+        return complete_day(*arguments, **options)
+
+    monkeypatch.setattr(io_manager, "complete_day", counted)
+    names = ["AAA", "BBB", "CCC"]
+
+    def run(make):
+        specs = [replace(NOTES, name=name) for name in names]
+        assets = [
+            dg.multi_asset(name=of.name, specs=[spec(of.name)])(partial(make, of)) for of in specs
+        ]
+        return materialize(assets, tmp_path, tables=names, raising=False)
+
+    def made(of):
+        yield dg.MaterializeResult(value=content(spec=of))
+
+    def made_but_the_last(of):
+        if of.name == "CCC":
+            raise dg.Failure("not this time", allow_retries=False)
+        yield from made(of)
+
+    store = open_store(tmp_path)
+    assert not run(made_but_the_last).success
+    assert not store.exists(manifest_path(DAY))
+    assert run(made).success
+    assert completed == [["AAA", "BBB"], names]
+    assert not run(made_but_the_last).success
+    assert store.exists(manifest_path(DAY)), "what was there before is complete"
 
 
 def test_a_table_is_loaded_for_the_asset_that_reads_it(tmp_path):
