@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, datetime
 
 import dagster as dg
 from dagster._core.definitions.definitions_load_context import StateBackedDefinitionsLoader
 from dagster_aws.s3 import S3Resource
 
+from hubspot_assets.assets.failures import permanent_errors
+from hubspot_assets.assets.labels import Labels
+from hubspot_assets.assets.lineage import Lineage
 from hubspot_assets.assets.resources import (
     HubSpotResource,
     ReadingOptions,
@@ -15,11 +19,12 @@ from hubspot_assets.assets.resources import (
     check_owner,
     s3_resource,
 )
-from hubspot_assets.assets.sources import keys_of, permanent_errors, source_assets
+from hubspot_assets.assets.sources import source_assets
 from hubspot_assets.assets.tables import IO_MANAGER, table_assets
 from hubspot_assets.check.job import check_job, check_schedule
+from hubspot_assets.day import newest_complete_day
 from hubspot_assets.discovery import discover_job, discover_schedule
-from hubspot_assets.export.io_manager import CsvExportIOManager
+from hubspot_assets.export.io_manager import of_whole_days
 from hubspot_assets.export.purge_job import purge_job, purge_schedule
 from hubspot_assets.exported import Exported
 from hubspot_assets.hubspot.catalog import Catalog, load_catalog
@@ -29,6 +34,8 @@ from hubspot_assets.tables.all import all_tables
 
 JOB = "export_day"
 SCHEDULE_HOUR, SCHEDULE_MINUTE = 1, 30
+#: The first partition where nobody has noted when the portal was discovered.
+UNDISCOVERED = date(2024, 1, 1)
 DISCOVERY_HOUR = 22  # long enough before the export for somebody to see what has changed
 
 
@@ -49,8 +56,10 @@ def build_defs(
     sources = all_sources(exported)
     tables = all_tables(exported, whole_history=settings.export_history == "all")
     names = sorted(each.spec.name for each in tables)
+    lineage = Lineage(sources)
+    labels = Labels(catalog.portal_id, settings.export_owners)
     partitions = dg.DailyPartitionsDefinition(
-        start_date=settings.export_start.isoformat(), timezone=settings.export_timezone
+        start_date=first_day(catalog, settings).isoformat(), timezone=settings.export_timezone
     )
     job = dg.define_asset_job(
         JOB,
@@ -60,8 +69,8 @@ def build_defs(
     )
     return dg.Definitions(
         assets=[
-            *source_assets(sources, partitions, settings.zone),
-            *table_assets(tables, keys_of(sources), partitions, settings.zone),
+            *source_assets(sources, lineage, partitions, settings.zone, labels),
+            *table_assets(tables, lineage, partitions, settings.zone, labels),
         ],
         jobs=[job, check_job, discover_job, purging],
         schedules=[
@@ -85,6 +94,15 @@ def build_defs(
     )
 
 
+def first_day(catalog: Catalog, settings: Settings) -> date:
+    """The first partition: EXPORT_START, else the day that was complete at the first discovery."""
+    if settings.export_start:
+        return settings.export_start
+    if catalog.discovered_at:
+        return newest_complete_day(settings.zone, datetime.fromisoformat(catalog.discovered_at))
+    return UNDISCOVERED
+
+
 def _check_owner(settings: Settings, s3: S3Resource) -> None:
     with permanent_errors():
         check_owner(settings, s3.get_client)
@@ -97,9 +115,7 @@ def _resources(catalog: Catalog, settings: Settings, tables: list[str]) -> Mappi
         "reading": options,
         "hubspot": HubSpotResource(portal_time_zone=catalog.time_zone, portal_id=portal),
         "staging": StagingResource(url=settings.state, s3=s3, portal_id=portal, options=options),
-        IO_MANAGER: CsvExportIOManager(
-            url=settings.export_url, s3=s3, portal_id=portal, tables=tables
-        ),
+        IO_MANAGER: of_whole_days(tables)(url=settings.export_url, s3=s3, portal_id=portal),
         "s3": s3,
     }
 

@@ -6,25 +6,28 @@ import builtins
 import os
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster_shared.error import SerializableErrorInfo
 
 from hubspot_assets.assets.resources import HubSpotResource, s3_resource
 from hubspot_assets.day import newest_complete_day
-from hubspot_assets.definitions import JOB, build_defs
+from hubspot_assets.definitions import JOB, build_defs, first_day
 from hubspot_assets.discovery import refresh_catalog
 from hubspot_assets.export import TableManifest, read_day, read_manifest
 from hubspot_assets.export.manifest import missing_parts
+from hubspot_assets.hubspot.catalog import Catalog, load_catalog
 from hubspot_assets.progress import Display
 from hubspot_assets.readings.reading import READINGS
-from hubspot_assets.settings import Settings, SettingsError
+from hubspot_assets.settings import EARLIEST, Settings, SettingsError
 from hubspot_assets.storage import NotFoundError, Store, open_store
 from hubspot_assets.storage.leases import held
 
@@ -49,9 +52,10 @@ class Delivery:
 def check_day(text: str | None, settings: Settings, now: datetime | None = None) -> str:
     """The day to deliver, ISO; the newest complete one for None. Raises SettingsError."""
     newest = newest_complete_day(settings.zone, now or datetime.now(UTC))
-    if newest < settings.export_start:
+    start = settings.export_start
+    if start and newest < start:
         raise SettingsError(
-            f"EXPORT_START: found {settings.export_start}, expected a day that has ended in "
+            f"EXPORT_START: found {start}, expected a day that has ended in "
             f"{settings.export_timezone}: {newest} or earlier"
         )
     if text is None:
@@ -65,10 +69,9 @@ def check_day(text: str | None, settings: Settings, now: datetime | None = None)
             f"day: found {day}, which has not ended in {settings.export_timezone}; "
             f"expected {newest} or earlier"
         )
-    if day < settings.export_start:
-        raise SettingsError(
-            f"day: found {day}, expected {settings.export_start} (EXPORT_START) or later"
-        )
+    earliest = start or date.fromisoformat(EARLIEST)
+    if day < earliest:
+        raise SettingsError(f"day: found {day}, expected {earliest} (EXPORT_START) or later")
     return day.isoformat()
 
 
@@ -82,20 +85,50 @@ def deliver(
 ) -> Delivery:
     """Reads the portal and writes the day's tables, or those that `select` names.
 
-    What readings tell of the day is not read again, unless it is asked for. Waits while another
-    run is at it. Raises DeliveryError when a table could not be written, the others being there,
-    or what was written is gone.
+    What readings tell of the day is not read again, unless it is asked for. Where the day's links
+    are the first of a pair of types, the tables of that pair are made as well. Waits while another
+    run is at that day. Raises DeliveryError when a table could not be written, the others being
+    there, or what was written is gone.
     """
     catalog, changes = refresh_catalog(settings, s3_resource(settings).get_client)
     for warning in (*changes, *catalog.warnings):
         display.warn(warning)
+    # A day before the first partition is there for who names it.
+    start = min(first_day(catalog, settings), date.fromisoformat(day))
+    settings = settings.model_copy(update={"export_start": start})
+    defs = _definitions(settings, catalog, display)
+    keys = _selected(defs, select)
+    delivery = _run(defs, settings, day, keys, display, whole=not select, read_again=read_again)
+    now = catalog.with_linked(load_catalog(settings.catalog_path).linked)
+    if select or now == catalog:
+        return delivery
+    defs = _definitions(settings, now, display)
+    new = {key for key in _selected(defs, ()) - keys if _is_table(key)}
+    more = _run(defs, settings, day, new, display, whole=True)
+    return replace(delivery, tables=tuple(sorted((*delivery.tables, *more.tables), key=_table)))
+
+
+def _definitions(settings: Settings, catalog: Catalog, display: Display) -> dg.Definitions:
+    """The definitions of a run that the display follows."""
     hubspot = HubSpotResource(
         portal_time_zone=catalog.time_zone, portal_id=catalog.portal_id
     ).watched_by(display.records)
-    defs = build_defs(
+    return build_defs(
         catalog, settings, loggers={"display": display.logger()}, resources={"hubspot": hubspot}
     )
-    keys = _selected(defs, select)
+
+
+def _run(
+    defs: dg.Definitions,
+    settings: Settings,
+    day: str,
+    keys: set[dg.AssetKey],
+    display: Display,
+    *,
+    whole: bool,
+    read_again: bool = False,
+) -> Delivery:
+    """Materializes these assets, with which the day is `whole`, and sees that all is there."""
     display.begin(len(keys))
     job = defs.resolve_job_def(JOB)
     run_id = str(uuid.uuid4())
@@ -116,9 +149,17 @@ def deliver(
             raise_on_error=False,
         )
         if not result.success:
-            raise DeliveryError("\n".join(_causes(result)))
-        tables = sorted(key.path[-1] for key in keys if len(key.path) == 1)
-        return _delivered(store, settings.export_url, day, tables, whole=not select)
+            raise DeliveryError("\n".join(_causes(result, defs.resolve_asset_graph(), keys)))
+        tables = sorted(key.path[-1] for key in keys if _is_table(key))
+        return _delivered(store, settings.export_url, day, tables, whole=whole)
+
+
+def _is_table(key: dg.AssetKey) -> bool:
+    return len(key.path) == 1
+
+
+def _table(delivered: tuple[TableManifest, str]) -> str:
+    return delivered[0].table
 
 
 def _delivered(store: Store, url: str, day: str, tables: Sequence[str], *, whole: bool) -> Delivery:
@@ -146,7 +187,7 @@ def _selected(defs: dg.Definitions, select: Sequence[str]) -> set[dg.AssetKey]:
     every = graph.get_all_asset_keys()
     if not select:
         return set(every)
-    tables = {key.path[0]: key for key in every if len(key.path) == 1}
+    tables = {key.path[0]: key for key in every if _is_table(key)}
     unknown = sorted(name for name in select if name.upper() not in tables)
     if unknown:
         alike = get_close_matches(unknown[0].upper(), tables, n=5, cutoff=0.5)
@@ -171,24 +212,34 @@ def _instance() -> dg.DagsterInstance:
     return dg.DagsterInstance.get()
 
 
-def _causes(result: dg.ExecuteInProcessResult) -> Iterator[str]:
-    """Why steps failed, each cause once with the steps that it stopped."""
-    by_text: dict[str, list[str]] = {}
+def _causes(
+    result: dg.ExecuteInProcessResult, graph: BaseAssetGraph[Any], keys: Collection[dg.AssetKey]
+) -> Iterator[str]:
+    """Why steps failed, each cause once, with the assets that it stopped and the tables it cost."""
+    of_steps = {"__".join(key.path): key for key in keys}
+    by_text: dict[str, list[dg.AssetKey]] = {}
     for event in result.filter_events(lambda event: event.is_step_failure):
         failure = event.step_failure_data
         said = failure.user_failure_data.description if failure.user_failure_data else None
         text = said or _unforeseen(failure.error)
-        step = (event.step_key or "").replace("__", "/")
-        by_text.setdefault(text, []).append(step)
+        by_text.setdefault(text, []).append(of_steps[event.step_key or ""])
     by_cause: dict[str, list[str]] = {}
     for text, (first, *_) in by_text.items():
-        of_any_type = _TYPE.sub("", text.replace(first.rpartition("/")[2], ""))
+        of_any_type = _TYPE.sub("", text.replace(first.path[-1], ""))
         by_cause.setdefault(of_any_type, []).append(text)
     for text, *others in by_cause.values():
-        steps = [step for each in (text, *others) for step in by_text[each]]
-        more = f" and {len(steps) - 3} more" if len(steps) > 3 else ""
+        failed = [key for each in (text, *others) for key in by_text[each]]
+        named = _some([key.to_user_string() for key in failed], 3)
         alike = f" (and so of {len(others)} other types)" if others else ""
-        yield f"{', '.join(steps[:3])}{more}: {text}{alike}"
+        without = dg.AssetSelection.assets(*failed).downstream(include_self=False).resolve(graph)
+        tables = sorted(key.path[0] for key in without & set(keys) if _is_table(key))
+        cost = f"; without it there is no {_some(tables, 8)}" if tables else ""
+        yield f"{named}: {text}{alike}{cost}"
+
+
+def _some(names: Sequence[str], most: int) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def _unforeseen(error: SerializableErrorInfo | None) -> str:

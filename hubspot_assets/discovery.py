@@ -15,6 +15,7 @@ from hubspot_assets.hubspot.catalog import (
     load_catalog,
 )
 from hubspot_assets.hubspot.errors import HubSpotError
+from hubspot_assets.hubspot.linked import with_links_seen
 from hubspot_assets.portal import check_places, portal_of
 from hubspot_assets.settings import Settings, SettingsError, load_settings
 from hubspot_assets.storage import StoreError, open_store
@@ -54,14 +55,13 @@ def refresh_catalog(settings: Settings, s3: "Callable[[], S3Client]") -> Discove
             )
         for owner in owners:
             owner.claim(portal_id)
-        catalog = discover(client, former)
+        catalog = with_links_seen(client, discover(client, former), former)
     told = list(changes(former, catalog)) if former else []
     state = open_store(settings.state, s3)
     found = state.versioned(_CATALOG)
     # Where another discovery was quicker, its catalog is as good.
     state.swap(_CATALOG, catalog.to_json(), found.version if found else None)
-    catalog.save(settings.catalog_path)
-    return Discovery(catalog, told)
+    return Discovery(catalog.save(settings.catalog_path), told)
 
 
 @dg.op(name="discover_portal", description="Asks the portal for its types of objects and events.")

@@ -188,13 +188,15 @@ class LinkedPair:
     """Two exported types whose records can be linked, in the order of their ids.
 
     `name` is the pair's among the assets, as contacts_and_deals; `directed` are its names in the
-    export, as CONTACTS_TO_DEALS: one for a type with itself, else two.
+    export, as CONTACTS_TO_DEALS: one for a type with itself, else two. It has tables of its own,
+    and so has its reading an asset, where `has_tables`.
     """
 
     first: ExportedType
     second: ExportedType
     name: str
     directed: tuple[str, ...]
+    has_tables: bool
 
     @property
     def types(self) -> tuple[ObjectType, ObjectType]:
@@ -208,10 +210,13 @@ class LinkedPair:
         return tuple(of.records for of in sides if of.object_type.api == "crm")
 
 
-def linked_pairs(catalog: Catalog, types: Sequence[ExportedType]) -> list[LinkedPair]:
+def linked_pairs(
+    catalog: Catalog, types: Sequence[ExportedType], *, all_tables: bool
+) -> list[LinkedPair]:
     """The pairs of exported types that can be linked, by ids.
 
-    One of the two must be served by the CRM objects API, from whose records links are read.
+    One of the two must be served by the CRM objects API, from whose records links are read. Those
+    that have ever had a link have tables of their own; all have for `all_tables`.
     """
     by_id = {of.object_type.id: of for of in types}
     ordered = {tuple(sorted(pair, key=type_id_order)) for pair in catalog.associations}
@@ -226,7 +231,12 @@ def linked_pairs(catalog: Catalog, types: Sequence[ExportedType]) -> list[Linked
     names = unique_names((_ids(way), f"{way[0].folder}_and_{way[1].folder}") for way in pairs)
     directed = unique_names((_ids(way), _suffix(way)) for pair in pairs for way in _both(pair))
     return [
-        LinkedPair(*pair, names[_ids(pair)], tuple(directed[_ids(way)] for way in _both(pair)))
+        LinkedPair(
+            *pair,
+            names[_ids(pair)],
+            tuple(directed[_ids(way)] for way in _both(pair)),
+            all_tables or catalog.has_linked(*(of.object_type.id for of in pair)),
+        )
         for pair in pairs
     ]
 
@@ -265,5 +275,5 @@ class Exported:
             f"{settings.hubspot_base_url} {catalog.portal_id}",
             types,
             exported_events(catalog, settings),
-            tuple(linked_pairs(catalog, types)),
+            tuple(linked_pairs(catalog, types, all_tables=settings.association_tables == "all")),
         )

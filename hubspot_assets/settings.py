@@ -40,6 +40,8 @@ _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|(?=.*:)[0-9a-f:.]+")
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _REGION = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+#: As Dagster has owners of assets.
+_OWNER = re.compile(r"team:[a-zA-Z0-9_-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
 _AWS_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 #: As s3:bucket, file:x and C:\x begin, and what s3//bucket was meant to be.
 _NO_FOLDER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|s3//")
@@ -84,11 +86,15 @@ class Settings(BaseSettings):
     state_url: str | None = Field(None, description="s3://bucket/prefix or a folder")
     catalog_file: Path | None = Field(None, description="a local file")
     export_timezone: str = Field("UTC", description="a time zone, as Europe/Warsaw")
-    export_start: date = Field(date(2024, 1, 1), description="a day, as 2026-01-31")
+    export_start: date | None = Field(None, description="a day, as 2026-01-31")
+    export_owners: Names = Field(
+        ("team:data",), description="e-mail addresses or teams, as a@example.com,team:data"
+    )
     object_types: Names = Field((), description="names or ids, as contacts,deals,2-123")
     exclude_object_types: Names = Field((), description="names or ids, as notes,0-27")
     event_types: Names = Field((), description="names or ids, as visited_page,4-666440")
     exclude_event_types: Names = Field((), description="names or ids, as visited_page,4-666440")
+    association_tables: Literal["linked", "all"] = Field("linked", description="linked or all")
     export_history: Literal["share", "all"] = Field("share", description="share or all")
     export_executor: Literal["in_process", "multiprocess"] = Field(
         "in_process", description="in_process or multiprocess"
@@ -127,6 +133,7 @@ class Settings(BaseSettings):
         "exclude_object_types",
         "event_types",
         "exclude_event_types",
+        "export_owners",
         mode="before",
     )
     @classmethod
@@ -186,6 +193,13 @@ class Settings(BaseSettings):
         elsewhere = info.data.get("s3_endpoint_url") or _ENDPOINTS & os.environ.keys()
         form = _REGION if elsewhere else _AWS_REGION
         if value is not None and not form.fullmatch(value):
+            raise ValueError
+        return value
+
+    @field_validator("export_owners")
+    @classmethod
+    def _owners(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(map(_OWNER.fullmatch, value)):
             raise ValueError
         return value
 

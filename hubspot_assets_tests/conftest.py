@@ -49,6 +49,7 @@ OURS = (
     "EXCLUDE_",
     "STATE_",
     "CATALOG_",
+    "ASSOCIATION_",
 )
 
 
@@ -124,6 +125,7 @@ def set_environment(patch, sandbox, root, **more):
         "HUBSPOT_BASE_URL": sandbox.url,
         "HUBSPOT_ACCESS_TOKEN": sandbox.token,
         "EXPORT_URL": str(root / "export"),
+        "EXPORT_START": "2024-01-01",  # portals are discovered after the days of which they tell
     }
     for name, value in (settings | more).items():
         patch.setenv(name, value)

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from dagster._core.code_pointer import CodePointer
 from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext
 from dagster._core.definitions.reconstruct import initialize_repository_def_from_pointer
 
-from hubspot_assets.assets.resources import connect
+from hubspot_assets.assets.resources import connect, s3_resource
 from hubspot_assets.definitions import JOB, build_defs
+from hubspot_assets.discovery import refresh_catalog
 from hubspot_assets.hubspot.catalog import Catalog, discover, standard_catalog
 from hubspot_assets.settings import load_settings
 from hubspot_assets_tests.conftest import DAY, READ_AT
@@ -29,8 +31,10 @@ SNAPSHOT = Path(__file__).with_name("asset_graph.txt")
 
 @pytest.fixture
 def standard(reach, shared_sandbox):
+    """The graph of a portal whose contacts, companies and deals have been seen linked."""
     reach(shared_sandbox, OBJECT_TYPES="")
-    return build_defs(standard_catalog(), load_settings())
+    linked = [("0-1", "0-2"), ("0-1", "0-3"), ("0-2", "0-2")]
+    return build_defs(standard_catalog().with_linked(linked), load_settings())
 
 
 def graph_of(defs):
@@ -55,10 +59,10 @@ def test_every_asset_says_what_it_is(standard):
         assert spec.description, spec.key
         assert spec.kinds, spec.key
         assert spec.owners, spec.key
-        assert spec.group_name in {
-            *("hubspot", "records", "events", "lists"),
-            *("associations", "organisation", "definitions"),
+        assert (spec.group_name or "").removeprefix("hubspot_") in {
+            *("records", "events", "lists", "associations", "organisation", "definitions"),
         }
+        assert ("hubspot/api" in spec.tags) == spec.group_name.startswith("hubspot_")
         assert spec.partitions_def is not None
 
 
@@ -203,3 +207,73 @@ def test_a_run_tells_numbers_and_never_a_customers_values(reach, shared_sandbox)
     assert "OBJECTS_CONTACTS" in str(table["dagster/uri"].value)
     assert metadata["hubspot/contacts"]["requests"].value > 1
     assert metadata["hubspot/contacts"]["http_429"].value == 0
+
+
+@pytest.fixture
+def discovered(reach, shared_sandbox):
+    """The code location of the portal, which has been discovered; all types are exported."""
+    reach(shared_sandbox, OBJECT_TYPES="", EXPORT_OWNERS="team:crm,ann@example.com")
+    settings = load_settings()
+    catalog, _ = refresh_catalog(settings, s3_resource(settings).get_client)
+    return build_defs(catalog, settings)
+
+
+def test_the_assets_are_those_that_tell_something(discovered, shared_sandbox):
+    keys = discovered.resolve_asset_graph().get_all_asset_keys()
+    assert 200 < len(keys) < 300
+    titles = [key.path[-1] for key in keys]
+    assert len(set(titles)) == len(titles)
+    assert dg.AssetKey(["hubspot", "properties"]) in keys
+    portal = shared_sandbox.portal
+    ids = {each.object_type_id for each in portal.object_types()}
+    linked = {(a, b) for a in ids for b in ids if any(True for _ in portal.links(a, b, READ_AT))}
+    pairs = {key for key in keys if "_TO_" in key.path[0]}
+    readings = {key for key in keys if key.path[:2] == ["hubspot", "associations"]}
+    assert len(pairs) == len(linked) > 40
+    assert len(readings) == len({frozenset(pair) for pair in linked}) + 1
+
+
+def test_assets_are_found_by_portal_type_and_owner(discovered, shared_sandbox):
+    specs = {spec.key.to_user_string(): spec for spec in discovered.resolve_all_asset_specs()}
+    portal = str(shared_sandbox.portal.config.portal_id)
+    assert {spec.tags["hubspot/portal"] for spec in specs.values()} == {portal}
+    assert {tuple(spec.owners) for spec in specs.values()} == {("team:crm", "ann@example.com")}
+    for name in ("OBJECTS_DEALS", "hubspot/deals"):
+        assert specs[name].tags["hubspot/object_type"] == "0-3"
+    tags = specs["ASSOCIATIONS_DEALS_TO_CONTACTS"].tags
+    assert (tags["hubspot/object_type"], tags["hubspot/to_object_type"]) == ("0-3", "0-1")
+    assert specs["hubspot/deals"].tags["hubspot/api"] == "objects"
+
+
+def test_columns_are_declared_once_by_the_contracts_names(standard):
+    for spec in standard.resolve_all_asset_specs():
+        if len(spec.key.path) == 1:
+            schema = spec.metadata["dagster/column_schema"]
+            assert all(each.name == each.name.upper() for each in schema.columns)
+            assert all(each.description for each in schema.columns)
+            wide = spec.key.path[0].startswith(("OBJECTS_", "EVENTS_"))
+            assert ("property_columns_described_in" in spec.metadata) == wide
+
+
+def test_a_launchpad_holds_no_list_of_tables(standard):
+    schema = dg.serialize_value(standard.resolve_job_def(JOB).get_config_schema_snapshot())
+    defaults = re.findall(r'"default_value_as_json_str": "((?:[^"\\]|\\.)*)"', schema)
+    assert any("export" in each for each in defaults)
+    assert not [each for each in defaults if '"OBJECT_PROPERTIES\\",' in each]
+
+
+@pytest.mark.parametrize(
+    ("found", "start", "first"),
+    [
+        ("2026-11-23T00:30:00+00:00", "", "2026-11-22"),
+        ("2026-11-23T00:30:00+00:00", "2026-01-31", "2026-01-31"),
+        (None, "", "2024-01-01"),
+    ],
+)
+def test_the_first_partition_is_the_first_that_could_be_read(
+    reach, shared_sandbox, found, start, first
+):
+    reach(shared_sandbox, EXPORT_START=start)
+    catalog = replace(standard_catalog(), portal_id=1, discovered_at=found)
+    partitions: Any = build_defs(catalog, load_settings()).resolve_job_def(JOB).partitions_def
+    assert partitions.get_first_partition_key() == first

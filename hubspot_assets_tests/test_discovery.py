@@ -3,6 +3,7 @@
 import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import dagster as dg
 import duckdb
@@ -15,7 +16,12 @@ from dagster._core.definitions.reconstruct import (
 )
 
 from hubspot_assets.definitions import JOB, defs
-from hubspot_assets.hubspot.catalog import Catalog, load_catalog, standard_catalog
+from hubspot_assets.hubspot.catalog import (
+    Catalog,
+    load_catalog,
+    note_linked,
+    standard_catalog,
+)
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.settings import load_settings
 from hubspot_assets.storage.process import mark
@@ -391,12 +397,15 @@ def test_what_the_token_may_not_read_is_told_and_the_rest_discovered(reach, scop
 def test_a_catalog_of_another_format_asks_for_a_discovery(sandbox, discovered):
     path = load_settings().catalog_path
     kept = json.loads(path.read_bytes())
+    assert kept.pop("discovered_at")
     path.write_text(json.dumps(kept | {"format": 1}))
     with pytest.raises(Exception, match="of another format; run: hubspot-assets discover"):
         tables()
     assert discover() == []
     assert "OBJECTS_CARS" in tables()
-    assert json.loads(path.read_bytes()) == kept
+    now = json.loads(path.read_bytes())
+    assert now.pop("discovered_at")
+    assert now == kept
 
 
 LABELS = [
@@ -413,7 +422,8 @@ LABELS = [
 ]  # fmt: skip
 
 
-def test_names_never_collide_whatever_types_are_called(sandbox, discovered):
+def test_names_never_collide_whatever_types_are_called(sandbox, discovered, monkeypatch):
+    monkeypatch.setenv("ASSOCIATION_TABLES", "all")
     portal = sandbox.portal
     first = int(portal.define_type("first", "First").partition("-")[2]) + 1
     for number, label in enumerate(LABELS):
@@ -427,7 +437,7 @@ def test_names_never_collide_whatever_types_are_called(sandbox, discovered):
     new = tables(loaded) - before
     catalog = load_catalog(load_settings().catalog_path)
     assert len(catalog.object_types) == sum(name.startswith("OBJECTS_") for name in tables(loaded))
-    # Each is linked to contacts, and so has a table for either direction.
+    # Each can be linked to contacts, and so has a table for either direction.
     assert len(new) == 3 * (len(LABELS) + 1)
     assert before <= tables(loaded)
 
@@ -459,3 +469,49 @@ def test_a_catalog_that_two_save_at_once_is_whole(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         assert all(loaded == catalog for loaded in pool.map(save, range(80)))
     assert [each.name for each in path.parent.iterdir()] == ["catalog.json"]
+
+
+def linked_now():
+    """The pairs of which the catalog knows that records are linked."""
+    return set(load_catalog(load_settings().catalog_path).linked)
+
+
+def test_discovery_sees_which_types_are_linked(sandbox, discovered):
+    portal = sandbox.portal
+    ids = [each.id for each in load_catalog(load_settings().catalog_path).object_types]
+    planned = {
+        (min(pair), max(pair))
+        for pair in ((near, far) for near in ids for far in ids)
+        if any(True for _ in portal.links(*pair, READ_AT))
+    }
+    assert linked_now() == planned
+    assert ("0-1", "0-3") in planned
+
+
+def test_a_type_that_may_not_be_read_hides_no_links_of_others(reach):
+    lacking = frozenset({"crm.objects.companies.read"})
+    config = PortalConfig(records=60, now=READ_AT, burst=100_000, without_scopes=lacking)
+    with serve(config) as sandbox:
+        reach(sandbox)
+        assert run("discover")[0] == 0
+        assert ("0-1", "0-3") in linked_now()
+        assert not [pair for pair in linked_now() if "0-2" in pair]
+
+
+def test_what_has_been_seen_linked_is_known_for_good(sandbox, discovered):
+    path = load_settings().catalog_path
+    before, seen = load_catalog(path), ("0-1", "0-2")
+    old = replace(before, linked=tuple(pair for pair in before.linked if pair != seen))
+    old.save(path)
+    assert load_catalog(path) == before, "another one saw it meanwhile"
+    path.unlink()
+    old.save(path)
+    assert note_linked(path, [("0-2", "0-1"), ("0-1", "0-3")]) == [("0-2", "0-1")]
+    assert load_catalog(path) == before
+    path.unlink()
+    assert note_linked(path, [seen]) == [seen]
+    assert not path.exists(), "nothing is noted before a portal was discovered"
+    other = replace(old, portal_id=1, linked=())
+    other.save(path)
+    assert before.save(path) == before
+    assert other.save(path).linked == ()

@@ -84,7 +84,7 @@ def odd():
 
 @pytest.fixture
 def loaded(odd, monkeypatch, shared_sandbox, tmp_path):
-    set_environment(monkeypatch, shared_sandbox, tmp_path)
+    set_environment(monkeypatch, shared_sandbox, tmp_path, ASSOCIATION_TABLES="all")
     return build_defs(odd, Settings())
 
 

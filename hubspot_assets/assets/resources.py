@@ -11,6 +11,7 @@ import dagster as dg
 from dagster_aws.s3 import S3Resource
 from pydantic import Field, PrivateAttr
 
+from hubspot_assets.assets.ahead import ReadAhead
 from hubspot_assets.day import Day
 from hubspot_assets.hubspot.auth import Auth, BearerToken, RefreshToken
 from hubspot_assets.hubspot.budgets import Budgets
@@ -119,6 +120,8 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     portal_id: int | None = Field(default=None, description="The portal of the catalog, if known.")
     _progress: Progress | None = PrivateAttr(default=None)
     _client: HubSpot | None = PrivateAttr(default=None)
+    _ahead: ReadAhead | None = PrivateAttr(default=None)
+    _settings: Settings | None = PrivateAttr(default=None)
 
     def watched_by(self, progress: Progress) -> "HubSpotResource":
         """The same resource, which tells `progress` of the records it reads; in process only."""
@@ -138,10 +141,9 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         catalog, SettingsError, and than what is exported to, OtherPortalError.
         """
         if self._client is None:
-            settings = load_settings()
-            client = connect(settings, self.portal_time_zone)
+            client = connect(self.settings, self.portal_time_zone)
             try:
-                self._admit(client, settings)
+                self._admit(client, self.settings)
             except BaseException:
                 client.close()
                 raise
@@ -150,9 +152,18 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
         """The end of the run, or of its part in this process."""
+        if self._ahead:
+            self._ahead.close()
+            self._ahead = None
         if self._client:
             self._client.close()
             self._client = None
+
+    def ahead(self, make: Callable[[], ReadAhead]) -> ReadAhead | None:
+        """What reads ahead in this run; none where each step has a process of its own."""
+        if self._ahead is None and self.settings.export_executor == "in_process":
+            self._ahead = make()
+        return self._ahead
 
     def _admit(self, client: HubSpot, settings: Settings) -> None:
         """Sees that all is of one portal."""
@@ -169,7 +180,14 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     @property
     def workers(self) -> int:
         """Requests in flight."""
-        return load_settings().hubspot_workers
+        return self.settings.hubspot_workers
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the run, read once for its hundreds of steps."""
+        if self._settings is None:
+            self._settings = load_settings()
+        return self._settings
 
     @property
     def incremental(self) -> str:

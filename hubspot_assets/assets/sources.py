@@ -1,127 +1,202 @@
-"""Every `Source` as Dagster's asset: what is read from HubSpot and staged."""
+"""Every `Source` in Dagster's words: what is read from HubSpot and staged."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from hubspot_assets.assets.ahead import ReadAhead
+from hubspot_assets.assets.failures import NOT_READ, PERMANENT, blamed
+from hubspot_assets.assets.labels import Labels
+from hubspot_assets.assets.lineage import Lineage, key_of
 from hubspot_assets.assets.resources import HubSpotResource, StagingResource
 from hubspot_assets.day import Day
+from hubspot_assets.hubspot.catalog import note_linked
 from hubspot_assets.hubspot.client import Stats
 from hubspot_assets.hubspot.concurrent import in_order
-from hubspot_assets.hubspot.errors import HubSpotError
 from hubspot_assets.readings.reading import Staged
-from hubspot_assets.settings import SettingsError
+from hubspot_assets.readings.staging import NotStagedError
 from hubspot_assets.sources.source import Ask, Source
-from hubspot_assets.storage import StoreError
+
+Partitions = dg.PartitionsDefinition[str]
 
 
-@contextmanager
-def permanent_errors() -> Iterator[None]:
-    """Turns errors that a retry would only repeat into a failure that is not retried."""
-    try:
-        yield
-    except (HubSpotError, SettingsError, StoreError) as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+class _Outcome(NamedTuple):
+    """What became of reading a source: what is `staged`, or `why` nothing is."""
 
-
-def keys_of(sources: Sequence[Source]) -> dict[str, dg.AssetKey]:
-    """The asset that fills each reading, by the reading's name."""
-    return {
-        name: dg.AssetKey(["hubspot", *each.path])
-        for each in sources
-        for name in (each.name, *each.also)
-    }
+    source: Source
+    staged: Staged | None
+    stats: Stats
+    seconds: float
+    why: str = ""
 
 
 def source_assets(
-    sources: Sequence[Source], partitions: dg.PartitionsDefinition[str], zone: ZoneInfo
-) -> list[dg.AssetsDefinition]:
-    """An asset per source. Those of one step are one step's, of which any subset can be run."""
-    keys = keys_of(sources)
-    by_step = groupby(
-        sorted(sources, key=lambda each: each.step or each.name),
-        lambda each: each.step or "__".join(keys[each.name].path),
-    )
-    return [_step(name, list(group), keys, partitions, zone) for name, group in by_step]
-
-
-def _step(
-    name: str,
     sources: Sequence[Source],
-    keys: Mapping[str, dg.AssetKey],
-    partitions: dg.PartitionsDefinition[str],
+    lineage: Lineage,
+    partitions: Partitions,
     zone: ZoneInfo,
+    labels: Labels,
+) -> list[dg.AssetsDefinition]:
+    """An asset, and a step, for all sources of one path."""
+    by_path = groupby(sorted(sources, key=lambda each: each.path), lambda each: each.path)
+    steps = {_step_name(path): tuple(of) for path, of in by_path}
+    return [_asset(name, steps, lineage, partitions, zone, labels) for name in steps]
+
+
+def _asset(
+    name: str,
+    steps: Mapping[str, Sequence[Source]],
+    lineage: Lineage,
+    partitions: Partitions,
+    zone: ZoneInfo,
+    labels: Labels,
 ) -> dg.AssetsDefinition:
-    by_key = {keys[each.name]: each for each in sources}
+    sources = steps[name]
 
     @dg.multi_asset(
         name=name,
-        specs=[_spec(each, keys, partitions) for each in sources],
-        can_subset=len(sources) > 1,
+        specs=[_spec(sources, lineage, partitions, labels)],
         # A crash in the middle is gone on from where the checkpoints are.
         retry_policy=dg.RetryPolicy(max_retries=1, delay=30),
     )
-    def assets(
+    def asset(
         context: dg.AssetExecutionContext, hubspot: HubSpotResource, staging: StagingResource
-    ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         day = Day.named(context.partition_key, zone)
-        wanted = [key for key in by_key if key in context.selected_asset_keys]
-        with permanent_errors():
-            client = hubspot.client
 
-            def read(key: dg.AssetKey) -> tuple[dg.AssetKey, Staged, Stats]:
-                own = client.counted_apart()
-                ask = Ask(
-                    own,
-                    staging.day(day),
-                    day,
-                    hubspot.workers,
-                    hubspot.report,
-                    hubspot.incremental,
-                )
-                return key, by_key[key].read(ask), own.stats
+        def read(source: Source) -> _Outcome:
+            return _read(source, day, hubspot, staging)
 
-            for key, staged, stats in in_order(read, wanted, hubspot.workers):
-                yield _result(context, key, staged, stats)
+        with blamed(context, lineage.keys):
+            hubspot.client  # noqa: B018 - nothing is contained of what is wrong with all
+            ahead = hubspot.ahead(lambda: ReadAhead(_of_run(context, steps), hubspot.workers))
+            if len(sources) == 1:
+                outcomes = [ahead.take(sources[0], read) if ahead else read(sources[0])]
+            else:
+                outcomes = list(in_order(_contained(read), sources, hubspot.workers))
+            _see(context, outcomes, hubspot.settings.catalog_path)
+        return dg.MaterializeResult(metadata=_metadata(outcomes))
 
-    return assets
+    return asset
+
+
+def _step_name(path: Sequence[str]) -> str:
+    return "__".join(key_of(path).path)
+
+
+def _of_run(
+    context: dg.AssetExecutionContext, steps: Mapping[str, Sequence[Source]]
+) -> list[Source]:
+    """The sources that the run reads."""
+    names = set(context.job_def.graph.node_dict)
+    if context.run.step_keys_to_execute is not None:
+        names.intersection_update(context.run.step_keys_to_execute)
+    return [each for name in names & steps.keys() for each in steps[name]]
+
+
+def _read(source: Source, day: Day, hubspot: HubSpotResource, staging: StagingResource) -> _Outcome:
+    started = time.monotonic()
+    client = hubspot.client.counted_apart()
+    ask = Ask(client, staging.day(day), day, hubspot.workers, hubspot.report, hubspot.incremental)
+    staged = source.read(ask)
+    return _Outcome(source, staged, client.stats, time.monotonic() - started)
+
+
+def _contained(read: Callable[[Source], _Outcome]) -> Callable[[Source], _Outcome]:
+    """The same, in which a source that can't be read costs itself alone."""
+
+    def run(source: Source) -> _Outcome:
+        try:
+            return read(source)
+        except (*PERMANENT, NotStagedError) as error:
+            why = str(error)
+        except Exception as error:  # noqa: BLE001 - its words may hold a customer's values
+            why = f"unexpected {type(error).__name__}"
+        told = f"{source.member} ({source.name}) was not read: {why}"
+        return _Outcome(source, None, Stats(0, {}, 0, 0.0), 0.0, told)
+
+    return run
+
+
+def _see(context: dg.AssetExecutionContext, outcomes: Sequence[_Outcome], catalog: Path) -> None:
+    """Warns, once, of what is not as it should be; notes which pairs turn out to be linked.
+
+    Fails where no source was read, or no table of the run will tell of one that was not.
+    """
+    warnings = [each.why for each in outcomes if each.why]
+    if warnings and not (any(each.staged for each in outcomes) and _is_needed(context)):
+        raise dg.Failure("; ".join(dict.fromkeys(warnings)), allow_retries=False)
+    for each in outcomes:
+        told = each.staged and each.staged.availability
+        if told and told.detail and told.status != "no_public_api":
+            warnings.append(f"{each.source.name}: {told.detail}")
+    linked = [
+        each.source.pair
+        for each in outcomes
+        if each.source.pair and each.staged and each.staged.counts.get("links")
+    ]
+    if linked and (new := note_linked(catalog, linked)):
+        pairs = ", ".join(" and ".join(pair) for pair in new)
+        warnings.append(
+            f"records of {pairs} are linked: they have tables of their own once the code "
+            "location is reloaded"
+        )
+    if warnings:
+        context.log.warning("\n".join(warnings))
+
+
+def _is_needed(context: dg.AssetExecutionContext) -> bool:
+    """Whether the run makes something of the asset."""
+    graph = context.job_def.asset_layer.asset_graph
+    return bool(graph.get(context.asset_key).child_keys & graph.executable_asset_keys)
 
 
 def _spec(
-    source: Source, keys: Mapping[str, dg.AssetKey], partitions: dg.PartitionsDefinition[str]
+    sources: Sequence[Source],
+    lineage: Lineage,
+    partitions: Partitions,
+    labels: Labels,
 ) -> dg.AssetSpec:
-    type_id = source.object_type_id
+    first = sources[0]
+    types = [each.object_type_id for each in sources if len(sources) == 1 and each.object_type_id]
     return dg.AssetSpec(
-        keys[source.name],
-        description=source.description,
-        deps=list(dict.fromkeys(keys[each] for each in source.needs)),
+        key_of(first.path),
+        description=first.description,
+        deps=lineage.nearest(name for each in sources for name in each.needs),
         partitions_def=partitions,
-        group_name="hubspot",
+        group_name=f"hubspot_{first.group}",
         kinds={"hubspot", "parquet"},
-        owners=["team:data"],
-        metadata={"hubspot/object_type_id": type_id} if type_id else None,
+        owners=labels.owners,
+        tags=labels.tags(types, api=first.api),
     )
 
 
-def _result(
-    context: dg.AssetExecutionContext, key: dg.AssetKey, staged: Staged, stats: Stats
-) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    if staged.availability.detail and staged.availability.status != "no_public_api":
-        context.log.warning(f"{staged.source}: {staged.availability.detail}")  # noqa: G004
-    return dg.MaterializeResult(
-        asset_key=key,
-        metadata={
-            **{name: int(number) for name, number in staged.counts.items()},
-            "availability": staged.availability.status,
-            "availability_detail": staged.availability.detail,
-            "observed_at": dg.TimestampMetadataValue(staged.observed_at.timestamp()),
-            "staged_in": staged.folder,
-            "requests": stats.requests,
-            "http_429": stats.http_429,
-            "retries": stats.retries,
-            "seconds_waiting": round(stats.seconds_waiting, 3),
-        },
-    )
+def _metadata(outcomes: Sequence[_Outcome]) -> dict[str, Any]:
+    """Numbers that plot well over days, and what explains them."""
+    staged = [each.staged for each in outcomes if each.staged]
+    counts = sum((Counter(each.counts) for each in staged), Counter[str]())
+    metadata: dict[str, Any] = {name: int(number) for name, number in counts.items()}
+    metadata |= {
+        "api": outcomes[0].source.api,
+        "requests": sum(each.stats.requests for each in outcomes),
+        "http_429": sum(each.stats.http_429 for each in outcomes),
+        "retries": sum(each.stats.retries for each in outcomes),
+        "seconds": round(sum(each.seconds for each in outcomes), 3),
+        "seconds_waiting": round(sum(each.stats.seconds_waiting for each in outcomes), 3),
+        "observed_at": dg.TimestampMetadataValue(
+            max(each.observed_at for each in staged).timestamp()
+        ),
+    }
+    if len(outcomes) == 1:
+        availability = staged[0].availability
+        metadata |= {"availability": availability.status, "staged_in": staged[0].folder}
+        return metadata | ({"why": availability.detail} if availability.detail else {})
+    if not_read := {each.source.name: each.why for each in outcomes if each.why}:
+        metadata[NOT_READ] = dg.JsonMetadataValue(not_read)
+    return metadata | {"sources": len(outcomes), "sources_not_read": len(not_read)}

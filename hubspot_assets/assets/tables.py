@@ -1,18 +1,17 @@
 """Every `Table` as Dagster's asset, and the way to the IO manager."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import groupby
+from collections.abc import Iterator, Sequence
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from hubspot_assets.assets.failures import blamed
+from hubspot_assets.assets.labels import Labels
+from hubspot_assets.assets.lineage import Lineage
 from hubspot_assets.assets.resources import StagingResource
 from hubspot_assets.day import Day
-from hubspot_assets.readings.staging import NotStagedError
-from hubspot_assets.storage import OtherPortalError
-from hubspot_assets.storage.leases import LeaseError
 from hubspot_assets.tables.spec import TableSpec
+from hubspot_assets.tables.specs import PROPERTY_DEFINITIONS
 from hubspot_assets.tables.table import Table
 
 IO_MANAGER = "csv_export"
@@ -20,83 +19,75 @@ IO_MANAGER = "csv_export"
 
 def table_assets(
     tables: Sequence[Table],
-    sources: Mapping[str, dg.AssetKey],
+    lineage: Lineage,
     partitions: dg.PartitionsDefinition[str],
     zone: ZoneInfo,
+    labels: Labels,
 ) -> list[dg.AssetsDefinition]:
-    """An asset per table, made of `sources` by their names. Those of one step are one step's, of
-    which any subset can be run."""
-    by_step = groupby(
-        sorted(tables, key=lambda each: each.step or each.spec.name),
-        lambda each: each.step or each.spec.name,
-    )
-    return [_step(name, list(group), sources, partitions, zone) for name, group in by_step]
+    """An asset, and a step, per table."""
+    return [_asset(each, lineage, partitions, zone, labels) for each in tables]
 
 
-def _step(
-    name: str,
-    tables: Sequence[Table],
-    sources: Mapping[str, dg.AssetKey],
+def _asset(
+    table: Table,
+    lineage: Lineage,
     partitions: dg.PartitionsDefinition[str],
     zone: ZoneInfo,
+    labels: Labels,
 ) -> dg.AssetsDefinition:
-    by_key = {_key(each): each for each in tables}
-
-    @dg.multi_asset(
-        name=name,
-        specs=[_spec(each, sources, partitions) for each in tables],
-        can_subset=len(tables) > 1,
-    )
-    def assets(
+    @dg.multi_asset(name=table.spec.name, specs=[_spec(table, lineage, partitions, labels)])
+    def asset(
         context: dg.AssetExecutionContext, staging: StagingResource
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         day = Day.named(context.partition_key, zone)
-        keys = [key for key in by_key if key in context.selected_asset_keys]
-        for key in keys:
-            try:
-                content = by_key[key].content(staging.day(day), day)
-            except NotStagedError as error:
-                asset = sources[error.source].to_user_string()
-                told = f"{asset} is not staged for {error.day}: materialize it for that day first"
-                raise dg.Failure(told, allow_retries=False) from error
-            except (OtherPortalError, LeaseError) as error:
-                raise dg.Failure(str(error), allow_retries=False) from error
-            content = replace(content, followed=key != keys[-1])
-            yield dg.MaterializeResult(asset_key=key, value=content)
-            for warning in content.findings.warnings:
-                context.log.warning(f"{content.spec.name}: {warning}")  # noqa: G004
+        with blamed(context, lineage.keys):
+            content = table.content(staging.day(day), day)
+        yield dg.MaterializeResult(value=content)
+        if content.findings.warnings:
+            context.log.warning("\n".join(content.findings.warnings))
 
-    return assets
-
-
-def _key(table: Table) -> dg.AssetKey:
-    return dg.AssetKey([table.spec.name])
+    return asset
 
 
 def _spec(
-    table: Table, sources: Mapping[str, dg.AssetKey], partitions: dg.PartitionsDefinition[str]
+    table: Table,
+    lineage: Lineage,
+    partitions: dg.PartitionsDefinition[str],
+    labels: Labels,
 ) -> dg.AssetSpec:
     spec = table.spec
     return dg.AssetSpec(
-        _key(table),
+        dg.AssetKey([spec.name]),
         description=spec.description,
-        deps=list(dict.fromkeys(sources[each] for each in table.sources)),
+        deps=lineage.nearest(table.sources),
         group_name=spec.group,
         kinds={"csv", "polars"},
-        owners=["team:data"],
+        owners=labels.owners,
+        tags=labels.tags(table.object_type_ids),
         partitions_def=partitions,
         metadata={
             "dagster/column_schema": column_schema(spec),
             "dagster/table_name": spec.name,
             "key": ", ".join(spec.key),
+            **({"property_columns_described_in": _DESCRIBED_IN} if spec.wide else {}),
         },
     ).with_io_manager_key(IO_MANAGER)
+
+
+#: Columns of properties are as many as a portal has: too many to be told with each asset.
+_DESCRIBED_IN = dg.MetadataValue.asset(dg.AssetKey([PROPERTY_DEFINITIONS.name]))
 
 
 def column_schema(spec: TableSpec) -> dg.TableSchema:
     """The table's columns as Dagster shows them; those per property are left out."""
     return dg.TableSchema(
         columns=[
-            dg.TableColumn(column.name, column.type, column.description) for column in spec.columns
+            dg.TableColumn(
+                column.name,
+                column.type,
+                column.description,
+                dg.TableColumnConstraints(nullable=column.name not in spec.key),
+            )
+            for column in spec.columns
         ]
     )

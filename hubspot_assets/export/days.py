@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import datetime
@@ -24,7 +24,7 @@ from hubspot_assets.storage.store import Entry, Store
 _READERS = 16
 
 
-class Known(NamedTuple):
+class _Told(NamedTuple):
     """What a table's manifest says: the day's line of it, and its parts."""
 
     table: DayTable
@@ -38,7 +38,6 @@ def complete_day(
     as_of: datetime,
     run_id: str,
     code_version: str,
-    known: MutableMapping[Entry, Known] | None = None,
     lease: Lease | None = None,
     *,
     portal_id: int | None = None,
@@ -47,16 +46,15 @@ def complete_day(
 
     Complete is a table whose manifest is there, and each part that it names. The day's manifest
     tells of every such table in the day's folder, also of those that are no longer expected.
-    Otherwise nothing is written, and the names of the missing tables are the answer. `known`
-    keeps what manifests said from call to call, so that each is read once. The run has the
-    day's `lease`, or it is waited for. Raises `StoreError`.
+    Otherwise nothing is written, and the names of the missing tables are the answer. The run has
+    the day's `lease`, or it is waited for. Raises `StoreError`.
     """
     wanted = set(expected)
     with nullcontext(lease) if lease else held(store, day) as day_lease:
         entries = {entry.path: entry for entry in store.list(day)}
         if missing := sorted(wanted - _published(day, entries)):
             return missing
-        tables = _complete(store, day, entries, {} if known is None else known)
+        tables = _complete(store, day, entries)
         if missing := sorted(wanted - tables.keys()):
             return missing
         manifest = DayManifest(
@@ -86,22 +84,18 @@ def _published(day: str, paths: Iterable[str]) -> set[str]:
     return {table for path, table in tables.items() if path == manifest_path(day, table)}
 
 
-def _complete(
-    store: Store, day: str, entries: Mapping[str, Entry], known: MutableMapping[Entry, Known]
-) -> dict[str, DayTable]:
+def _complete(store: Store, day: str, entries: Mapping[str, Entry]) -> dict[str, DayTable]:
     """The complete tables of a day, by name."""
     manifests = {table: entries[manifest_path(day, table)] for table in _published(day, entries)}
-    unread = [entry for entry in manifests.values() if entry not in known]
     with ThreadPoolExecutor(_READERS) as pool:
-        read = pool.map(lambda entry: _read(store, entry), unread)
-        known.update((entry, told) for entry, told in zip(unread, read, strict=True) if told)
-    told = {table: known[entry] for table, entry in manifests.items() if entry in known}
+        read = pool.map(lambda entry: _read(store, entry), manifests.values())
+        told = {table: each for table, each in zip(manifests, read, strict=True) if each}
     parts = [part for each in told.values() for part in each.parts]
     torn = {path.split("/")[1] for path in missing_parts(day, parts, entries.values())}
     return {table: each.table for table, each in told.items() if table not in torn}
 
 
-def _read(store: Store, entry: Entry) -> Known | None:
+def _read(store: Store, entry: Entry) -> _Told | None:
     """What a manifest says; None where its table is being rewritten since it was listed."""
     day, table, name = entry.path.split("/")
     try:
@@ -117,4 +111,4 @@ def _read(store: Store, entry: Entry) -> Known | None:
         point_in_time=manifest.point_in_time,
         availability=manifest.availability,
     )
-    return Known(line, manifest.parts)
+    return _Told(line, manifest.parts)

@@ -1,7 +1,9 @@
 """The IO manager of every table: writes what an asset made, and loads it back."""
 
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -10,7 +12,7 @@ from dagster_aws.s3 import S3Resource
 from pydantic import Field, PrivateAttr
 
 from hubspot_assets import __version__
-from hubspot_assets.export.days import Known, complete_day
+from hubspot_assets.export.days import complete_day
 from hubspot_assets.export.errors import TableError
 from hubspot_assets.export.manifest import TableManifest, manifest_path
 from hubspot_assets.export.reader import read_table
@@ -18,12 +20,13 @@ from hubspot_assets.export.writer import write_table
 from hubspot_assets.storage.errors import StoreError
 from hubspot_assets.storage.leases import Lease, Leases
 from hubspot_assets.storage.owner import owned
-from hubspot_assets.storage.store import Entry, Store, open_store
+from hubspot_assets.storage.store import Store, open_store
 from hubspot_assets.tables.content import TableContent
 from hubspot_assets.tables.spec import TableSpec
 
-#: Schemas of more columns stay out of the event log, where each is kept with every event.
-_COLUMNS_TOLD = 40
+_ROWS_BY_FOLDER = dg.TableSchema(
+    [dg.TableColumn("folder", "string"), dg.TableColumn("rows", "int")]
+)
 
 
 class CsvExportIOManager(dg.ConfigurableIOManager):
@@ -38,16 +41,12 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
     portal_id: int | None = Field(
         default=None, description="Whose tables they are; where unknown, the store tells."
     )
-    tables: list[str] = Field(
-        default=[],
-        description="The tables of a whole day. Once all are complete, the day's manifest "
-        "is written; with none named here it never is.",
-    )
-
+    #: The tables of a whole day, once all of which are complete its manifest is written.
+    _tables: tuple[str, ...] = PrivateAttr(default=())
     _store: Store | None = PrivateAttr(default=None)
     _owner: int | None = PrivateAttr(default=None)
-    _known: dict[Entry, Known] = PrivateAttr(default_factory=dict)
-    _missing: dict[str, set[str]] = PrivateAttr(default_factory=dict)
+    #: By day its end and the tables that the run has written since it was last looked through.
+    _written: dict[str, tuple[datetime, set[str]]] = PrivateAttr(default_factory=dict)
     _leases: Leases | None = PrivateAttr(default=None)
 
     @property
@@ -63,8 +62,17 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
         """The beginning of a run, or of one of its steps where it has a process of its own."""
         self._leases = Leases(context.run.run_id) if context.run else None
 
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
-        """Its end: others may write the days that it wrote."""
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Its end: others may write the days that it wrote.
+
+        A day whose last table was not written by the run, as it failed, may be complete all the
+        same, by what was there before.
+        """
+        for day, (as_of, _) in tuple(self._written.items()):
+            try:
+                self._complete(day, as_of, context.run.run_id if context.run else "")
+            except StoreError as error:
+                dg.get_dagster_logger().warning(f"{day} is not published: {error}")
         if self._leases:
             self._leases.release()
 
@@ -83,19 +91,10 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
             manifest = write_table(
                 store, day, obj, context.run_id, __version__, lease=lease, portal_id=self._owner
             )
-            if not obj.followed and self._may_be_last(day, manifest.table):
-                told = complete_day(
-                    store,
-                    day,
-                    self.tables,
-                    obj.as_of,
-                    context.run_id,
-                    __version__,
-                    self._known,
-                    lease,
-                    portal_id=self._owner,
-                )
-                self._missing[day] = set(told) if isinstance(told, list) else set()
+            _, written = self._written.setdefault(day, (obj.as_of, set()))
+            written.add(manifest.table)
+            if not _to_come(context) & set(self._tables) - written:
+                self._complete(day, obj.as_of, context.run_id)
         except (StoreError, TableError) as error:
             raise _failure(error) from error
         metadata = self._metadata(manifest, obj.spec)
@@ -107,17 +106,20 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
             return None
         return self._leases.of(self.store, day, dg.get_dagster_logger().warning)
 
-    def _may_be_last(self, day: str, table: str) -> bool:
-        """Whether the day may be complete with this table.
-
-        A day has hundreds of tables: it is looked through when the first is written, and again
-        once a table that was missing then is there.
-        """
-        missing = self._missing.get(day)
-        if missing is None:
-            return bool(self.tables)
-        missing.discard(table)
-        return not missing or self.store.exists(manifest_path(day, min(missing)))
+    def _complete(self, day: str, as_of: datetime, run_id: str) -> None:
+        """Publishes a day if all its tables are there, once the run has written its own."""
+        del self._written[day]
+        if self._tables:
+            complete_day(
+                self.store,
+                day,
+                self._tables,
+                as_of,
+                run_id,
+                __version__,
+                lease=self._lease(day),
+                portal_id=self._owner,
+            )
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
         """The table of the upstream asset's partition."""
@@ -129,18 +131,45 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
     def _metadata(self, manifest: TableManifest, spec: TableSpec) -> Mapping[str, Any]:
         path = f"{manifest.day}/{manifest.table}"
         metadata: dict[str, Any] = {
-            "dagster/uri": self.store.url_of(path),
+            "dagster/uri": self._link(path),
+            "manifest": self._link(manifest_path(manifest.day, manifest.table)),
             "dagster/row_count": manifest.rows,
             "dagster/partition_row_count": manifest.rows,
             "dagster/size_bytes": manifest.bytes,
             "parts": len(manifest.parts),
-            "path": path,
             "availability": manifest.availability.status,
             **manifest.counts,
         }
-        if not spec.wide and len(spec.columns) <= _COLUMNS_TOLD:
-            metadata["dagster/column_schema"] = _column_schema(spec)
+        if spec.wide:
+            names = [column.name for column in spec.columns]
+            metadata["property_columns"] = sum(map(_is_property, names))
+        if folders := _rows_by_folder(manifest):
+            metadata["rows_by_folder"] = dg.TableMetadataValue(
+                [dg.TableRecord({"folder": name, "rows": n}) for name, n in folders.items()],
+                _ROWS_BY_FOLDER,
+            )
         return metadata
+
+    def _link(self, path: str) -> dg.MetadataValue[str]:
+        url = self.store.url_of(path)
+        return dg.MetadataValue.url(url) if "://" in url else dg.MetadataValue.path(url)
+
+
+def of_whole_days(tables: Iterable[str]) -> type[CsvExportIOManager]:
+    """The IO manager that writes a day's manifest once all these tables of it are complete.
+
+    They are no config of it: a launchpad would show hundreds of names.
+    """
+
+    class OfWholeDays(CsvExportIOManager):
+        _tables: tuple[str, ...] = PrivateAttr(default=tuple(tables))
+
+    return OfWholeDays
+
+
+def _to_come(context: dg.OutputContext) -> set[str]:
+    """The tables of the run, or of its part in this process, whose steps have their names."""
+    return set(context.step_context.execution_plan.step_keys_to_execute)
 
 
 def _table_of(key: dg.AssetKey) -> str:
@@ -162,15 +191,14 @@ def _failure(error: StoreError | TableError) -> dg.Failure:
     return dg.Failure(str(error), allow_retries=passing)
 
 
-def _column_schema(spec: TableSpec) -> dg.TableSchema:
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                column.name,
-                column.type,
-                column.description,
-                dg.TableColumnConstraints(nullable=column.name not in spec.key),
-            )
-            for column in spec.columns
-        ]
-    )
+def _is_property(column: str) -> bool:
+    return column.startswith("PROPERTY_") and not column.startswith("PROPERTY_UNPARSED_")
+
+
+def _rows_by_folder(manifest: TableManifest) -> Mapping[str, int]:
+    """Rows of each sub-folder, the most first; nothing for a table that has none."""
+    rows: Counter[str] = Counter()
+    for part in manifest.parts:
+        _, *folder, _ = part.path.split("/")
+        rows.update(dict.fromkeys(folder, part.rows))
+    return dict(rows.most_common())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -89,7 +92,9 @@ class ObjectType:
 class Catalog:
     """What a portal holds. `portal_id` is None in the standard catalog, which is no portal's.
 
-    `associations` are the ordered pairs of object type ids whose records can be linked.
+    `associations` are the ordered pairs of object type ids whose records can be linked. `linked`
+    are those of which records have been seen linked, in whichever order: once it is seen, it is
+    known for good. `discovered_at` is when the portal was discovered first (ISO, UTC).
     """
 
     object_types: tuple[ObjectType, ...]
@@ -99,24 +104,31 @@ class Catalog:
     account_type: str | None = None
     time_zone: str | None = None
     warnings: tuple[str, ...] = ()
+    linked: tuple[tuple[str, str], ...] = ()
+    discovered_at: str | None = None
 
-    def save(self, path: Path) -> None:
-        """Writes the catalog as JSON, whole or not at all. Raises CatalogError.
+    def has_linked(self, first: str, second: str) -> bool:
+        """Whether records of the two types have ever been seen linked."""
+        return bool({(first, second), (second, first)} & set(self.linked))
 
-        Others may save at the same time; what of them died leaves a draft, which goes.
+    def with_linked(self, pairs: Iterable[tuple[str, str]]) -> Catalog:
+        """The same, in which these pairs of object type ids have links."""
+        ordered = {(min(pair), max(pair)) for pair in (*self.linked, *pairs)}
+        return replace(self, linked=tuple(sorted(ordered)))
+
+    def save(self, path: Path) -> Catalog:
+        """Writes the catalog as JSON, whole or not at all, and gives what it wrote.
+
+        Others may write at the same time: what they have seen linked is kept. Raises CatalogError.
         """
-        draft = path.with_name(f".{path.name}-{mark()}-{uuid4().hex}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            for other in path.parent.glob(f".{path.name}-*"):
-                if is_gone(other.name.removeprefix(f".{path.name}-").rpartition("-")[0]):
-                    other.unlink(missing_ok=True)
-            draft.write_bytes(self.to_json())
-            draft.replace(path)
-        except OSError as error:
-            with suppress(OSError):
-                draft.unlink()
-            raise CatalogError(f"cannot write {path}: {error.strerror}") from error
+        kept = self
+        with _alone(path):
+            with suppress(CatalogError):  # what is there is of no use, and is replaced
+                there = load_catalog(path)
+                if there.portal_id == self.portal_id:
+                    kept = self.with_linked(there.linked)
+            _write(kept, path)
+            return kept
 
     def to_json(self) -> bytes:
         """The catalog as indented JSON."""
@@ -133,7 +145,8 @@ class Catalog:
             events = tuple(EventType(**each) for each in content.pop("event_types"))
             pairs = tuple((first, second) for first, second in content.pop("associations"))
             warnings = tuple(content.pop("warnings"))
-            return cls(types, events, pairs, warnings=warnings, **content)
+            linked = tuple((first, second) for first, second in content.pop("linked", ()))
+            return cls(types, events, pairs, warnings=warnings, linked=linked, **content)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CatalogError(f"no portal catalog ({error!r})") from error
 
@@ -144,6 +157,51 @@ class Catalog:
             return cls.from_json(path.read_bytes())
         except (OSError, CatalogError) as error:
             raise CatalogError(f"{path}: {error}; run: hubspot-assets discover") from error
+
+
+def note_linked(path: Path, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Notes in the catalog at `path` that records of these pairs of types are linked.
+
+    Gives those that were not known to be. Nothing is noted where no portal was discovered yet.
+    Raises CatalogError.
+    """
+    with _alone(path):
+        catalog = load_catalog(path)
+        new = [pair for pair in pairs if not catalog.has_linked(*pair)]
+        if new and catalog.portal_id is not None:
+            _write(catalog.with_linked(new), path)
+        return new
+
+
+def _write(catalog: Catalog, path: Path) -> None:
+    """Whole or not at all; what of others died leaves a draft, which goes."""
+    draft = path.with_name(f".{path.name}-{mark()}-{uuid4().hex}")
+    for other in path.parent.glob(f".{path.name}-*"):
+        if is_gone(other.name.removeprefix(f".{path.name}-").rpartition("-")[0]):
+            other.unlink(missing_ok=True)
+    try:
+        draft.write_bytes(catalog.to_json())
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()
+        raise
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keeps others from writing at `path` meanwhile. Raises CatalogError where that can't be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # not every file system has locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise CatalogError(f"cannot write {path}: {error.strerror}") from error
 
 
 def known_zone(name: str | None) -> ZoneInfo | None:
@@ -200,8 +258,11 @@ def discover(client: HubSpot, former: Catalog | None = None) -> Catalog:
     """
     details = client.get("account", "details").content
     standard = standard_catalog()
+    discovered_at: str | None = datetime.now(UTC).isoformat(timespec="seconds")
     if former is None or former.portal_id != details.get("portalId"):
         former = standard
+    else:
+        discovered_at = former.discovered_at
     warnings: tuple[str, ...] = ()
     library = _library(client, former)
     others = _other_types(client, library, former)
@@ -237,6 +298,8 @@ def discover(client: HubSpot, former: Catalog | None = None) -> Catalog:
         account_type=details.get("accountType"),
         time_zone=time_zone,
         warnings=warnings + refused + tuple(others.warnings),
+        linked=former.linked,
+        discovered_at=discovered_at,
     )
 
 

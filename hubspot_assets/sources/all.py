@@ -29,13 +29,30 @@ def all_sources(exported: Exported) -> list[Source]:
     types, portal = exported.types, exported.portal
     return [
         *record_sources(exported),
-        Source(OWNERS, ("owners",), "Owners, archived ones included.", _owners),
-        Source(TEAMS, ("teams",), "Teams, with their parents.", _teams, also=(TEAM_TREE,)),
+        Source(
+            OWNERS,
+            ("owners",),
+            "Owners, archived ones included.",
+            _owners,
+            group="organisation",
+            api="owners",
+        ),
+        Source(
+            TEAMS,
+            ("teams",),
+            "Teams, with their parents.",
+            _teams,
+            group="organisation",
+            api="user_teams",
+            also=(TEAM_TREE,),
+        ),
         Source(
             PIPELINES,
             ("pipelines",),
             "Pipelines and stages of every type that has some.",
             lambda ask: extract_pipelines(ask, [of.object_type for of in types]),
+            group="definitions",
+            api="pipelines",
         ),
         Source(
             OBJECT_TYPES,
@@ -47,6 +64,8 @@ def all_sources(exported: Exported) -> list[Source]:
                 [(of.object_type, of.table) for of in types],
                 exported.catalog.object_types,
             ),
+            group="definitions",
+            api="objects",
         ),
         *own_sources(exported),
         *event_sources(exported),
@@ -66,19 +85,23 @@ def _teams(ask: Ask) -> Staged:
 
 def _lists(object_types: tuple[ObjectType, ...], portal: str) -> Iterator[Source]:
     ids = [each.id for each in object_types]
-    # Not "lists" alone: that reads lists as records of an object type of their own.
+    # Not "lists": that reads lists as records of an object type of their own.
     yield Source(
         LISTS,
-        ("lists", "all"),
+        ("all_lists",),
         "Lists of records of every object type.",
         lambda ask: extract_lists(ask.client, ask.staging, ids),
+        group="lists",
+        api="lists",
     )
     yield Source(
         MEMBERSHIPS,
-        ("lists", "memberships"),
+        ("list_memberships",),
         "The members of every list.",
         lambda ask: extract_memberships(
             ask.client, ask.staging, portal=portal, workers=ask.workers, report=ask.report
         ),
+        group="lists",
+        api="lists",
         needs=(LISTS,),
     )

@@ -26,16 +26,28 @@ def association_sources(pairs: Sequence[LinkedPair]) -> Iterator[Source]:
         ("association_definitions",),
         "The links that records can have, and their labels.",
         lambda ask: extract_definitions(ask.client, ask.staging, types, ask.workers),
+        group="definitions",
+        api="associations",
     )
     for pair in pairs:
         yield Source(
             links_source(pair.types),
-            ("associations", pair.name),
-            f"Links between {pair.first.label} and {pair.second.label}, each read once.",
+            ("associations", pair.name if pair.has_tables else "other_pairs"),
+            _described(pair),
             _links(pair),
+            group="associations",
+            api="associations",
             needs=(DEFINITIONS, *pair.records),
-            step="hubspot_associations",
+            member=pair.name,
+            short=pair.has_tables,
+            pair=(pair.first.object_type.id, pair.second.object_type.id),
         )
+
+
+def _described(pair: LinkedPair) -> str:
+    if pair.has_tables:
+        return f"Links between {pair.first.label} and {pair.second.label}, each read once."
+    return "Links of all pairs of types of which none has been seen so far."
 
 
 def _links(pair: LinkedPair) -> Callable[[Ask], Staged]:

@@ -29,8 +29,6 @@ DEFINITIONS = "event_definitions"
 EVENT_TYPES = "event_types"
 
 CONTACTS, MARKETING_EMAILS = "0-1", "0-29"
-#: Most event types have few events a day.
-_STEP = "hubspot_events"
 
 
 def event_sources(exported: Exported) -> Iterator[Source]:
@@ -42,21 +40,27 @@ def event_sources(exported: Exported) -> Iterator[Source]:
                 ("events", of.suffix.lower()),
                 f"Occurrences of the event {of.label}.",
                 _occurrences(of, exported.portal),
-                step=_STEP,
+                group="events",
+                api="events",
+                short=True,
             )
     yield Source(
         DEFINITIONS,
         ("event_definitions",),
         "Definitions of custom event types, with their properties.",
         _definitions,
-        step=_STEP,
+        group="definitions",
+        api="event_definitions",
+        short=True,
     )
     yield Source(
         EVENT_TYPES,
         ("event_types",),
         "Event types, each tried once to see if it can be read.",
         _event_types(exported.events),
-        step=_STEP,
+        group="definitions",
+        api="events",
+        short=True,
     )
     yield Source(
         EMAIL_EVENTS,
@@ -65,6 +69,8 @@ def event_sources(exported: Exported) -> Iterator[Source]:
         lambda ask: extract_email_events(
             ask.client, ask.staging, ask.day.window, portal=exported.portal, report=ask.report
         ),
+        group="events",
+        api="email_events",
         needs=tuple(
             of.records for of in exported.types if of.object_type.id in (CONTACTS, MARKETING_EMAILS)
         ),

@@ -32,6 +32,8 @@ def own_sources(exported: Exported) -> Iterator[Source]:
                 of.path,
                 f"All live {of.label} with their properties, most of which keep no history.",
                 _OwnType(of, made_of, exported).extract,
+                group="records",
+                api=of.object_type.api,
                 needs=tuple(name for each in made_of for name in (each.records, each.properties)),
                 also=(of.properties,),
                 object_type_id=of.object_type.id,

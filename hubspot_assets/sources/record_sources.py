@@ -23,9 +23,12 @@ def record_sources(exported: Exported) -> Iterator[Source]:
 def _properties(of: ExportedType) -> Source:
     return Source(
         of.properties,
-        ("properties", of.folder),
-        f"Property definitions of the type {of.label}.",
+        ("properties",),
+        "Property definitions of all object types that the CRM objects API serves.",
         lambda ask: read_properties(ask, of),
+        group="definitions",
+        api="properties",
+        member=of.folder,
         object_type_id=of.object_type.id,
     )
 
@@ -36,6 +39,8 @@ def _records(of: ExportedType, portal: str) -> Source:
         of.path,
         f"All live records of the type {of.label}, with the histories of all properties.",
         lambda ask: read_records(ask, of, portal),
+        group="records",
+        api="objects",
         needs=(of.properties, *([PIPELINES] if of.object_type.pipelines else [])),
         object_type_id=of.object_type.id,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hubspot_assets.availability import Availability
 from hubspot_assets.day import Day
@@ -43,18 +43,30 @@ class Source:
     """Something that is read from HubSpot.
 
     `name` is what its reading is called, as objects/0-1, and `also` names others that it fills
-    along the way; `path` is how people find it, as ("contacts",). What it `needs` must be read
-    before it. Sources of one `step` are short, and are read together, several at a time.
+    along the way. `path` is how people find it, as ("contacts",): sources of one path are found
+    together, and then each says which `member` it is. `group` is what people look for, and `api`
+    the one of HubSpot's that tells it. What it `needs` must be read before it. Those that are
+    `short` are worth reading several at a time. `pair` are the two object types whose links it
+    holds.
     """
 
     name: str
     path: tuple[str, ...]
     description: str
     extract: Callable[[Ask], Staged]
+    group: str = field(kw_only=True)
+    api: str = field(kw_only=True)
     needs: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
-    step: str | None = None
+    member: str = ""
+    short: bool = False
     object_type_id: str | None = None
+    pair: tuple[str, str] | None = None
+
+    @property
+    def fills(self) -> tuple[str, ...]:
+        """All readings that it fills."""
+        return self.name, *self.also
 
     def read(self, ask: Ask) -> Staged:
         """The reading that serves the day, made where there is none, or one is asked for again.

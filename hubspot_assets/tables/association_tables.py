@@ -82,13 +82,15 @@ class _Direction:
 def association_tables(
     pairs: Sequence[LinkedPair], types: Sequence[ExportedType]
 ) -> Iterator[Table]:
-    """A table per direction of a pair, ASSOCIATIONS and ASSOCIATION_DEFINITIONS."""
+    """A table per direction of a pair that has some, ASSOCIATIONS and ASSOCIATION_DEFINITIONS."""
     if not pairs:
         return
     directions = [direction for pair in pairs for direction in _directions(pair)]
     for each in directions:
-        sources = (links_source(each.pair.types), DEFINITIONS, *each.pair.records)
-        yield Table(each.spec(), sources, _pair_table(each), step="associations_of_pairs")
+        if each.pair.has_tables:
+            sources = (links_source(each.pair.types), DEFINITIONS, *each.pair.records)
+            ids = each.origin.object_type.id, each.target.object_type.id
+            yield Table(each.spec(), sources, _pair_table(each), ids)
     links = (name for pair in pairs for name in (links_source(pair.types), *pair.records))
     yield Table(specs.ASSOCIATIONS, tuple(links), _combined(directions))
     yield Table(specs.ASSOCIATION_DEFINITIONS, (DEFINITIONS,), _definitions(types))

@@ -47,7 +47,6 @@ class TableContent:
     a table of one source has one pair, named "". Frames are of bounded size, have the
     columns of `spec`, and within a sub-folder their rows come in the order of its key.
     `settled` is false while HubSpot may not have stored all of the day when it was read.
-    `followed` says that another table of the day comes next, so that the day is not complete yet.
     """
 
     spec: TableSpec
@@ -57,4 +56,3 @@ class TableContent:
     availability: Availability = Availability()  # noqa: RUF009  (frozen)
     findings: Findings = field(default_factory=Findings)
     settled: bool = True
-    followed: bool = False

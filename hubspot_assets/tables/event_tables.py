@@ -49,14 +49,13 @@ def event_tables(events: Sequence[ExportedEvent], catalog: Catalog) -> Iterator[
     for of in events:
         spec = specs.events_of_type(of.table, of.label)
         if of.by_mail:
-            # In a step of their own, since e-mail events wait for the contacts.
             sources: tuple[str, ...] = (EMAIL_EVENTS, EMAIL_CONTACTS, EMAIL_CONTENTS)
-            yield Table(spec, sources, _email_table(of, object_types), step="email_event_tables")
+            yield Table(spec, sources, _email_table(of, object_types))
         else:
             sources = (event_source(of.event_type.name),)
             if of.event_type.custom:
                 sources = (*sources, DEFINITIONS)
-            yield Table(spec, sources, _plain_table(of, object_types), step="event_tables")
+            yield Table(spec, sources, _plain_table(of, object_types))
 
 
 def _object_types(catalog: Catalog) -> Mapping[str, str]:

@@ -247,7 +247,7 @@ def _type_table(of: ExportedType) -> Table:
             warnings=typed.renamed(properties),
         )
 
-    return Table(base, (of.records, of.properties), content)
+    return Table(base, (of.records, of.properties), content, (of.object_type.id,))
 
 
 def _property_types(staging: Staging, of: ExportedType) -> list[typed.PropertyType]:

@@ -15,11 +15,11 @@ from hubspot_assets.tables.spec import TableSpec
 class Table:
     """One table of the export, and how it is made.
 
-    `content` makes it for a day of the readings of its `sources`. Tables of one `step` are small,
-    and better made together: a step of its own takes longer than most of them.
+    `content` makes it for a day of the readings of its `sources`. `object_type_ids` are the type,
+    or the two linked ones, that it is of alone.
     """
 
     spec: TableSpec
     sources: tuple[str, ...]
     content: Callable[[Staging, Day], TableContent]
-    step: str | None = None
+    object_type_ids: tuple[str, ...] = ()

@@ -79,24 +79,6 @@ def test_tables_no_longer_expected_are_told_of_as_they_are_there(store):
     assert [table.table for table in finish(store, ["NOTES"]).tables] == ["LISTS", "NOTES"]
 
 
-def test_what_is_known_is_read_once_and_read_again_when_rewritten(store, monkeypatch):
-    known = {}
-    write(store, ("", [notes(["x"])]))
-    write(store, spec=LISTS)
-    finish(store, known=known)
-    write(store, ("", [notes(["x", "y"])]))
-
-    read, get = [], store.get
-
-    def told(path):
-        read.append(path)
-        return get(path)
-
-    monkeypatch.setattr(store, "get", told)
-    assert finish(store, known=known).rows == 2
-    assert read == [manifest_path(DAY, "NOTES")]
-
-
 def test_a_table_that_is_being_rewritten_meanwhile_is_missing(store, monkeypatch):
     write(store, ("", [notes(["x"])]))
     entries = list(store.list(DAY))
@@ -106,11 +88,10 @@ def test_a_table_that_is_being_rewritten_meanwhile_is_missing(store, monkeypatch
 
 
 def test_a_table_that_has_lost_a_part_is_missing(store):
-    known = {}
     write(store, ("a", [notes(["x"])]), ("b", [notes(["y"])]))
-    assert isinstance(finish(store, ["NOTES"], known=known), DayManifest)
+    assert isinstance(finish(store, ["NOTES"]), DayManifest)
     store.delete([manifest_path(DAY), f"{DAY}/NOTES/b/part-00000.csv.gz"])
-    assert finish(store, ["NOTES"], known=known) == ["NOTES"]
+    assert finish(store, ["NOTES"]) == ["NOTES"]
     assert not store.exists(manifest_path(DAY))
 
 

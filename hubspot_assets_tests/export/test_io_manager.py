@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import dagster as dg
 import polars as pl
@@ -10,10 +11,12 @@ import pytest
 from dagster_aws.s3 import S3Resource
 
 from hubspot_assets import __version__
-from hubspot_assets.export import manifest_path, read_manifest
-from hubspot_assets.export.io_manager import CsvExportIOManager
+from hubspot_assets.export import io_manager, manifest_path, read_manifest
+from hubspot_assets.export.days import complete_day
+from hubspot_assets.export.io_manager import of_whole_days
 from hubspot_assets.storage import open_store
 from hubspot_assets.tables.content import Findings
+from hubspot_assets.tables.spec import Column
 from hubspot_assets_tests.export.tables import DAY, NOTES, content, notes
 from hubspot_assets_tests.stores import REGION
 
@@ -42,7 +45,7 @@ def two_notes():
 
 
 def materialize(assets, url, *, tables=(), s3=None, day=DAY, raising=True):
-    manager = CsvExportIOManager(url=str(url), s3=s3 or S3Resource(), tables=list(tables))
+    manager = of_whole_days(tables)(url=str(url), s3=s3 or S3Resource())
     return dg.materialize(
         assets,
         resources={"export": manager},
@@ -71,12 +74,6 @@ def test_a_table_and_its_metadata(tmp_path):
         __version__,
     )
     metadata = metadata_of(result, "NOTES")
-    schema = metadata.pop("dagster/column_schema")
-    assert [(column.name, column.type) for column in schema.columns] == [
-        ("ID", "NUMBER"),
-        ("TEXT", "VARCHAR"),
-        ("AT", "TIMESTAMP"),
-    ]
     assert metadata.pop("seconds") >= 0
     assert metadata == {
         "dagster/uri": f"{tmp_path}/{DAY}/NOTES",
@@ -84,16 +81,29 @@ def test_a_table_and_its_metadata(tmp_path):
         "dagster/partition_row_count": 2,
         "dagster/size_bytes": manifest.bytes,
         "parts": 1,
-        "path": f"{DAY}/NOTES",
+        "manifest": f"{tmp_path}/{DAY}/NOTES/_manifest.json",
         "availability": "available",
         "values_unparsed": 3,
     }
     assert "a secret" not in "".join(str(event) for event in result.all_events)
 
 
-def test_a_wide_table_keeps_its_columns_out_of_the_event_log(tmp_path):
-    result = materialize([asset_of("WIDE", lambda: content(spec=WIDE))], tmp_path)
-    assert "dagster/column_schema" not in metadata_of(result, "WIDE")
+def test_a_wide_table_tells_how_many_properties_have_columns(tmp_path):
+    properties = [
+        Column(name, "VARCHAR", name)
+        for name in ("PROPERTY_A", "PROPERTY_B", "PROPERTY_UNPARSED_B", "PROPERTY_C")
+    ]
+    wide = WIDE.with_columns(tuple(properties))
+    result = materialize([asset_of("WIDE", lambda: content(spec=wide))], tmp_path)
+    assert metadata_of(result, "WIDE")["property_columns"] == 3
+
+
+def test_a_table_with_sub_folders_tells_the_rows_of_each(tmp_path):
+    folders = [("few", [notes(["a"])]), ("many", [notes(["a", "b"])]), ("none", [notes([])])]
+    result = materialize([asset_of("NOTES", lambda: content(*folders))], tmp_path)
+    table = metadata_of(result, "NOTES")["rows_by_folder"]
+    told = [tuple(each.data.values()) for each in table.records]
+    assert told == [("many", 2), ("few", 1), ("none", 0)]
 
 
 def test_a_bucket(endpoint, bucket, s3):
@@ -121,6 +131,40 @@ def test_the_day_is_complete_with_its_last_table(tmp_path):
     assert store.exists(manifest_path(DAY))
     materialize([wide], tmp_path, tables=wanted, day="2026-11-21")
     assert not store.exists(manifest_path("2026-11-21"))
+
+
+def test_a_run_publishes_the_day_once_with_its_last_table(tmp_path, monkeypatch):
+    completed = []
+
+    def counted(*arguments, **options):
+        completed.append(sorted(path.name for path in (tmp_path / DAY).iterdir()))
+        return complete_day(*arguments, **options)
+
+    monkeypatch.setattr(io_manager, "complete_day", counted)
+    names = ["AAA", "BBB", "CCC"]
+
+    def run(make):
+        specs = [replace(NOTES, name=name) for name in names]
+        assets = [
+            dg.multi_asset(name=of.name, specs=[spec(of.name)])(partial(make, of)) for of in specs
+        ]
+        return materialize(assets, tmp_path, tables=names, raising=False)
+
+    def made(of):
+        yield dg.MaterializeResult(value=content(spec=of))
+
+    def made_but_the_last(of):
+        if of.name == "CCC":
+            raise dg.Failure("not this time", allow_retries=False)
+        yield from made(of)
+
+    store = open_store(tmp_path)
+    assert not run(made_but_the_last).success
+    assert not store.exists(manifest_path(DAY))
+    assert run(made).success
+    assert completed == [["AAA", "BBB"], names]
+    assert not run(made_but_the_last).success
+    assert store.exists(manifest_path(DAY)), "what was there before is complete"
 
 
 def test_a_table_is_loaded_for_the_asset_that_reads_it(tmp_path):

@@ -1,0 +1,43 @@
+"""Which assets are made of which, by the readings that they need."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import dagster as dg
+
+from hubspot_assets.sources.source import Source
+
+
+def key_of(path: Sequence[str]) -> dg.AssetKey:
+    """The asset of all sources of one path."""
+    return dg.AssetKey(["hubspot", *path])
+
+
+class Lineage:
+    """The assets of all sources: `keys` has the one that fills each reading, by its name."""
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        every = list(sources)
+        self.keys = {name: key_of(each.path) for each in every for name in each.fills}
+        self._needs: dict[dg.AssetKey, set[dg.AssetKey]] = defaultdict(set)
+        for each in every:
+            self._needs[key_of(each.path)].update(self.keys[name] for name in each.needs)
+        self._above: dict[dg.AssetKey, frozenset[dg.AssetKey]] = {}
+
+    def nearest(self, readings: Iterable[str]) -> list[dg.AssetKey]:
+        """The assets that fill these readings, but for those from which others of them come.
+
+        What comes by way of another asset needs no edge of its own: it costs a look into the event
+        log with each step, and hides what a graph tells.
+        """
+        keys = dict.fromkeys(self.keys[name] for name in readings)
+        further = frozenset[dg.AssetKey]().union(*map(self._all_above, keys))
+        return [key for key in keys if key not in further]
+
+    def _all_above(self, key: dg.AssetKey) -> frozenset[dg.AssetKey]:
+        if key not in self._above:
+            needs = frozenset(self._needs[key])
+            self._above[key] = needs.union(*map(self._all_above, needs))
+        return self._above[key]
