@@ -34,7 +34,7 @@ from hubspot_assets.storage.leases import held
 #: A line of a stack trace, with the file and line number of ours in it.
 _OURS = re.compile(r'(hubspot_assets/[^"]+)", line (\d+)')
 #: An object type in a path: with its name, all that differs where a fault is not about the type.
-_TYPE = re.compile(r"/\d+-\d+(?=[/:])")
+_TYPE = re.compile(r"/\d+-\d+(?=[/:)])")
 
 
 class DeliveryError(Exception):

@@ -256,7 +256,7 @@ def test_a_fault_of_all_types_is_told_once(house, answer, cause):
     hits = at("GET", "/crm/properties/", "=non_sensitive", "archived=false")
     told = house.failure(ANSWERS[answer], hits, ["OBJECTS"])
     steps = r"hubspot/\S+, hubspot/\S+, hubspot/\S+"
-    assert re.fullmatch(rf"{steps}: {cause}.* \(and so of 2 other types\)", told)
+    assert re.fullmatch(rf"{steps}: .*{cause}.* \(and so of 2 other types\).*", told)
 
 
 @pytest.mark.parametrize("answer", [ANSWERS["404"], html(404)])

@@ -43,7 +43,7 @@ CASES = {
 
 
 @pytest.fixture
-def discovered(sandbox, reach, impatient):
+def discovered(sandbox, reach):
     """The export folder of a portal that has been discovered."""
     folder = reach(sandbox, OBJECT_TYPES=TYPES)
     assert run("discover")[0] == 0

@@ -26,7 +26,7 @@ def read(staging):
         return extract_records(client, staging, CONTACTS, portal="test", workers=2)
 
 
-@pytest.mark.parametrize(("properties", "most"), [(120, 22), (None, 32)])
+@pytest.mark.parametrize(("properties", "most"), [(120, 23), (None, 34)])
 def test_requests_per_thousand_records(properties, most, reach, tmp_path):
     config = PortalConfig(
         records=1000, now=READ_AT, burst=100_000, contact_properties=properties, uri_limit=6_000
