@@ -166,6 +166,34 @@ def test_a_record_can_be_archived_restored_and_archived_again(served: Any) -> No
     assert str(contact) not in [each["id"] for each in walk(http, LIST, archived="true")]
 
 
+def test_nobody_edits_what_is_in_the_bin(served: Any) -> None:
+    portal = served(records=40)[0].portal
+    edited = [each.name for each in portal.properties("0-1") if each.life == "edited"]
+    start, end = NOW - timedelta(days=80), NOW - timedelta(days=1)
+    ids = [
+        each
+        for each in portal.live_ids("0-1", start)
+        if (record := portal.record("0-1", each, NOW))
+        and record.archived_at is None
+        and MERGED not in record.properties
+    ]
+
+    def edits() -> int:
+        records = [portal.record("0-1", each, NOW, full_history=True) for each in ids]
+        return sum(
+            start < entry.timestamp < end
+            for record in records
+            for name in edited
+            for entry in record.histories.get(name, ())
+        )
+
+    assert edits() > 10
+    for each in ids:
+        portal.archive("0-1", each, start)
+        portal.restore("0-1", each, end)
+    assert edits() == 0
+
+
 def test_some_are_restored_by_plan_and_worked_out_anew(portal: Any) -> None:
     life, now, restored = portal.life("0-1"), portal.clock.now(), 0
     for index in range(life.created_count(now)):

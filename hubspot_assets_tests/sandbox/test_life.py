@@ -213,3 +213,20 @@ def test_settings_that_make_no_portal() -> None:
         PortalConfig(now=datetime(2026, 1, 1))
     with pytest.raises(ValueError, match="records is -1"):
         PortalConfig(records=-1)
+
+
+def test_what_moves_the_modified_date(portal: Portal) -> None:
+    """Calculations now and then, and after a change of stage it moves without any value."""
+    by_rollup = without_value = same_again = 0
+    for type_id, rollup in (("0-1", "num_associated_deals"), ("0-3", "num_associated_contacts")):
+        for record_id in portal.live_ids(type_id, NOW):
+            record = portal.record(type_id, record_id, NOW)
+            assert record is not None
+            stamps = {e.timestamp for entries in record.histories.values() for e in entries}
+            entries = record.histories.get(rollup, [])
+            by_rollup += record.updated_at in {each.timestamp for each in entries}
+            without_value += record.updated_at not in stamps
+            same_again += any(a.value == b.value for a, b in pairwise(entries))
+    assert by_rollup > 20
+    assert without_value > 20
+    assert same_again > 100
