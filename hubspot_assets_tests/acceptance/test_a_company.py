@@ -206,6 +206,19 @@ def test_meetings_end_after_they_begin_and_have_an_outcome_once_they_are_over(sq
     )
 
 
+def test_the_outcome_of_a_meeting_is_known_five_minutes_after_its_end(sql):
+    outcomes = (
+        "$OBJECTS_MEETINGS m JOIN $OBJECT_PROPERTIES_HISTORY h ON h.OBJECTTYPEID = '0-47' "
+        "AND h.OBJECTID = m.OBJECTID AND h.NAME = 'hs_meeting_outcome' AND h.VALUE <> 'SCHEDULED'"
+    )
+    none_of(
+        sql,
+        f"SELECT m.OBJECTID FROM {outcomes} WHERE h.UPDATEDAT::TIMESTAMP "
+        "<> m.PROPERTY_HS_MEETING_END_TIME::TIMESTAMP + INTERVAL 5 MINUTE",
+        of=outcomes,
+    )
+
+
 def test_tickets_are_closed_when_and_as_long_after_as_they_say(sql):
     closed = (
         "$OBJECTS_TICKETS t JOIN $PIPELINE_STAGES s ON s.OBJECTTYPEID = '0-5' "

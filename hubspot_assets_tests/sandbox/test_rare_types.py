@@ -156,4 +156,7 @@ def test_deals_are_linked_to_their_splits(served: Any) -> None:
     inline = http.get(f"/crm/v3/objects/deals/{deal}?associations=deal_splits").json()
     told_inline = inline["associations"]["deal_splits"]["results"]
     assert {int(each["id"]) for each in told_inline} == found[deal]
+    split = min(found[deal])
+    alone = http.get(f"/crm/v3/objects/deal_splits/{split}?associations=deals").json()
+    assert (alone["id"], "associations" in alone) == (str(split), False)
     assert (DEALS, SPLITS) not in served()[0].portal.linked_pairs()
