@@ -390,3 +390,11 @@ def test_two_portals_of_one_seed_answer_with_the_same_bytes(served: Any) -> None
                  "/crm/properties/2026-09/0-1", "/crm-object-schemas/2026-09/schemas"):  # fmt: skip
         first, second = one.get(path).text, two.get(path).text
         assert first.replace(str(one.base_url), "") == second.replace(str(two.base_url), "")
+
+
+def test_a_sensitivity_that_there_is_not_is_refused_everywhere(http: httpx.Client) -> None:
+    path, asked = "/crm/properties/2026-09/contacts", {"dataSensitivity": "secret"}
+    failed(http.get(path, params=asked), 400)
+    failed(http.get(f"{path}/email", params=asked), 400)
+    body = {"inputs": [{"name": "email"}], **asked}
+    failed(http.post(f"{path}/batch/read", json=body), 400)
