@@ -1,6 +1,7 @@
 """Faults and the sandbox's own endpoints."""
 
 import time
+from collections import Counter
 from typing import Any
 
 import httpx
@@ -342,3 +343,11 @@ def test_requests_are_counted(served: Any) -> None:
     ]
     http.delete("/_sandbox/requests")
     assert not sandbox.requests
+
+
+def test_a_share_of_the_times_that_one_request_is_repeated(served: Any) -> None:
+    sandbox, http = served(records=5)
+    sandbox.faults.add("internal_error", share=0.5, seed=3)
+    statuses = Counter(http.get(LIST).status_code for _ in range(60))
+    assert statuses.keys() == {200, 500}
+    assert min(statuses.values()) > 15
