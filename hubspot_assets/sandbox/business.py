@@ -4,13 +4,16 @@ milliseconds, all amounts cents.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
+
+import orjson
 
 from hubspot_assets.sandbox.facts import ObjectType
 from hubspot_assets.sandbox.journeys import Journey, Journeys, Step, Writer, is_closed, journeys_of
 from hubspot_assets.sandbox.life import Life, Record
 from hubspot_assets.sandbox.links import LinkedPair
-from hubspot_assets.sandbox.origins import Origins
+from hubspot_assets.sandbox.origins import Origin, Origins
 from hubspot_assets.sandbox.population import Population
 from hubspot_assets.sandbox.properties import Property
 from hubspot_assets.sandbox.sources import ANALYTICS, CALCULATED, CREATED_BY, EDITED_BY, FORM
@@ -25,6 +28,12 @@ _LOST: tuple[str, ...] = ("Price", "No budget", "Timing", "Competitor; cheaper",
 _WON: tuple[str, ...] = ("Features", "Price", "Support, in German", "References")
 _UTM = ("utm_campaign", "utm_source", "utm_medium")
 _OUTCOMES = ("COMPLETED", "COMPLETED", "COMPLETED", "NO_SHOW", "CANCELED", "RESCHEDULED")
+
+#: Of so many ways to come, what is told of them is kept.
+_ORIGINS = 512
+
+#: Values that a visit sets, as JSON text, by the numbers of properties.
+Prepared = tuple[tuple[int, bytes], ...]
 
 #: An amount and since when it is that.
 Amounts = list[tuple[int, int]]
@@ -207,6 +216,14 @@ class _Closing(_Teller):
 class _Contacts(_Teller):
     """Contacts: by which way they came, and the forms that they filled in."""
 
+    def __init__(
+        self, business: Business, object_type_id: str, properties: tuple[Property, ...]
+    ) -> None:
+        super().__init__(business, object_type_id, properties)
+        self._when = self.numbers("hs_latest_source_timestamp")
+        self._arrival = lru_cache(maxsize=_ORIGINS)(self._prepare_arrival)
+        self._latest = lru_cache(maxsize=_ORIGINS)(self._prepare_latest)
+
     def tell(self, tale: Tale) -> None:
         made = [
             each for each in self._business.conversions(tale.record.index) if each[0] <= tale.now
@@ -217,26 +234,40 @@ class _Contacts(_Teller):
 
     def _come(self, record: Record, returns: list[int]) -> None:
         """The first visit, and those on which forms were filled in."""
-        origins, created, write = self._business.origins, record.created, self.write
+        origins, created = self._business.origins, record.created
         origin = origins.first(record.index, created)
-        for name, told in (
-            ("hs_analytics_source", origin.source),
-            ("hs_analytics_source_data_1", origin.first),
-            ("hs_analytics_source_data_2", origin.second),
-        ):
-            if told:
-                write(record, name, [(created, told, ANALYTICS)])
+        self._visit(record, created, (*self._arrival(origin), *self._latest(origin)))
+        for at in returns:
+            self._visit(record, at, self._latest(origins.returned(record.index, at)))
+
+    def _visit(self, record: Record, at: int, told: Prepared) -> None:
+        tail, values, history = record.tail(at, ANALYTICS), record.values, record.history
+        stamp = b'"%b"' % iso(at).encode()
+        for number, value in (*told, *((number, stamp) for number in self._when)):
+            values[number] = value
+            history.setdefault(number, []).append((at, value, tail))
+
+    def _prepare_arrival(self, origin: Origin) -> Prepared:
+        named = {
+            "hs_analytics_source": origin.source,
+            "hs_analytics_source_data_1": origin.first,
+            "hs_analytics_source_data_2": origin.second,
+        }
         if origin.campaign is not None:
-            for name, told in zip(_UTM, (origin.campaign, *origin.utm), strict=True):
-                write(record, name, [(created, told, ANALYTICS)])
-        latest = [(created, origin), *((at, origins.returned(record.index, at)) for at in returns)]
-        for name, values in (
-            ("hs_latest_source", [each.source for _, each in latest]),
-            ("hs_latest_source_data_1", [each.first for _, each in latest]),
-            ("hs_latest_source_timestamp", [iso(at) for at, _ in latest]),
-        ):
-            moved = zip((at for at, _ in latest), values, strict=True)
-            write(record, name, [(at, told, ANALYTICS) for at, told in moved])
+            named |= dict(zip(_UTM, (origin.campaign, *origin.utm), strict=True))
+        return self._prepared(named)
+
+    def _prepare_latest(self, origin: Origin) -> Prepared:
+        named = {"hs_latest_source": origin.source, "hs_latest_source_data_1": origin.first}
+        return self._prepared(named)
+
+    def _prepared(self, named: dict[str, str]) -> Prepared:
+        return tuple(
+            (number, orjson.dumps(told))
+            for name, told in named.items()
+            for number in self.numbers(name)
+            if told
+        )
 
     def _convert(self, record: Record, made: list[tuple[int, str]]) -> None:
         forms = set[str]()

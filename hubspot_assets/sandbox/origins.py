@@ -2,12 +2,15 @@
 moments are epoch milliseconds."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from hubspot_assets.sandbox.campaigns import CAMPAIGN
 from hubspot_assets.sandbox.life import Life
+from hubspot_assets.sandbox.stamps import DAY
 from hubspot_assets.sandbox.values import GOLDEN, mix
 
+_DAYS = 2_000
 OFFLINE, DIRECT = "OFFLINE", "DIRECT_TRAFFIC"
 
 
@@ -44,6 +47,7 @@ class Origins:
 
     def __init__(self, life: Callable[[str], Life]) -> None:
         self._life = life
+        self._running = lru_cache(maxsize=_DAYS)(self._newest)
 
     def first(self, contact: int, created: int) -> Origin:
         """The way by which a contact came."""
@@ -58,14 +62,15 @@ class Origins:
     def _by_campaign(self, way: Origin, at: int) -> Origin:
         if way.campaign is None:
             return way
-        running = self._newest(at)
+        running = self._running(at // DAY, self._life(CAMPAIGN).interventions)
         if running is None:
             return Origin(DIRECT, "https://www.example.com/", "")
         return way._replace(first=running, campaign=running)
 
-    def _newest(self, at: int) -> str | None:
-        """The `hs_utm` of the newest of the campaigns that are there at a moment."""
-        campaigns = self._life(CAMPAIGN)
+    def _newest(self, day: int, _: int) -> str | None:
+        """The `hs_utm` of the newest of the campaigns that are there when a day begins; worked
+        out anew where some were ended outside of the plan."""
+        campaigns, at = self._life(CAMPAIGN), day * DAY
         for index in range(campaigns.created_count(at) - 1, -1, -1):
             if campaigns.is_live(index, at):
                 return campaigns.unique_value("campaign_utm", index)
