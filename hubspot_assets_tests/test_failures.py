@@ -35,7 +35,7 @@ CASES = {
     ),
     "a type's properties": (
         "/crm/properties/.*/0-3",
-        "hubspot/deals: deals (properties/0-3) was not read: ",
+        "hubspot/deals: deals (properties/0-3) can't be read: ",
         {"OBJECTS_DEALS", "OBJECTS", "PROPERTY_DEFINITIONS", "ASSOCIATIONS_DEALS_TO_CONTACTS"},
         {"OBJECTS_CONTACTS", "ASSOCIATIONS_CONTACTS_TO_COMPANIES", "PIPELINES"},
     ),
@@ -89,7 +89,7 @@ def test_pairs_without_links_fail_one_by_one_and_are_named(sandbox, discovered):
     )
     status, output = run("export", "--day", DAY)
     assert status == 1
-    assert "error: ASSOCIATIONS: companies_and_tickets (associations/0-2_0-5) was not read: " in (
+    assert "error: ASSOCIATIONS: companies_and_tickets (associations/0-2_0-5) can't be read: " in (
         output
     )
     assert f"; materialize hubspot/associations/other_pairs for {DAY} once that is" in output
@@ -107,7 +107,7 @@ def test_an_asset_alone_fails_where_one_of_its_sources_does(sandbox, discovered)
     )
     (failure,) = result.filter_events(lambda event: event.is_step_failure)
     told = failure.step_failure_data.user_failure_data.description
-    assert told.startswith("deals (properties/0-3) was not read: GET ")
+    assert told.startswith("deals (properties/0-3) can't be read: GET ")
 
 
 def test_the_first_links_of_a_pair_are_remembered_and_delivered(sandbox, discovered):

@@ -7,13 +7,12 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from hubspot_assets.hubspot.catalog import CatalogError
 from hubspot_assets.hubspot.errors import HubSpotError
 from hubspot_assets.readings.staging import NotStagedError
 from hubspot_assets.settings import SettingsError
 from hubspot_assets.storage import StoreError
 
-PERMANENT = (HubSpotError, SettingsError, StoreError, CatalogError)
+PERMANENT = (HubSpotError, SettingsError, StoreError)
 #: The metadata in which an asset of several sources tells why some of them were not read.
 NOT_READ = "not_read"
 

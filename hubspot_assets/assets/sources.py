@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,12 +16,15 @@ from hubspot_assets.assets.labels import Labels
 from hubspot_assets.assets.lineage import Lineage, key_of
 from hubspot_assets.assets.resources import HubSpotResource, StagingResource
 from hubspot_assets.day import Day
-from hubspot_assets.hubspot.catalog import note_linked
+from hubspot_assets.hubspot.catalog import CatalogError, note_linked
 from hubspot_assets.hubspot.client import Stats
 from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.readings.reading import Staged
 from hubspot_assets.readings.staging import NotStagedError
 from hubspot_assets.sources.source import Ask, Source
+
+#: So many sources are named in a warning.
+_NAMED = 5
 
 Partitions = dg.PartitionsDefinition[str]
 
@@ -118,8 +121,7 @@ def _contained(read: Callable[[Source], _Outcome]) -> Callable[[Source], _Outcom
             why = str(error)
         except Exception as error:  # noqa: BLE001 - its words may hold a customer's values
             why = f"unexpected {type(error).__name__}"
-        told = f"{source.member} ({source.name}) was not read: {why}"
-        return _Outcome(source, None, Stats(0, {}, 0, 0.0), 0.0, told)
+        return _Outcome(source, None, Stats(0, {}, 0, 0.0), 0.0, why)
 
     return run
 
@@ -129,26 +131,51 @@ def _see(context: dg.AssetExecutionContext, outcomes: Sequence[_Outcome], catalo
 
     Fails where no source was read, or no table of the run will tell of one that was not.
     """
-    warnings = [each.why for each in outcomes if each.why]
+    warnings = list(_not_read(outcomes))
     if warnings and not (any(each.staged for each in outcomes) and _is_needed(context)):
-        raise dg.Failure("; ".join(dict.fromkeys(warnings)), allow_retries=False)
+        raise dg.Failure("; ".join(warnings), allow_retries=False)
     for each in outcomes:
         told = each.staged and each.staged.availability
         if told and told.detail and told.status != "no_public_api":
             warnings.append(f"{each.source.name}: {told.detail}")
+    warnings += _newly_linked(outcomes, catalog)
+    if warnings:
+        context.log.warning("\n".join(warnings))
+
+
+def _not_read(outcomes: Sequence[_Outcome]) -> Iterator[str]:
+    """Which sources were not read, once for each cause."""
+    by_cause: dict[str, list[str]] = {}
+    for each in outcomes:
+        if each.why:
+            by_cause.setdefault(each.why, []).append(_named(each.source))
+    for why, names in by_cause.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        yield f"{', '.join(names[:_NAMED])}{more} can't be read: {why}"
+
+
+def _named(source: Source) -> str:
+    return f"{source.member} ({source.name})"
+
+
+def _newly_linked(outcomes: Sequence[_Outcome], catalog: Path) -> Iterator[str]:
+    """Notes in the catalog which pairs turn out to be linked, and tells of those that are new."""
     linked = [
         each.source.pair
         for each in outcomes
         if each.source.pair and each.staged and each.staged.counts.get("links")
     ]
-    if linked and (new := note_linked(catalog, linked)):
-        pairs = ", ".join(" and ".join(pair) for pair in new)
-        warnings.append(
-            f"records of {pairs} are linked: they have tables of their own once the code "
-            "location is reloaded"
-        )
-    if warnings:
-        context.log.warning("\n".join(warnings))
+    try:
+        new = note_linked(catalog, linked) if linked else []
+    except CatalogError as error:
+        yield f"which pairs of types are linked can't be noted: {error}"
+    else:
+        if new:
+            pairs = ", ".join(" and ".join(pair) for pair in new)
+            yield (
+                f"records of {pairs} are linked: they have tables of their own once the code "
+                "location is reloaded"
+            )
 
 
 def _is_needed(context: dg.AssetExecutionContext) -> bool:
@@ -197,6 +224,11 @@ def _metadata(outcomes: Sequence[_Outcome]) -> dict[str, Any]:
         availability = staged[0].availability
         metadata |= {"availability": availability.status, "staged_in": staged[0].folder}
         return metadata | ({"why": availability.detail} if availability.detail else {})
-    if not_read := {each.source.name: each.why for each in outcomes if each.why}:
+    not_read = {
+        each.source.name: f"{_named(each.source)} can't be read: {each.why}"
+        for each in outcomes
+        if each.why
+    }
+    if not_read:
         metadata[NOT_READ] = dg.JsonMetadataValue(not_read)
     return metadata | {"sources": len(outcomes), "sources_not_read": len(not_read)}
