@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
@@ -135,6 +136,8 @@ def discover() -> None:
 
 @main.command()
 @click.option("--day", help="A complete day, as 2026-11-20; default: the newest.")
+@click.option("--from", "first", help="The first of several days, which one reading serves.")
+@click.option("--to", "last", help="The last of them; default: the newest.")
 @click.option(
     "--select", multiple=True,
     help="A table, as OBJECTS_CONTACTS; may be repeated. Default: all tables.",
@@ -144,14 +147,26 @@ def discover() -> None:
     help="Ask HubSpot even for what an earlier reading tells of the day.",
 )  # fmt: skip
 @_told
-def export(day: str | None, select: tuple[str, ...], read_again: bool) -> None:  # noqa: FBT001  (click's)
-    """Read the portal and deliver one day's tables."""
+def export(
+    day: str | None,
+    first: str | None,
+    last: str | None,
+    select: tuple[str, ...],
+    read_again: bool,  # noqa: FBT001  (click's)
+) -> None:
+    """Read the portal and deliver the tables of a day, or of several."""
     from hubspot_assets.settings import SettingsError, load_settings
+
+    if (last and not first) or (first and (day or read_again)):
+        raise SettingsError("from: expected with --to alone, not with --day or --read-again")
 
     names = [name.strip() for each in select for name in each.split(",") if name.strip()]
     if select and not names:
         raise SettingsError("select: found nothing, expected a table, as OBJECTS_CONTACTS")
-    _export(load_settings(), day, names, read_again=read_again)
+    if first:
+        _export_days(load_settings(), first, last, names)
+    else:
+        _export(load_settings(), day, names, read_again=read_again)
 
 
 @main.command()
@@ -343,6 +358,26 @@ def _export(
         delivery = deliver(settings, wanted, select, display, read_again=read_again)
     display.show(table_of_tables(delivery.tables))
     display.console.print(f"{wanted} is delivered: {settings.export_url}/{wanted}/")
+
+
+def _export_days(settings: Settings, first: str, last: str | None, select: list[str]) -> None:
+    from hubspot_assets.deliver import check_days, deliver_days
+    from hubspot_assets.progress import Display
+
+    days = check_days(first, last, settings)
+    began = time.monotonic()
+    requests = 0
+    with Display().live() as display:
+        for each in deliver_days(settings, days, select, display):
+            requests += each.requests
+            rows = sum(manifest.rows for manifest, _ in each.tables)
+            display.console.print(
+                f"{each.day} is delivered: {len(each.tables)} tables, {rows:,} rows, "
+                f"{each.requests:,} requests: {settings.export_url}/{each.day}/",
+                soft_wrap=True,
+            )
+    seconds = time.monotonic() - began
+    click.echo(f"{len(days)} days, {requests:,} requests, {seconds:,.0f} s")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,12 @@ class DeliveryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What was delivered: the manifests of the tables and where they are."""
+    """What was delivered: the manifests of the tables and where they are, and the requests to
+    HubSpot that it took."""
 
     day: str
     tables: tuple[tuple[TableManifest, str], ...]
+    requests: int = 0
 
 
 def check_day(text: str | None, settings: Settings, now: datetime | None = None) -> str:
@@ -75,6 +77,14 @@ def check_day(text: str | None, settings: Settings, now: datetime | None = None)
     return day.isoformat()
 
 
+def check_days(first: str, last: str | None, settings: Settings) -> list[str]:
+    """The days from `first` to `last`, the newest complete one for None. Raises SettingsError."""
+    begin, end = (date.fromisoformat(check_day(each, settings)) for each in (first, last))
+    if end < begin:
+        raise SettingsError(f"to: found {end}, expected {begin} or later")
+    return [(begin + timedelta(days)).isoformat() for days in range((end - begin).days + 1)]
+
+
 def deliver(
     settings: Settings,
     day: str,
@@ -83,7 +93,20 @@ def deliver(
     *,
     read_again: bool = False,
 ) -> Delivery:
-    """Reads the portal and writes the day's tables, or those that `select` names.
+    """Delivers one day, as `deliver_days` does; with `read_again` HubSpot is asked in any case."""
+    (delivery,) = deliver_days(settings, [day], select, display, read_again=read_again)
+    return delivery
+
+
+def deliver_days(
+    settings: Settings,
+    days: Sequence[str],
+    select: Sequence[str],
+    display: Display,
+    *,
+    read_again: bool = False,
+) -> Iterator[Delivery]:
+    """Reads the portal and writes the tables of these days, or those that `select` names.
 
     What readings tell of the day is not read again, unless it is asked for. Where the day's links
     are the first of a pair of types, the tables of that pair are made as well. Waits while another
@@ -94,18 +117,21 @@ def deliver(
     for warning in (*changes, *catalog.warnings):
         display.warn(warning)
     # A day before the first partition is there for who names it.
-    start = min(first_day(catalog, settings), date.fromisoformat(day))
+    start = min(first_day(catalog, settings), *map(date.fromisoformat, days))
     settings = settings.model_copy(update={"export_start": start})
     defs = _definitions(settings, catalog, display)
     keys = _selected(defs, select)
-    delivery = _run(defs, settings, day, keys, display, whole=not select, read_again=read_again)
-    now = catalog.with_linked(load_catalog(settings.catalog_path).linked)
-    if select or now == catalog:
-        return delivery
-    defs = _definitions(settings, now, display)
-    new = {key for key in _selected(defs, ()) - keys if _is_table(key)}
-    more = _run(defs, settings, day, new, display, whole=True)
-    return replace(delivery, tables=tuple(sorted((*delivery.tables, *more.tables), key=_table)))
+    for day in days:
+        delivery = _run(defs, settings, day, keys, display, whole=not select, read_again=read_again)
+        now = catalog.with_linked(load_catalog(settings.catalog_path).linked)
+        if not select and now != catalog:
+            catalog, defs = now, _definitions(settings, now, display)
+            new = {key for key in _selected(defs, ()) - keys if _is_table(key)}
+            more = _run(defs, settings, day, new, display, whole=True)
+            keys |= new
+            tables = tuple(sorted((*delivery.tables, *more.tables), key=_table))
+            delivery = replace(delivery, tables=tables)
+        yield delivery
 
 
 def _definitions(settings: Settings, catalog: Catalog, display: Display) -> dg.Definitions:
@@ -129,7 +155,7 @@ def _run(
     read_again: bool = False,
 ) -> Delivery:
     """Materializes these assets, with which the day is `whole`, and sees that all is there."""
-    display.begin(len(keys))
+    display.begin(len(keys), day)
     job = defs.resolve_job_def(JOB)
     run_id = str(uuid.uuid4())
     s3 = s3_resource(settings).get_client
@@ -151,7 +177,17 @@ def _run(
         if not result.success:
             raise DeliveryError("\n".join(_causes(result, defs.resolve_asset_graph(), keys)))
         tables = sorted(key.path[-1] for key in keys if _is_table(key))
-        return _delivered(store, settings.export_url, day, tables, whole=whole)
+        delivery = _delivered(store, settings.export_url, day, tables, whole=whole)
+        return replace(delivery, requests=_requests(result))
+
+
+def _requests(result: dg.ExecuteInProcessResult) -> int:
+    """How many requests the sources of a run took, as their metadata tells."""
+    told = (
+        event.step_materialization_data.materialization.metadata.get("requests")
+        for event in result.filter_events(lambda event: event.is_step_materialization)
+    )
+    return sum(int(str(each.value)) for each in told if each is not None)
 
 
 def _is_table(key: dg.AssetKey) -> bool:

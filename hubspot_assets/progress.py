@@ -42,9 +42,9 @@ class Display:
         with self._progress:
             yield self
 
-    def begin(self, steps: int) -> None:
-        """Sets how many steps there are."""
-        self._progress.update(self._task, total=steps)
+    def begin(self, steps: int, day: str) -> None:
+        """Sets how many steps a day has."""
+        self._progress.reset(self._task, total=steps, description=day, detail="")
 
     def records(self, source: str, records: int) -> None:
         """Shows how many records of a source have been read."""

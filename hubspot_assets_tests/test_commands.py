@@ -52,8 +52,8 @@ def digests(folder):
     }
 
 
-def manifest(folder, table):
-    return json.loads((folder / DAY / table / "_manifest.json").read_text())
+def manifest(folder, table, day=DAY):
+    return json.loads((folder / day / table / "_manifest.json").read_text())
 
 
 def test_the_sandbox_serves_and_the_export_delivers(reach, tmp_path):
@@ -406,3 +406,43 @@ def test_what_is_not_staged_is_named_by_its_asset(shared_sandbox, reach):
         assert failure.step_failure_data.user_failure_data.description == (
             f"{asset} is not staged for {DAY}: materialize it for that day first"
         )
+
+
+def test_days_in_a_row_are_delivered_from_one_reading(sandbox, reach):
+    folder = reach(sandbox, OBJECT_TYPES="deals", EVENT_TYPES="e_visited_page")
+    status, output = run("export", "--from", "2026-11-20", "--to", DAY)
+    assert status == 0, output
+    days = ["2026-11-20", "2026-11-21", DAY]
+    lines = re.findall(r"^(\S+) is delivered: .* ([\d,]+) requests: ", output, re.MULTILINE)
+    assert [day for day, _ in lines] == days
+    first, *others = [int(number.replace(",", "")) for _, number in lines]
+    assert first > 20
+    assert others == [2, 2]  # whose the portal is, and its events, asked for by their days
+    assert f"3 days, {first + 2:,} requests, " in output
+    for day in days:
+        end = datetime.fromisoformat(f"{day}T00:00:00+00:00") + timedelta(days=1)
+        deals = set(sandbox.portal.live_ids("0-3", end))
+        assert manifest(folder, "OBJECTS_DEALS", day)["rows"] == len(deals)
+        assert (folder / day / "_manifest.json").exists()
+    assert manifest(folder, "OWNERS", days[0])["point_in_time"] is False
+    sandbox.requests.clear()
+    assert run("export", "--from", "2026-11-19", "--to", "2026-11-19")[0] == 0
+    assert not [each for each in sandbox.requests if "batch/read" in each or "/objects/" in each]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("--from", "2026-11-21", "--to", "2026-11-20"),
+            "to: found 2026-11-20, expected 2026-11-21",
+        ),
+        (("--to", "2026-11-20"), "from: expected with --to alone"),
+        (("--from", "2026-11-20", "--day", DAY), "from: expected with --to alone"),
+        (("--from", "2026-11-20", "--read-again"), "from: expected with --to alone"),
+        (("--from", "soon"), "day: found 'soon', expected a date"),
+    ],
+)
+def test_a_range_that_is_none_is_refused(sandbox, reach, arguments, told):
+    reach(sandbox)
+    fails(2, told, "export", *arguments)
