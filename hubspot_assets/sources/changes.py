@@ -31,11 +31,11 @@ from hubspot_assets.hubspot.records import (
     fits_url,
     list_records,
 )
-from hubspot_assets.readings.merging import Chunk
 from hubspot_assets.readings.ordering import Reader
 from hubspot_assets.readings.reading import Staged
 from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.asked import Asked
+from hubspot_assets.sources.earlier import Earlier
 from hubspot_assets.sources.fates import ERASED, MERGED, Merge, merges_in, unseen
 from hubspot_assets.sources.flatten import (
     MOMENT,
@@ -96,7 +96,7 @@ def read_changes(asked: Asked, staging: Staging, base: Staged) -> Staged | None:
     reading.counts["records"] = look.listed.height
     reading.counts["changed"] = look.to_read
     fresh = _Fresh(asked, look, base, reading.counts)
-    touched = _Old(base, look.touched)
+    touched = Earlier(base, look.touched)
     former = (partial(nested_chunk, chunk) for chunk in base.changes)
     apart = 0
     for records, values in in_order(chain(fresh.readers(), former)):
@@ -232,37 +232,6 @@ class _Fresh:
             gone=pl.lit(ERASED), goneAt=pl.lit(last_seen, MOMENT)
         )
         return with_columns_of(frame, RECORDS_SCHEMA)
-
-
-class _Old:
-    """What a base holds of some ids, taken out in their order."""
-
-    def __init__(self, base: Staged, ids: pl.Series) -> None:
-        self._chunks = base.chunks()
-        self._ids = ids.to_frame("id")
-        self._records = pl.DataFrame(schema=RECORDS_SCHEMA)
-        self._values = pl.DataFrame(schema=VALUES_SCHEMA)
-        self._read_to = -1
-
-    def until(self, last: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """The records up to that id, and their values, that were not taken before."""
-        while self._read_to < last and (chunk := next(self._chunks, None)):
-            self._take_in(chunk)
-        below = pl.col("id") <= last
-        taken = self._records.filter(below), self._values.filter(below)
-        self._records, self._values = self._records.filter(~below), self._values.filter(~below)
-        return taken
-
-    def _take_in(self, chunk: Chunk) -> None:
-        records = chunk.read("records")
-        self._read_to = int(records["id"][-1])
-        of = records.join(self._ids, on="id", how="semi", maintain_order="left")
-        if of.height:
-            values = chunk.read("values").join(
-                of.select("id"), on="id", how="semi", maintain_order="left"
-            )
-            self._records = pl.concat([self._records, of])
-            self._values = pl.concat([self._values, values])
 
 
 def _before(base: Staged, names: Sequence[str]) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -11,8 +11,9 @@ import polars as pl
 from hubspot_assets.hubspot.errors import BadRequest, NotServed, Unexplained
 from hubspot_assets.hubspot.records import read_records
 from hubspot_assets.readings.ordering import Reader
-from hubspot_assets.readings.reading import Reading
+from hubspot_assets.readings.reading import Reading, Staged
 from hubspot_assets.sources.asked import Asked
+from hubspot_assets.sources.earlier import not_found
 from hubspot_assets.sources.fates import (
     ARCHIVED,
     MERGED,
@@ -27,12 +28,19 @@ from hubspot_assets.sources.record_chunks import flattened
 from hubspot_assets.tables.counts import ARCHIVED_UNTOLD
 
 
-def read_gone(asked: Asked, reading: Reading, merges: Sequence[Merge]) -> datetime:
+def read_gone(
+    asked: Asked,
+    reading: Reading,
+    merges: Sequence[Merge],
+    earlier: Staged | None,
+    unread: Collection[int] = (),
+) -> datetime:
     """Stages them as changes of what is staged by now; gives the moment of reading.
 
-    `merges` are those that the live records tell of. HubSpot tells of archived records for some
-    three months, with their histories; that it does not of a type's is counted. Raises
-    HubSpotError and StoreError.
+    `merges` are those that the live records tell of. Of those that are nowhere any more an
+    `earlier` reading tells, if there is one, and of those `unread`, which HubSpot refused. It tells
+    of archived records for some three months, with their histories; that it does not of a type's
+    is counted. Raises HubSpotError and StoreError.
     """
     reading.resumable = False
     told = list(merges)
@@ -60,6 +68,12 @@ def read_gone(asked: Asked, reading: Reading, merges: Sequence[Merge]) -> dateti
             if known:
                 raise
             reading.counts[ARCHIVED_UNTOLD] = 1
+        if earlier:
+            live = [chunk.read("records", ["id"])["id"] for chunk in reading.staged()]
+            found = pl.concat([*live, pl.Series("id", list(known), dtype=pl.Int64)])
+            for records, values in not_found(earlier, found, unread):
+                known.update(records["id"])
+                yield partial(nested, records, values)
         known.update(_among_staged(reading, told))
         yield partial(nested, unseen(told, known), pl.DataFrame(schema=VALUES_SCHEMA))
 

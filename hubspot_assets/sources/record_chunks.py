@@ -12,11 +12,13 @@ import polars as pl
 from hubspot_assets.hubspot.records import Page, Record
 from hubspot_assets.moments import milliseconds
 from hubspot_assets.readings.reading import Reading
+from hubspot_assets.sources.earlier import Earlier
 from hubspot_assets.sources.fates import ARCHIVED, Merge, merges_in, with_births
 from hubspot_assets.sources.flatten import EVER, MOMENT, records_frame, values_frame
 from hubspot_assets.sources.known_properties import KnownProperties
 from hubspot_assets.sources.nested import in_order, nested_chunk
 from hubspot_assets.sources.source import CHUNK_CHARACTERS, CHUNK_VALUES
+from hubspot_assets.sources.union import united
 from hubspot_assets.tables.counts import MOMENTS_UNREAD, RECORDS_ARCHIVED, TOLD_TWICE
 
 #: Records are flattened this many at a time, so that few JSON objects are alive at once.
@@ -31,12 +33,17 @@ _NOT_IN_ORDER = "chunks_not_in_order"
 class RecordChunk:
     """Pages of records on their way into one chunk of `reading`: of each record, the last told.
 
-    `merges` are those that the records tell of.
+    `merges` are those that the records tell of. What an `earlier` reading knew and HubSpot has
+    dropped since is added.
     """
 
-    def __init__(self, reading: Reading, known: KnownProperties) -> None:
+    def __init__(
+        self, reading: Reading, known: KnownProperties, earlier: Earlier | None, cap: int
+    ) -> None:
         self._reading = reading
         self._known = known
+        self._earlier = earlier
+        self._cap = cap
         self.merges: list[Merge] = []
         self._highest: int | None = None
         self._clear()
@@ -79,6 +86,9 @@ class RecordChunk:
         if unlisted := self._known.unlisted:
             seen = values["name"].filter(values["name"].is_in(list(unlisted)))
             self._counts.update(f"{SEEN}{name}" for name in seen)
+        if self._earlier and records.height:
+            known = self._earlier.until(int(records["id"][-1]))
+            records, values = united(records, values, *known, cap=self._cap)
         self._reading.counts.update(self._counts)
         self._clear()
         self._reading.add({"records": records, "values": values}, after=after)

@@ -26,6 +26,7 @@ from hubspot_assets.readings.reading import Staged
 from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.asked import Asked
 from hubspot_assets.sources.changes import read_changes
+from hubspot_assets.sources.earlier import Earlier
 from hubspot_assets.sources.fates import Merge, merges_in
 from hubspot_assets.sources.gone import read_gone
 from hubspot_assets.sources.items import read_items
@@ -35,6 +36,7 @@ from hubspot_assets.sources.record_chunks import SEEN, RecordChunk, put_in_order
 from hubspot_assets.sources.resuming import plan_of, resumed
 from hubspot_assets.sources.source import Report, properties_source, quiet, unavailable
 from hubspot_assets.tables.counts import PROPERTIES_ARCHIVED, RECORDS_GONE, RECORDS_UNREAD
+from hubspot_assets.tables.records import history_cap
 
 #: The property that records of every type have.
 RECORD_ID = "hs_object_id"
@@ -71,21 +73,29 @@ def extract_records(
         changed = read_changes(asked, staging, base)
         if changed:
             return changed
-    return _read_all(asked, staging, plan, defined.availability)
+    served = base if base and base.availability.served else None
+    return _read_all(asked, staging, plan, defined.availability, served)
 
 
-def _read_all(asked: Asked, staging: Staging, plan: str, availability: Availability) -> Staged:
-    """Stages every record, those that are gone behind the live ones, as changes of these."""
+def _read_all(
+    asked: Asked, staging: Staging, plan: str, availability: Availability, earlier: Staged | None
+) -> Staged:
+    """Stages every record, those that are gone behind the live ones, as changes of these.
+
+    What an `earlier` reading knows beyond that stays known.
+    """
     client, type_id, known = asked.client, asked.object_type.id, asked.known
     reading = staging.begin(asked.source, plan)
     merges: list[Merge] = []
+    unread: set[int] = set()
     for of_before in reading.staged():
         columns = ["id", "name", "value", "timestamp"]
         merges += merges_in(of_before.read("values", columns))
     if not reading.chunks_staged or reading.after is not None:
         last = datetime.now(UTC)
         untold: set[str] = set()
-        chunk = RecordChunk(reading, known)
+        cap = history_cap(type_id)
+        chunk = RecordChunk(reading, known, Earlier(earlier) if earlier else None, cap)
         try:
             for page in resumed(
                 reading,
@@ -104,6 +114,7 @@ def _read_all(asked: Asked, staging: Staging, plan: str, availability: Availabil
                 )
                 reading.counts[RECORDS_GONE] += page.missing
                 reading.counts[RECORDS_UNREAD] += len(page.refused)
+                unread.update(map(int, page.refused))
                 last = page.received_at
                 asked.report(asked.source, reading.counts["records"])
                 if page.whole and (chunk.full or page.after is None):
@@ -116,7 +127,7 @@ def _read_all(asked: Asked, staging: Staging, plan: str, availability: Availabil
         live = untold and _live(client, asked.object_type)
         reading.counts[PROPERTIES_ARCHIVED] = len(untold and untold - live)
     put_in_order(reading)
-    last = read_gone(asked, reading, merges)
+    last = read_gone(asked, reading, merges, earlier, unread)
     return reading.finish(availability, last)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from hubspot_assets.sources.earlier import of_records
 from hubspot_assets.sources.flatten import EVER, MOMENT, RECORDS_SCHEMA, VALUES_SCHEMA
 
 _GROUP = ["id", "name"]
@@ -24,8 +25,10 @@ def united(
     HubSpot tells no longer; where it tells `cap` values of a property, all newer than the old ones,
     there may have been more between. A record that was gone and is told of again was away.
     """
+    old_records = of_records(old_records, records)
     if old_records.is_empty():
         return records, values
+    old_values = of_records(old_values, records)
     both = records.join(
         old_records, on="id", how="left", suffix="_old", maintain_order="left"
     ).with_columns(

@@ -511,3 +511,32 @@ def change_name_on(house, record_id, page):
 
     changing = type("Changed", (Wire,), {"handle_request": changed})
     house.new_wire = lambda: changing(house.refused)
+
+
+def test_a_full_reading_keeps_what_an_earlier_one_knew_and_hubspot_has_dropped(house):
+    """A property is gone from the list, so that all is read: of another list of properties."""
+    built = house(contact_properties=FEW)
+    built.properties()
+    former = built.records()
+    erased = ids(former)[3]
+    built.sandbox.portal.erase(CONTACTS, erased, NOW)
+    built.properties(without={"city"})
+    with built.client() as client:
+        staged = extract_records(
+            client, built.staging, built.kind(), portal="here", workers=1, incremental="auto"
+        )
+    assert staged.base_folder == staged.folder
+    assert erased not in ids(staged)
+    records = pl.concat(chunk.read("records") for chunk in staged.chunks())
+    values = pl.concat(chunk.read("values") for chunk in staged.chunks())
+    (row,) = records.filter(pl.col("id") == erased).rows(named=True)
+    assert (row["gone"], row["goneAt"]) == ("erased", to_ms(former.began))
+    before = pl.concat(chunk.read("values") for chunk in former.chunks())
+    of_erased = pl.col("id") == erased
+    columns = ["name", "value", "timestamp"]
+    assert values.filter(of_erased).select(columns).equals(before.filter(of_erased).select(columns))
+
+
+def to_ms(moment):
+    """As frames have it."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000, tzinfo=None)
