@@ -38,6 +38,20 @@ def official(sandbox: Sandbox) -> Any:
     return official_of(sandbox)
 
 
+@pytest.fixture(autouse=True)
+def asked_as_marked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Who is marked to ask routes has asked them, and was told."""
+    marked = request.node.get_closest_marker("asks")
+    if marked is None:
+        yield
+        return
+    requests = request.getfixturevalue("sandbox").requests
+    before = requests.copy()
+    yield
+    told = {route for route, status in requests - before if status in (200, 207)}
+    assert set(marked.args[1:]) <= told
+
+
 @pytest.fixture
 def served() -> Iterator[Callable[..., tuple[Sandbox, httpx.Client]]]:
     """Serves portals of one's own: `served(records=10, ...)` gives sandbox and client."""

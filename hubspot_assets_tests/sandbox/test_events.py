@@ -184,6 +184,7 @@ def test_the_plan_counts_a_days_events(http: httpx.Client, portal: Portal) -> No
 # Occurrences over HTTP
 
 
+@pytest.mark.asks("hubspot-api-client", "GET /events/events")
 @pytest.mark.parametrize("sort", [None, ["occurredAt"], ["-occurredAt"], ["ASCENDING"]])
 def test_the_official_client_reads_every_occurrence(
     official: Any, portal: Portal, sort: list[str] | None
@@ -207,6 +208,7 @@ def test_the_official_client_reads_every_occurrence(
         ]  # fmt: skip
 
 
+@pytest.mark.asks("hubspot-api-client", "GET /events/events/event-types")
 def test_the_official_client_reads_the_names_of_all_types(official: Any, portal: Portal) -> None:
     names = official.events.events_api.get_types().event_types
     assert names == portal.event_types()

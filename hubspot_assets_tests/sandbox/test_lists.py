@@ -41,6 +41,7 @@ def ms(moment: datetime) -> str:
 # Lists
 
 
+@pytest.mark.asks("hubspot-api-client", "POST /crm/lists/search")
 def test_the_official_client_finds_every_list(official: Any, portal: Portal) -> None:
     found = official.crm.lists.lists_api.do_search(
         ListSearchRequest(count=500, additional_properties=NAMES)
@@ -73,6 +74,7 @@ def test_lists_of_several_types_and_kinds(portal: Portal) -> None:
     assert DELETED not in [each.facts.list_id for each in truth]
 
 
+@pytest.mark.asks("hubspot-api-client", "GET /crm/lists/{listId}", "GET /crm/lists")
 def test_one_list_and_its_filters(official: Any, portal: Portal) -> None:
     told = official.crm.lists.lists_api.get_by_id(str(BUSY), include_filters=True).list
     true = next(each for each in portal.lists(NOW) if each.facts.list_id == BUSY)
@@ -177,6 +179,11 @@ def test_properties_of_lists_are_told_though_lists_are_no_records(http: httpx.Cl
 # Members
 
 
+@pytest.mark.asks(
+    "hubspot-api-client",
+    "GET /crm/lists/{listId}/memberships",
+    "GET /crm/lists/{listId}/memberships/join-order",
+)
 @pytest.mark.parametrize("list_id", [BUSY, SNAPSHOT, BIG, EMPTY, CARS])
 def test_members_by_record_and_by_joining(official: Any, portal: Portal, list_id: int) -> None:
     truth = portal.members(list_id, NOW)
@@ -280,7 +287,7 @@ def test_records_that_end_leave_at_once(served: Any) -> None:
     assert [int(each["recordId"]) for each in found] == left
 
 
-def test_lists_of_a_record(http: httpx.Client, official: Any, portal: Portal) -> None:
+def test_lists_of_records(http: httpx.Client, portal: Portal) -> None:
     record_id, joined = portal.members(BUSY, NOW)[0]
     inputs = [
         {"objectTypeId": "0-1", "recordId": str(record_id)},
@@ -291,16 +298,26 @@ def test_lists_of_a_record(http: httpx.Client, official: Any, portal: Portal) ->
     assert nobody["recordListMemberships"] == []
     told = {each["listId"]: each for each in mine["recordListMemberships"]}
     assert ms(datetime.fromisoformat(told[str(BUSY)]["firstAddedTimestamp"])) == ms(joined)
-    truth = [
+    assert list(told) == lists_of(portal, record_id)
+    assert http.get(f"{LISTS}/records/0-1/5/memberships").status_code == 404
+
+
+@pytest.mark.asks(
+    "hubspot-api-client", "GET /crm/lists/records/{objectTypeId}/{recordId}/memberships"
+)
+def test_lists_of_one_record(official: Any, portal: Portal) -> None:
+    record_id, _ = portal.members(BUSY, NOW)[0]
+    found = official.crm.lists.memberships_api.get_lists("0-1", str(record_id))
+    assert [each.list_id for each in found.results] == lists_of(portal, record_id)
+
+
+def lists_of(portal: Portal, contact_id: int) -> list[str]:
+    return [
         str(each.facts.list_id)
         for each in portal.lists(NOW)
         if each.facts.object_type_id == "0-1"
-        and record_id in dict(portal.members(each.facts.list_id, NOW))
+        and contact_id in dict(portal.members(each.facts.list_id, NOW))
     ]
-    assert list(told) == truth
-    single = official.crm.lists.memberships_api.get_lists("0-1", str(record_id))
-    assert [each.list_id for each in single.results] == truth
-    assert http.get(f"{LISTS}/records/0-1/5/memberships").status_code == 404
 
 
 # Ends

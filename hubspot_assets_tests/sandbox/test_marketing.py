@@ -44,6 +44,7 @@ def events_of(http: httpx.Client, **params: Any) -> list[dict[str, Any]]:
 # Forms
 
 
+@pytest.mark.asks("hubspot-api-client", "GET /marketing/forms")
 def test_forms_through_the_official_client(sandbox: Sandbox, portal: Portal) -> None:
     def factory(package: Any, api_name: str, config: dict[str, Any]) -> Any:
         configuration = package.Configuration(host=sandbox.url)
@@ -188,6 +189,7 @@ def test_submissions_that_cannot_be_read(http: httpx.Client, portal: Portal) -> 
 # Marketing emails
 
 
+@pytest.mark.asks("hubspot-api-client", "GET /marketing/emails")
 def test_marketing_emails_through_the_official_client(official: Any, portal: Portal) -> None:
     api = official.marketing.emails.marketing_emails_api
     for archived in (False, True):

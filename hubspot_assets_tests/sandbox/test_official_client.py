@@ -6,7 +6,9 @@ from typing import Any
 import httpx
 import pytest
 from hubspot.crm.objects import BatchReadInputSimplePublicObjectId, PublicObjectSearchRequest
+from hubspot.crm.objects.deal_splits import BatchInputPublicObjectId
 from hubspot.crm.objects.exceptions import ApiException
+from hubspot.crm.properties import BatchReadInputPropertyName
 
 from hubspot_assets.sandbox import HistoryEntry, Portal, PortalConfig, PortalRecord
 from hubspot_assets_tests.sandbox.conftest import NOW, walk
@@ -88,6 +90,11 @@ def test_values_and_histories_come_with_the_list_as_well(official: Any, portal: 
         assert found == {name: truth.histories.get(name, []) for name in names}
 
 
+@pytest.mark.asks(
+    "hubspot-api-client",
+    "GET /crm/objects/{objectType}",
+    "POST /crm/objects/{objectType}/batch/read",
+)
 def test_archived_records_are_a_list_of_their_own(official: Any, portal: Portal) -> None:
     seen = 0
     for object_type_id in IDS:
@@ -110,6 +117,7 @@ def test_archived_records_are_a_list_of_their_own(official: Any, portal: Portal)
     assert seen > 3
 
 
+@pytest.mark.asks("hubspot-api-client", "GET /crm/objects/{objectType}/{objectId}")
 def test_one_record(official: Any, portal: Portal) -> None:
     record_id = next(iter(portal.live_ids("0-2", NOW)))
     names = [p.name for p in portal.properties("0-2") if not p.archived][:40]
@@ -133,6 +141,7 @@ def test_contacts_have_an_api_of_their_own(official: Any, portal: Portal) -> Non
     assert found.id == page.results[0].id
 
 
+@pytest.mark.asks("hubspot-api-client", "POST /crm/objects/{objectType}/search")
 def test_search_finds_what_was_modified_in_a_window(official: Any, portal: Portal) -> None:
     since = datetime(2026, 11, 1, tzinfo=NOW.tzinfo)
     expected = []
@@ -183,9 +192,28 @@ def test_properties_and_groups(official: Any, portal: Portal, http: httpx.Client
         assert names == {each.name for each in defined}
         groups = official.crm.properties.groups_api.get_all(kind.object_type_id).results
         assert {each.group for each in defined} == {group.name for group in groups}
-    one = official.crm.properties.core_api.get_by_name("contacts", "lifecyclestage")
+
+
+@pytest.mark.asks(
+    "hubspot-api-client",
+    "GET /crm/properties/{objectType}",
+    "GET /crm/properties/{objectType}/{propertyName}",
+    "POST /crm/properties/{objectType}/batch/read",
+    "GET /crm/properties/{objectType}/groups",
+    "GET /crm/properties/{objectType}/groups/{groupName}",
+)
+def test_properties_and_groups_one_by_one(official: Any) -> None:
+    api = official.crm.properties
+    listed = {each.name: each for each in api.core_api.get_all("contacts").results}
+    one = api.core_api.get_by_name("contacts", "lifecyclestage")
+    assert one == listed["lifecyclestage"]
     assert one.type == "enumeration"
     assert [option.value for option in one.options][:2] == ["subscriber", "lead"]
+    names = [*listed][:100]
+    asked = BatchReadInputPropertyName(archived=False, inputs=[{"name": each} for each in names])
+    assert api.batch_api.read("contacts", asked).results == [listed[each] for each in names]
+    for group in api.groups_api.get_all("contacts").results:
+        assert api.groups_api.get_by_name("contacts", group.name) == group
 
 
 def test_a_bare_portal_has_hundreds_of_contact_properties(portal: Portal) -> None:
@@ -198,6 +226,11 @@ def test_a_bare_portal_has_hundreds_of_contact_properties(portal: Portal) -> Non
     }  # fmt: skip
 
 
+@pytest.mark.asks(
+    "hubspot-api-client",
+    "GET /crm-object-schemas/schemas",
+    "GET /crm-object-schemas/schemas/{objectType}",
+)
 def test_schemas_are_those_of_custom_types(official: Any, portal: Portal) -> None:
     schemas = official.crm.schemas.core_api.get_all(archived=False).results
     custom = [kind for kind in KINDS if kind.custom]
@@ -217,6 +250,13 @@ def test_schemas_are_those_of_custom_types(official: Any, portal: Portal) -> Non
     assert deal.object_type_id == "0-3"
 
 
+@pytest.mark.asks(
+    "hubspot-api-client",
+    "GET /crm/pipelines/{objectType}",
+    "GET /crm/pipelines/{objectType}/{pipelineId}",
+    "GET /crm/pipelines/{objectType}/{pipelineId}/stages",
+    "GET /crm/pipelines/{objectType}/{pipelineId}/stages/{stageId}",
+)
 def test_pipelines(official: Any, portal: Portal) -> None:
     for kind in KINDS:
         # Subscriptions are asked for pipelines, and have none.
@@ -233,10 +273,24 @@ def test_pipelines(official: Any, portal: Portal) -> None:
                 kind.object_type_id, pipeline.id
             ).results
             assert [s.id for s in stages] == [s.id for s in pipeline.stages]
+            one = official.crm.pipelines.pipelines_api.get_by_id(kind.object_type_id, pipeline.id)
+            assert one == pipeline
+            last = official.crm.pipelines.pipeline_stages_api.get_by_id(
+                kind.object_type_id, pipeline.id, stages[-1].id
+            )
+            assert last == stages[-1]
     assert len(official.crm.pipelines.pipelines_api.get_all("deals").results) >= 2
 
 
-def test_owners_users_and_teams(official: Any, portal: Portal, http: httpx.Client) -> None:
+@pytest.mark.asks(
+    "hubspot-api-client",
+    "GET /crm/owners",
+    "GET /crm/owners/{ownerId}",
+    "GET /settings/users",
+    "GET /settings/users/{userId}",
+    "GET /settings/users/teams",
+)
+def test_owners_users_and_teams(official: Any, portal: Portal) -> None:
     found = []
     for archived in (False, True):
         after = None
@@ -247,11 +301,6 @@ def test_owners_users_and_teams(official: Any, portal: Portal, http: httpx.Clien
             if page.paging is None:
                 break
             after = page.paging.next.after
-    told = {
-        each["id"]: each
-        for archived in ("false", "true")
-        for each in walk(http, "/crm/owners/2026-09", archived=archived)
-    }
     truth = {owner.owner_id: owner for owner in portal.owners()}
     assert {int(each.id) for each in found} == set(truth)
     for each in found:
@@ -259,22 +308,43 @@ def test_owners_users_and_teams(official: Any, portal: Portal, http: httpx.Clien
         assert each.type == owner.type
         assert each.email == owner.email
         assert each.user_id == (None if owner.archived else owner.user_id)
-        assert ("userId" in told[each.id]) == (each.user_id is not None)
         assert each.user_id_including_inactive == owner.user_id
         teams = [(int(team.id), team.primary) for team in each.teams or []]
         assert teams == [(team, team == owner.primary_team) for team in owner.teams]
     assert {"QUEUE", "PERSON"} == {each.type for each in found}
     assert any(each.email is None for each in found)
 
-    users = official.settings.users.users_api.get_page(limit=100).results
+    users, after = [], None
+    while True:
+        page = official.settings.users.users_api.get_page(limit=3, after=after)
+        users += page.results
+        if page.paging is None:
+            break
+        after = page.paging.next.after
     active = {o.user_id for o in portal.owners() if o.user_id and not o.archived}
     assert {int(user.id) for user in users} == active
+    assert official.settings.users.users_api.get_by_id(users[-1].id) == users[-1]
     teams = official.settings.users.teams_api.get_all().results
     assert {int(team.id): team.name for team in teams} == {
         team.team_id: team.name for team in portal.teams()
     }
-    one = official.crm.owners.owners_api.get_by_id(int(found[0].id))
-    assert one.id == found[0].id
+    assert official.crm.owners.owners_api.get_by_id(int(found[0].id)).email == found[0].email
+
+
+@pytest.mark.parametrize("archived", ["false", "true"])
+def test_an_owner_without_a_user_has_no_user_id(http: httpx.Client, archived: str) -> None:
+    told = walk(http, "/crm/owners/2026-09", archived=archived)
+    assert all(each.get("userId", 0) is not None for each in told)
+    assert any("userId" not in each for each in told)
+
+
+@pytest.mark.asks("hubspot-api-client", "POST /crm/objects/deals/splits/batch/read")
+def test_splits_of_every_deal(official: Any, portal: Portal) -> None:
+    deals = [{"id": str(each)} for each in portal.live_ids("0-3", NOW)]
+    found = official.crm.objects.deal_splits.batch_api.read(BatchInputPublicObjectId(inputs=deals))
+    assert {
+        int(each.id): [split.id for split in each.splits] for each in found.results if each.splits
+    } == {key: [each["id"] for each in told] for key, told in portal.deal_splits(NOW).items()}
 
 
 def test_oauth_tokens(official: Any, portal: Portal) -> None:
