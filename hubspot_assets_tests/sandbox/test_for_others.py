@@ -13,7 +13,18 @@ from hubspot_assets.sandbox.__main__ import main
 from hubspot_assets_tests.conftest import OURS
 
 #: What an export needs and the sandbox does not.
-FOREIGN = ("dagster", "polars", "boto3", "isal", "pydantic", "rich")
+FOREIGN = (
+    "boto3",
+    "dagster",
+    "dagster_aws",
+    "httpx",
+    "isal",
+    "msgspec",
+    "polars",
+    "pydantic",
+    "pydantic_settings",
+    "rich",
+)
 HIDDEN = f"import sys; sys.modules.update(dict.fromkeys({FOREIGN}))"
 
 
