@@ -11,6 +11,7 @@ from hubspot_assets.sandbox.cursors import cursor, cursor_numbers
 from hubspot_assets.sandbox.errors import invalid, not_found, object_not_found
 from hubspot_assets.sandbox.life import Life
 from hubspot_assets.sandbox.lists import PROCESSING_TYPES, Member, Memberships, PortalList
+from hubspot_assets.sandbox.metadata import sensitivity_of
 from hubspot_assets.sandbox.properties import definition, unvalued_properties
 from hubspot_assets.sandbox.scopes import LISTS
 from hubspot_assets.sandbox.stamps import iso, moment
@@ -262,10 +263,14 @@ def _filter_branch(name: str, values: tuple[str, ...]) -> dict[str, Any]:
 def properties_of_lists(call: Call) -> Answer:
     """`GET /crm/properties/0-45`: the properties that lists have."""
     call.need(LISTS)
-    found = (
-        [] if call.flag("archived") else [definition(each) for each in unvalued_properties("lists")]
-    )
-    return told({"results": found})
+    sensitivity, archived = sensitivity_of(call.one("dataSensitivity")), call.flag("archived")
+    return told({
+        "results": [
+            definition(each)
+            for each in unvalued_properties("lists")
+            if each.archived == archived and each.sensitivity == sensitivity
+        ]
+    })  # fmt: skip
 
 
 # Members

@@ -189,7 +189,7 @@ def _associations(call: Call, kind: ObjectType) -> list[dict[str, Any]]:
 def list_properties(call: Call) -> Answer:
     """`GET /crm/properties/{objectType}`: unpaged; archived ones and each sensitivity apart."""
     kind = _schema_type(call)
-    sensitivity = _sensitivity(call.one("dataSensitivity"))
+    sensitivity = sensitivity_of(call.one("dataSensitivity"))
     archived = call.flag("archived")
     found = [
         each
@@ -216,7 +216,7 @@ def legacy_properties(call: Call) -> Answer:
 def read_property(call: Call) -> Answer:
     """`GET /crm/properties/{objectType}/{propertyName}`."""
     kind = _schema_type(call)
-    _sensitivity(call.one("dataSensitivity"))
+    sensitivity_of(call.one("dataSensitivity"))
     found = _property(call, kind, call.params["propertyName"])
     if found is None or found.archived != call.flag("archived"):
         raise object_not_found(f"Property {call.params['propertyName']}")
@@ -227,7 +227,7 @@ def batch_read_properties(call: Call) -> Answer:
     """`POST /crm/properties/{objectType}/batch/read`."""
     kind = _schema_type(call)
     asked = call.json()
-    _sensitivity(str(asked.get("dataSensitivity") or ""))
+    sensitivity_of(str(asked.get("dataSensitivity") or ""))
     names = [str(each.get("name")) for each in asked.get("inputs", [])]
     found = [_property(call, kind, name) for name in names]
     archived = bool(asked.get("archived"))
@@ -249,7 +249,7 @@ def read_group(call: Call) -> Answer:
     raise object_not_found(f"Property group {call.params['groupName']}")
 
 
-def _sensitivity(asked: str) -> str:
+def sensitivity_of(asked: str) -> str:
     """The sensitivity that is asked for; 400 for one that there is not."""
     sensitivity = asked.lower() or SENSITIVITIES[0]
     if sensitivity not in SENSITIVITIES:

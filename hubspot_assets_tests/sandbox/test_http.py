@@ -88,6 +88,13 @@ def test_legacy_numbered_paths(http: httpx.Client, portal: Portal) -> None:
     assert http.get("/settings/v3/users/").status_code == 200
 
 
+def test_schemas_do_not_tell_what_only_their_updates_have(http: httpx.Client) -> None:
+    schemas = http.get("/crm-object-schemas/2026-09/schemas").json()["results"]
+    schemas.append(http.get("/crm-object-schemas/2026-09/schemas/deals").json())
+    assert len(schemas) > 1
+    assert all("restorable" not in each for each in schemas)
+
+
 @pytest.mark.parametrize(
     ("alias", "message"),
     [
@@ -396,5 +403,6 @@ def test_a_sensitivity_that_there_is_not_is_refused_everywhere(http: httpx.Clien
     path, asked = "/crm/properties/2026-09/contacts", {"dataSensitivity": "secret"}
     failed(http.get(path, params=asked), 400)
     failed(http.get(f"{path}/email", params=asked), 400)
+    failed(http.get("/crm/properties/2026-09/0-45", params=asked), 400)
     body = {"inputs": [{"name": "email"}], **asked}
     failed(http.post(f"{path}/batch/read", json=body), 400)
