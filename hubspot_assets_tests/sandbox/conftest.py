@@ -87,6 +87,17 @@ def official_of(sandbox: Sandbox) -> Any:
     return hubspot.Client.create(access_token=sandbox.token, api_factory=factory)
 
 
+def every_page(get_page: Callable[..., Any], *args: Any, **settings: Any) -> list[Any]:
+    """Every result of a method of the official client, page by page, following `after`."""
+    found, after = [], None
+    while True:
+        page = get_page(*args, after=after, **settings)
+        found += page.results
+        if page.paging is None:
+            return found
+        after = page.paging.next.after
+
+
 def walk(http: httpx.Client, path: str, **params: Any) -> list[dict[str, Any]]:
     """Every record of a list, page by page, following `after`."""
     found: list[dict[str, Any]] = []

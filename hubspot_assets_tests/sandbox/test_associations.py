@@ -13,7 +13,7 @@ from hubspot.crm.associations.v4 import (
 )
 
 from hubspot_assets.sandbox import Link, Portal, PortalConfig
-from hubspot_assets_tests.sandbox.conftest import NOW, official_of, walk
+from hubspot_assets_tests.sandbox.conftest import NOW, every_page, official_of, walk
 from hubspot_assets_tests.sandbox.test_http import failed
 
 CONTACTS, COMPANIES, DEALS, TICKETS = "0-1", "0-2", "0-3", "0-5"
@@ -339,18 +339,13 @@ def test_every_version_reads_the_same(http: httpx.Client, portal: Portal, path: 
 )
 def test_the_links_of_one_record(official: Any, portal: Portal) -> None:
     record_id, truth = most_linked_company(portal)
-    api, found, after = official.crm.associations.v4.basic_api, [], None
-    while True:
-        page = api.get_page("company", str(record_id), "contact", limit=7, after=after)
-        found += [
-            Link(record_id, int(to.to_object_id), t.category, t.type_id, t.label)
-            for to in page.results
-            for t in to.association_types
-        ]
-        if page.paging is None:
-            break
-        after = page.paging.next.after
-    assert found == truth
+    api = official.crm.associations.v4.basic_api
+    found = every_page(api.get_page, "company", str(record_id), "contact", limit=7)
+    assert [
+        Link(record_id, int(to.to_object_id), t.category, t.type_id, t.label)
+        for to in found
+        for t in to.association_types
+    ] == truth
 
 
 def test_the_links_of_one_record_in_every_version(http: httpx.Client, portal: Portal) -> None:

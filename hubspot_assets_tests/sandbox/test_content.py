@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from hubspot_assets.sandbox import Portal
-from hubspot_assets_tests.sandbox.conftest import NOW, walk
+from hubspot_assets_tests.sandbox.conftest import NOW, every_page, walk
 
 PAGES = {
     "landing-page": "/cms/pages/2026-09/landing-pages",
@@ -79,13 +79,7 @@ def test_the_official_client_reads_pages_posts_and_files(official: Any, portal: 
             assert each.updated == moment(true["updated"])
             if kind == "blog-post":
                 assert each.post_body == true["postBody"]
-    files, after = [], None
-    while True:
-        page = official.files.files_api.do_search(limit=30, after=after)
-        files += page.results
-        if page.paging is None:
-            break
-        after = page.paging.next.after
+    files = every_page(official.files.files_api.do_search, limit=30)
     assert [each.id for each in files] == ids(portal.files(NOW))
     assert {each.type for each in files} == {"IMG", "DOCUMENT", "MOVIE", "AUDIO", "OTHER"}
 

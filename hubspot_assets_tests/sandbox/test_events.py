@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from hubspot_assets.sandbox import Occurrence, Portal, PortalConfig, Sandbox
-from hubspot_assets_tests.sandbox.conftest import NOW, official_of, walk
+from hubspot_assets_tests.sandbox.conftest import NOW, every_page, official_of, walk
 from hubspot_assets_tests.sandbox.test_http import failed
 
 LATEST = "/events/event-occurrences/2026-09"
@@ -48,13 +48,7 @@ def ids(occurrences: list[Any]) -> list[str]:
 
 def asked(official: Any, **settings: Any) -> list[Any]:
     """Every occurrence that the official client finds, page by page."""
-    found, after = [], None
-    while True:
-        page = official.events.events_api.get_page(after=after, **settings)
-        found += page.results
-        if page.paging is None:
-            return found
-        after = page.paging.next.after
+    return every_page(official.events.events_api.get_page, **settings)
 
 
 # The facts

@@ -4,6 +4,7 @@ It takes no answer that is otherwise than its models, but where portals have bee
 from them: null for properties without a value, numbers for ids of linked records.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -86,11 +87,12 @@ def test_the_search_finds_every_deal(lenient: HubSpot, portal: Portal) -> None:
     after = "0"
     while after:
         page = lenient.crm.objects.generic_objects.search(
-            "deals", after=after, filter_groups=[], limit=30, properties=[], sorts=["hs_object_id"]
+            "deals", after=after, filter_groups=[], limit=6, properties=[], sorts=["hs_object_id"]
         )
         found += ids(page.results)
         after = page.paging.next.after if page.paging else ""
     assert found == list(map(str, portal.live_ids("0-3", NOW)))
+    assert len(found) > 12
 
 
 def test_rare_types_have_resources_of_their_own(lenient: HubSpot, portal: Portal) -> None:
@@ -261,9 +263,11 @@ def test_links(lenient: HubSpot, portal: Portal) -> None:
     }
     links = portal.links("0-1", "0-2", NOW)
     assert found == {(each.from_id, each.to_id, each.type_id) for each in links}
-    company = next(portal.live_ids("0-2", NOW))
+    linked = Counter(each.from_id for each in portal.links("0-2", "0-1", NOW))
+    [(company, count)] = linked.most_common(1)
+    assert count > 10
     contacts_of = lenient.crm.associations.list(
-        "contacts", object_type="companies", object_id=str(company), limit=2
+        "contacts", object_type="companies", object_id=str(company), limit=5
     )
     assert [int(each.to_object_id) for each in contacts_of] == sorted(
         {each.to_id for each in portal.links("0-2", "0-1", NOW) if each.from_id == company}

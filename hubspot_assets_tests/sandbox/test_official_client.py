@@ -11,20 +11,14 @@ from hubspot.crm.objects.exceptions import ApiException
 from hubspot.crm.properties import BatchReadInputPropertyName
 
 from hubspot_assets.sandbox import HistoryEntry, Portal, PortalConfig, PortalRecord
-from hubspot_assets_tests.sandbox.conftest import NOW, walk
+from hubspot_assets_tests.sandbox.conftest import NOW, every_page, walk
 
 KINDS = [k for k in Portal(PortalConfig()).object_types() if "enterprise" in k.plans]
 IDS = [kind.object_type_id for kind in KINDS]
 
 
 def everything(official: Any, object_type: str, **settings: Any) -> list[Any]:
-    found, after = [], None
-    while True:
-        page = official.crm.objects.basic_api.get_page(object_type, after=after, **settings)
-        found += page.results
-        if page.paging is None:
-            return found
-        after = page.paging.next.after
+    return every_page(official.crm.objects.basic_api.get_page, object_type, **settings)
 
 
 def told(entries: list[Any]) -> list[HistoryEntry]:
@@ -293,14 +287,9 @@ def test_pipelines(official: Any, portal: Portal) -> None:
 def test_owners_users_and_teams(official: Any, portal: Portal) -> None:
     found = []
     for archived in (False, True):
-        after = None
-        while True:
-            page = official.crm.owners.owners_api.get_page(limit=3, after=after, archived=archived)
-            assert all(each.archived == archived for each in page.results)
-            found += page.results
-            if page.paging is None:
-                break
-            after = page.paging.next.after
+        owners = every_page(official.crm.owners.owners_api.get_page, limit=3, archived=archived)
+        assert all(each.archived == archived for each in owners)
+        found += owners
     truth = {owner.owner_id: owner for owner in portal.owners()}
     assert {int(each.id) for each in found} == set(truth)
     for each in found:
@@ -314,13 +303,7 @@ def test_owners_users_and_teams(official: Any, portal: Portal) -> None:
     assert {"QUEUE", "PERSON"} == {each.type for each in found}
     assert any(each.email is None for each in found)
 
-    users, after = [], None
-    while True:
-        page = official.settings.users.users_api.get_page(limit=3, after=after)
-        users += page.results
-        if page.paging is None:
-            break
-        after = page.paging.next.after
+    users = every_page(official.settings.users.users_api.get_page, limit=3)
     active = {o.user_id for o in portal.owners() if o.user_id and not o.archived}
     assert {int(user.id) for user in users} == active
     assert official.settings.users.users_api.get_by_id(users[-1].id) == users[-1]
