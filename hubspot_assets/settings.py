@@ -78,9 +78,10 @@ class Settings(BaseSettings):
     hubspot_api_versions: Annotated[dict[str, str], NoDecode] = Field(
         default_factory=dict, description="api=version pairs, as owners=v3,objects=2026-03"
     )
-    incremental: Literal["auto", "sweep", "off"] = Field(
-        "auto", description="whether records are looked through for what has changed, or all read"
+    incremental: Literal["auto", "sweep", "search", "off"] = Field(
+        "auto", description="how what has changed of records is found; off: all are read"
     )
+    sweep_days: int = Field(7, ge=1, description="days after which records are swept, 1 or more")
     hubspot_workers: int = Field(8, ge=1, le=64, description="requests in flight, 1 to 64")
     export_url: str = Field("./export", description="s3://bucket/prefix or a folder")
     state_url: str | None = Field(None, description="s3://bucket/prefix or a folder")

@@ -194,6 +194,11 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """How records are looked through for what has changed."""
         return load_settings().incremental
 
+    @property
+    def sweep_days(self) -> int:
+        """After how many days at most all records are looked through."""
+        return load_settings().sweep_days
+
 
 class ReadingOptions(dg.ConfigurableResource):  # type: ignore[type-arg]
     """What a run may say of its readings: in the launchpad, as the resource `reading`."""

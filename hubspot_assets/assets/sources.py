@@ -106,7 +106,15 @@ def _of_run(
 def _read(source: Source, day: Day, hubspot: HubSpotResource, staging: StagingResource) -> _Outcome:
     started = time.monotonic()
     client = hubspot.client.counted_apart()
-    ask = Ask(client, staging.day(day), day, hubspot.workers, hubspot.report, hubspot.incremental)
+    ask = Ask(
+        client,
+        staging.day(day),
+        day,
+        hubspot.workers,
+        hubspot.report,
+        hubspot.incremental,
+        hubspot.sweep_days,
+    )
     staged = source.read(ask)
     return _Outcome(source, staged, client.stats, time.monotonic() - started)
 
@@ -221,8 +229,10 @@ def _metadata(outcomes: Sequence[_Outcome]) -> dict[str, Any]:
         ),
     }
     if len(outcomes) == 1:
-        availability = staged[0].availability
+        availability, swept_at = staged[0].availability, staged[0].swept_at
         metadata |= {"availability": availability.status, "staged_in": staged[0].folder}
+        if swept_at < staged[0].began:
+            metadata["swept_at"] = dg.TimestampMetadataValue(swept_at.timestamp())
         return metadata | ({"why": availability.detail} if availability.detail else {})
     not_read = {
         each.source.name: f"{_named(each.source)} can't be read: {each.why}"

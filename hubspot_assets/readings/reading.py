@@ -83,7 +83,8 @@ class Base(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A complete reading of one source. `window` is the time that it is of, if it is of one."""
+    """A complete reading of one source. `window` is the time that it is of, if it is of one;
+    `swept_at` when all of the source was last looked through: by it, or by one before it."""
 
     store: Store
     source: str
@@ -96,6 +97,7 @@ class Staged:
     availability: Availability
     observed_at: datetime
     counts: Mapping[str, int]
+    swept_at: datetime
 
     @classmethod
     def of(cls, store: Store, source: str, folder: str, note: Mapping[str, Any]) -> Staged:
@@ -112,6 +114,7 @@ class Staged:
             Availability(**note["availability"]),
             datetime.fromisoformat(note["observed_at"]),
             note["counts"],
+            datetime.fromisoformat(note.get("swept_at", note["began"])),
         )
 
     @property
@@ -143,7 +146,8 @@ class Reading:
     """A reading under way. `after` is the cursor to go on from; None at the start.
 
     Nobody else reads meanwhile: `lease` is the state's. One that can't be gone on from anyway notes
-    no checkpoints. `finished` hears of it once it is complete.
+    no checkpoints. `swept_at` is its own beginning unless it looks at a part of the source alone.
+    `finished` hears of it once it is complete.
     """
 
     store: Store
@@ -159,6 +163,7 @@ class Reading:
     sizes: list[dict[str, int]] = field(default_factory=list)
     resumable: bool = True
     base: Base | None = None
+    swept_at: datetime | None = None
     finished: Callable[[Staged], object] = lambda _: None
 
     def __post_init__(self) -> None:
@@ -272,6 +277,7 @@ class Reading:
             "plan": self.plan,
             "window": self.window,
             "base": self.base and list(self.base),
+            "swept_at": (self.swept_at or self.began).isoformat(),
             "chunks_staged": self.chunks_staged,
             "counts": self.counts,
         }

@@ -90,6 +90,12 @@ class Staging:
                 return staged
         return None
 
+    def sources(self, family: str) -> list[str]:
+        """The sources of which there are readings, as objects/0-1 of `family` objects."""
+        root = f"{READINGS}/{family}"
+        below = (entry.path.removeprefix(f"{root}/") for entry in self._store.list(root))
+        return sorted({f"{family}/{path.partition('/')[0]}" for path in below})
+
     def begin(
         self, source: str, plan: str, *, resume: bool = True, window: Window | None = None
     ) -> Reading:
@@ -111,6 +117,7 @@ class Staging:
         began = staged.began + timedelta(microseconds=1)
         reading = self._begin(staged.source, staged.plan, resume=False, began=began)
         reading.counts.update(staged.counts)
+        reading.swept_at = staged.swept_at
         for chunk in staged.chunks():
             frames = {name: chunk.read(name) for name in ("records", "values")}
             reading.add(frames, after=None)

@@ -61,4 +61,5 @@ def read_records(ask: Ask, of: ExportedType, portal: str) -> Staged:
         workers=ask.workers,
         report=lambda _, records: ask.report(of.folder, records),
         incremental=ask.incremental,
+        sweep_days=ask.sweep_days,
     )

@@ -35,6 +35,7 @@ from hubspot_assets.sources.pipelines import stage_properties, stage_property
 from hubspot_assets.sources.record_chunks import SEEN, RecordChunk, put_in_order
 from hubspot_assets.sources.resuming import plan_of, resumed
 from hubspot_assets.sources.source import Report, properties_source, quiet, unavailable
+from hubspot_assets.sources.ways import searches
 from hubspot_assets.tables.counts import PROPERTIES_ARCHIVED, RECORDS_GONE, RECORDS_UNREAD
 from hubspot_assets.tables.records import history_cap
 
@@ -51,13 +52,15 @@ def extract_records(
     workers: int,
     report: Report = quiet,
     incremental: str = "auto",
+    sweep_days: int = 7,
 ) -> Staged:
     """Stages the records of a type, gone ones too: chunks of the frames `records` and `values`.
 
     Where there is an earlier reading of the same `portal` and properties, only what has changed
-    since is asked for, unless `incremental` is "off" or nearly all has. The property definitions
-    must be staged. A type that can't be read, or whose properties can't, is staged empty with its
-    availability. Goes on from the checkpoint of such a reading. Raises HubSpotError, StoreError.
+    since is asked for, unless `incremental` is "off" or nearly all has; it is looked for as `ways`
+    has it, by sweep every `sweep_days` days at least. The property definitions must be staged. A
+    type that can't be read, or whose properties can't, is staged empty with its availability. Goes
+    on from the checkpoint of such a reading. Raises HubSpotError, StoreError.
     """
     _spare_the_collector()
     defined = staging.complete(properties_source(object_type))
@@ -70,7 +73,8 @@ def extract_records(
         return reading.finish(_undefined(client, object_type, defined), datetime.now(UTC))
     base = None if staging.read_again or incremental == "off" else staging.newest(asked.source)
     if base and base.plan == plan and base.availability.served:
-        changed = read_changes(asked, staging, base)
+        by_search = searches(asked, staging, base, incremental, sweep_days)
+        changed = read_changes(asked, staging, base, by_search=by_search)
         if changed:
             return changed
     served = base if base and base.availability.served else None

@@ -36,6 +36,7 @@ class Ask:
     workers: int = 8
     report: Report = quiet
     incremental: str = "auto"
+    sweep_days: int = 7
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,85 @@
+"""A look at a type's records by sweep: all of them are listed, 100 a page.
+
+Each is listed with its modified date and the properties that HubSpot calculates, whose changes need
+not move that date. A record that had changed shortly before it was read is read again, since
+HubSpot stores values some minutes after their moment. Nothing depends on the search's index.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+
+import polars as pl
+
+from hubspot_assets.day import SETTLING
+from hubspot_assets.hubspot.records import fits_url, list_records
+from hubspot_assets.readings.reading import Staged
+from hubspot_assets.sources.asked import Asked
+from hubspot_assets.sources.flatten import RECORDS_SCHEMA, records_frame, values_frame
+from hubspot_assets.sources.look import (
+    Look,
+    archived_records,
+    known_records,
+    newly_archived,
+    prints,
+    seen_since,
+)
+
+
+def can_sweep(asked: Asked) -> bool:
+    """Whether the names to look at fit a URL."""
+    return fits_url([*asked.known.swept, "hs_object_id"])
+
+
+def sweep(asked: Asked, base: Staged, counts: Counter[str]) -> Look:
+    """Reads the lists of live and of archived records, and what the base holds."""
+    before = known_records(base, asked.known.swept)
+    listed, last = _listed(asked)
+    binned = newly_archived(archived_records(asked, counts), before)
+    joined = listed.join(before, on="id", how="left", suffix="_before")
+    changed = joined.filter(
+        pl.col("was_known").is_null()
+        | pl.col("gone").is_not_null()
+        | pl.col("updatedAt").ne_missing(pl.col("updatedAt_before"))
+        | (pl.col("updatedAt") >= pl.col("readAt") - SETTLING)
+        | pl.col("print").ne_missing(pl.col("print_before")),
+        ~pl.col("id").is_in(binned["id"].implode()),
+    )
+    missing = before.filter(pl.col("gone").is_null()).join(listed, on="id", how="anti")["id"]
+    since = pl.lit(seen_since(base).replace(tzinfo=None))
+    unseen = (
+        changed.filter(pl.col("updatedAt") < since),
+        binned.filter(pl.col("gone").is_null() & (pl.col("archivedAt") < since)),
+    )
+    return Look(
+        before,
+        listed["id"],
+        changed["id"].sort(),
+        missing.sort(),
+        binned["id"].sort(),
+        last,
+        sum(each.height for each in unseen),
+    )
+
+
+def _listed(asked: Asked) -> tuple[pl.DataFrame, datetime]:
+    """The live records: id, updatedAt and print of each, and the moment of reading."""
+    found: list[pl.DataFrame] = []
+    last = datetime.now(UTC)
+    names = asked.known.swept or ["hs_object_id"]
+    for page in list_records(asked.client, asked.object_type.id, names):
+        last = page.received_at
+        live = [each for each in page.records if not each.get("archived")]
+        for each in live:
+            properties = each.get("properties") or {}
+            each["properties"] = {name: properties.get(name) for name in asked.known.swept}
+        counts: Counter[str] = Counter()
+        records = records_frame(live, [last] * len(live), counts).select("id", "updatedAt")
+        values = values_frame(live, asked.known.moments, counts)
+        found.append(records.join(prints(values), on="id", how="left"))
+        asked.report(asked.source, sum(each.height for each in found))
+    empty = pl.DataFrame(
+        schema={"id": pl.Int64, "updatedAt": RECORDS_SCHEMA["updatedAt"], "print": pl.UInt64}
+    )
+    return pl.concat([empty, *found]).unique("id", keep="last"), last
