@@ -12,11 +12,12 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,11 @@ TABLES = (
 )
 #: Properties of a contact so that all names fit 5 KB.
 LEAN = 120
+#: After so long some 1 % of the contacts have changed.
+EVENING = timedelta(hours=15)
+#: Contacts of which a search is to find what has changed, and requests that it may take: with none
+#: gone, and more for each that is.
+MANY, SEARCHED, GONE = 100_000, 100, 15
 #: Records in a batch read of associations.
 BATCH = 1000
 #: Linked records that a batch read tells of each record at a time.
@@ -226,7 +232,57 @@ def rows_by_folder(table: Path) -> dict[str, int]:
     return found
 
 
+def measure_changes(folder: str) -> dict[str, float]:
+    """Contacts read whole, and what has changed by the evening, by sweep and by search: requests,
+    CPU, and bytes of the state, of each."""
+    import httpx
+    import time_machine
+
+    from hubspot_assets.hubspot.auth import BearerToken
+    from hubspot_assets.hubspot.catalog import standard_catalog
+    from hubspot_assets.hubspot.client import HubSpot
+    from hubspot_assets.readings.staging import Staging
+    from hubspot_assets.sources import properties, records
+    from hubspot_assets.storage import open_store
+    from hubspot_assets_tests.days import day_of
+
+    url, token = os.environ["HUBSPOT_BASE_URL"], os.environ["HUBSPOT_ACCESS_TOKEN"]
+    contacts = next(t for t in standard_catalog().object_types if t.plural_name == "contacts")
+    measured: dict[str, float] = {}
+
+    def read(way: str, at: datetime, state: Path) -> None:
+        httpx.post(f"{url}/_sandbox/clock", json={"now": at.isoformat()}).raise_for_status()
+        written, before = size_of(state), cpu()
+        with time_machine.travel(at, tick=True), HubSpot(BearerToken(token), url) as client:
+            staging = Staging(open_store(state), day_of(DAY))
+            properties.extract_properties(client, staging, contacts)
+            own = client.counted_apart()
+            staged = records.extract_records(
+                own, staging, contacts, portal="", workers=8, incremental=way, sweep_days=10_000
+            )
+        gone = pl.concat(chunk.read("records", ["gone"]) for chunk in staged.chunks())
+        measured.update({f"{way} {name}": number for name, number in staged.counts.items()})
+        measured[f"{way} gone"] = gone["gone"].count()
+        measured[f"{way} requests"] = own.stats.requests
+        measured[f"{way} cpu"] = cpu() - before
+        measured[f"{way} bytes"] = size_of(state) - written
+
+    morning = datetime.fromisoformat(f"{NOW}+00:00")
+    state = Path(folder) / "off"
+    read("off", morning, state)
+    for way in ("sweep", "search"):
+        own = Path(shutil.copytree(state, Path(folder) / way))
+        read(way, morning + EVENING, own)
+    return measured
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of the files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 MEASURES = {
+    "changes": measure_changes,
     "export": measure_export,
     "bare": measure_bare,
     "day": measure_day,
@@ -289,6 +345,25 @@ def verdict(text: str, value: float, bound: float, unit: str = "") -> bool:
     return good
 
 
+def changes(of: dict[str, float]) -> list[bool]:
+    """What it takes to find what has changed, beside what it may take."""
+    good = []
+    listed, gone = of["off records"] / 100, of["search gone"] - of["off gone"]
+    for way in ("sweep", "search"):
+        print(
+            f"      {of[f'{way} changed']:,.0f} of {of['off records']:,.0f} contacts changed, "
+            f"{gone:.0f} gone: by {way} {of[f'{way} requests']:,.0f} requests for "
+            f"{of['off requests']:,.0f}, {of[f'{way} cpu']:.1f} s of CPU for {of['off cpu']:.1f}"
+        )
+        share = of[f"{way} bytes"] / of["off bytes"]
+        good.append(verdict(f"bytes of the state by {way}, times those of all", share, 0.1))
+    needed = listed + of["sweep changed"] / 50
+    good.append(verdict("by sweep, times the requests needed", of["sweep requests"] / needed, 1.05))
+    allowed = SEARCHED + GONE * gone
+    good.append(verdict("requests by search", of["search requests"], allowed))
+    return good
+
+
 def bench(contacts: int) -> bool:
     """All measurements; whether every bound holds."""
     options = ("--now", NOW, "--burst", "10000000")
@@ -326,6 +401,8 @@ def bench(contacts: int) -> bool:
     )
     good.append(verdict("memory of associations", linked["rss_mb"], 700, " MB"))
     good.append(verdict("batch reads, times those needed", batches / linked["needed"], 1.1))
+    with sandbox_process("--records", str(MANY), *lean) as environment:
+        good += changes(run("changes", dict(environment)))
     with sandbox_process("--records", "300", *options) as environment:
         day = run("day", dict(environment))
     print(f"      a small day: {day['steps']:.0f} steps, {day['extraction']:.1f} s of extraction")
