@@ -3,7 +3,7 @@ items of products, amounts that add up, meetings that take place. All moments ar
 milliseconds, all amounts cents.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -22,6 +22,8 @@ from hubspot_assets.sandbox.values import GOLDEN, mix
 
 _DEALS, _LINES, _PRODUCTS = "0-3", "0-8", "0-7"
 _HALF_HOUR = 1_800_000
+#: So long after a meeting somebody says how it went.
+_REPORTED = 300_000
 #: Of so many deals in a hundred somebody has an idea of the amount before there are line items.
 _ESTIMATED = 85
 _LOST: tuple[str, ...] = ("Price", "No budget", "Timing", "Competitor; cheaper", 'They "went dark"')
@@ -75,23 +77,24 @@ class Story:
     """What the records of one type are told besides their own values: their journeys, and what
     `sequel` makes of those."""
 
-    def __init__(
-        self,
-        journeys: Journeys | None,
-        sequel: Callable[[Tale], None],
-    ) -> None:
+    def __init__(self, journeys: Journeys | None, sequel: "_Teller") -> None:
         self._journeys = journeys
         self._sequel = sequel
 
-    def last_move(self, base: int, created: int, now: int) -> int:
+    def last_move(self, index: int, base: int, created: int, now: int) -> int:
         """The latest of its moments that is a modification of the record."""
-        return created if self._journeys is None else self._journeys.last_move(base, created, now)
+        moves = [at for at in self._sequel.moves(index, base, created) if created < at <= now]
+        if self._journeys is not None:
+            moves.append(self._journeys.last_move(base, created, now))
+        return max(moves, default=created)
 
     def tell(self, record: Record, base: int, now: int) -> None:
         """Writes it."""
         journeys = self._journeys
         journey = None if journeys is None else journeys.tell(record, base, now)
-        self._sequel(Tale(record, base, journey, now))
+        self._sequel.tell(Tale(record, base, journey, now))
+        moved = self.last_move(record.index, base, record.created, now)
+        record.updated = max(record.updated, moved)
 
 
 class Business:
@@ -126,7 +129,7 @@ class Business:
         teller = tellers.get(kind.object_type_id, _Closing if journeys else None)
         if teller is None:
             return None
-        return Story(journeys, teller(self, kind.object_type_id, properties).tell)
+        return Story(journeys, teller(self, kind.object_type_id, properties))
 
     # Commerce
 
@@ -196,6 +199,11 @@ class _Teller(Writer):
         """Writes it."""
         raise NotImplementedError
 
+    def moves(self, index: int, base: int, created: int) -> Iterable[int]:
+        """When it modifies a record: what HubSpot calculates, or its analytics write, does not."""
+        del index, base, created
+        return ()
+
     def _money(self, tale: Tale, name: str, amounts: Amounts) -> None:
         told = [
             (at, text(cents), CALCULATED if turn else CREATED_BY[0])
@@ -231,6 +239,10 @@ class _Contacts(_Teller):
         self._come(tale.record, list(dict.fromkeys(at for at, _ in made)))
         if made:
             self._convert(tale.record, made)
+
+    def moves(self, index: int, base: int, created: int) -> Iterable[int]:
+        del base, created
+        return (at for at, _ in self._business.conversions(index))
 
     def _come(self, record: Record, returns: list[int]) -> None:
         """The first visit, and those on which forms were filled in."""
@@ -320,6 +332,10 @@ class _Deals(_Teller):
             self.write(record, name, weighted(amounts, weights))
         self._close(tale, [since for since, is_won in won if is_won])
 
+    def moves(self, index: int, base: int, created: int) -> Iterable[int]:
+        del base, created
+        return (at for at, _ in self._business.amounts(index))
+
     def _flags(self, record: Record, name: str, flags: list[tuple[int, bool]]) -> None:
         changed = [
             each for turn, each in enumerate(flags) if not turn or each[1] != flags[turn - 1][1]
@@ -407,16 +423,25 @@ class _Meetings(_Teller):
 
     def tell(self, tale: Tale) -> None:
         made, base = tale.record.created, tale.base
-        start = (made // _HALF_HOUR + 2 + base % (14 * 48)) * _HALF_HOUR
-        end = start + (1 + (base >> 12) % 3) * _HALF_HOUR
+        start, end = self._times(base, made)
         outcomes = [(made, "SCHEDULED", CREATED_BY[0])]
-        outcomes.append((end + 300_000, _OUTCOMES[(base >> 16) % len(_OUTCOMES)], CALCULATED))
+        outcomes.append((end + _REPORTED, _OUTCOMES[(base >> 16) % len(_OUTCOMES)], EDITED_BY[0]))
         for name, changes in (
             ("hs_meeting_start_time", [(made, iso(start), CREATED_BY[0])]),
             ("hs_meeting_end_time", [(made, iso(end), CREATED_BY[0])]),
             ("hs_meeting_outcome", outcomes),
         ):
             self.write(tale.record, name, [each for each in changes if each[0] <= tale.now])
+
+    def moves(self, index: int, base: int, created: int) -> Iterable[int]:
+        del index
+        return (self._times(base, created)[1] + _REPORTED,)
+
+    @staticmethod
+    def _times(base: int, made: int) -> tuple[int, int]:
+        """Its start and its end."""
+        start = (made // _HALF_HOUR + 2 + base % (14 * 48)) * _HALF_HOUR
+        return start, start + (1 + (base >> 12) % 3) * _HALF_HOUR
 
 
 def text(cents: int) -> str:

@@ -111,7 +111,7 @@ _ORDER = {"edited": 0, "fixed": 1, "plain": 2}
 class Story(Protocol):
     """What a type's records are told besides, all of a piece. `base` is a draw of the record."""
 
-    def last_move(self, base: int, created: int, now: int) -> int:
+    def last_move(self, index: int, base: int, created: int, now: int) -> int:
         """The latest of its moments that is a modification of the record."""
 
     def tell(self, record: Record, base: int, now: int) -> None:
@@ -188,6 +188,7 @@ class Life(Population):
         self._recalculate(record, draws, base, now)
         if self._story is not None:
             self._story.tell(record, base, now)
+        self._forget_absences(record)
         record.updated = max(record.updated, self.restored(index, now) or 0)
         self._merge(record, now)
         self._set_system_values(record, now)
@@ -272,7 +273,7 @@ class Life(Population):
             if moved >= 0:
                 found = max(found, first + moved * _MOVING_RUN * _ROLLUP_PERIOD)
         if self._story is not None:
-            found = max(found, self._story.last_move(base, created, now))
+            found = max(found, self._story.last_move(index, base, created, now))
         found = max(found, self.restored(index, now) or 0)
         merged = self.merged_into(index, now)
         return max(found, merged[-1][0]) if merged else found
@@ -319,14 +320,11 @@ class Life(Population):
             return
         values, history, versions = record.values, record.history, dict[int, int]()
         period, width = self._edit_period, len(editable)
-        absences = self._absences(record.index)
         for turn in range((now - record.created) // period + 1):
             bits = mix(base + turn)
             at = record.created + turn * period + 60_000 + bits % (period - 120_000)
             if at > now:
                 break
-            if absences and any(gone <= at < back for gone, back in absences):
-                continue
             record.updated = at
             tail = record.tail(at, EDITED_BY[(bits >> 40) % len(EDITED_BY)])
             bits = bits * GOLDEN & 0xFFFFFFFFFFFFFFFF
@@ -349,6 +347,20 @@ class Life(Population):
         """From when until when the record was in the bin, each time that it came back."""
         turns = self.turns(index)
         return [(gone.at, back.at) for gone, back in pairwise(turns) if back.kind == "restored"]
+
+    def _forget_absences(self, record: Record) -> None:
+        """Takes away what nobody wrote, since the record was in the bin."""
+        absences, history = self._absences(record.index), record.history
+        for number, changes in list(history.items()) if absences else ():
+            kept = [
+                each
+                for each in changes
+                if not any(gone <= each[0] < back for gone, back in absences)
+            ]
+            if kept:
+                history[number], record.values[number] = kept, kept[-1][1]
+            else:
+                del history[number], record.values[number]
 
     def _set_in_bulk(self, record: Record, base: int, now: int) -> None:
         """Properties that a bulk update sets on most records in the same millisecond, and the

@@ -179,7 +179,7 @@ def definition(each: Property) -> dict[str, Any]:
         "modificationMetadata": {
             "archivable": each.custom,
             "readOnlyDefinition": not each.custom,
-            "readOnlyValue": calculated,
+            "readOnlyValue": calculated or "read_only" in each.flags,
         },
         "formField": not calculated,
         "dataSensitivity": each.sensitivity,

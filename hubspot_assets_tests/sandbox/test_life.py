@@ -7,6 +7,7 @@ from itertools import islice, pairwise
 import pytest
 
 from hubspot_assets.sandbox import Portal, PortalConfig
+from hubspot_assets.sandbox.properties import definition
 from hubspot_assets.sandbox.stamps import milliseconds
 
 NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
@@ -102,6 +103,44 @@ def test_the_modified_date_is_found_without_the_record(portal: Portal) -> None:
         now = portal.clock.now()
         for index in islice(life.live(now), 150):
             assert life.updated(index, now) == life.record(index, now).updated
+
+
+def test_all_but_what_hubspot_writes_by_itself_moves_the_modified_date(portal: Portal) -> None:
+    by_itself = Counter[bool]()
+    for kind in portal.object_types():
+        life, told = portal.life(kind.object_type_id), portal.properties(kind.object_type_id)
+        read_only = {
+            each.number
+            for each in told
+            if definition(each)["modificationMetadata"]["readOnlyValue"]
+        }
+        now = portal.clock.now()
+        for index in islice(life.live(now), 60):
+            if life.merged_into(index, now):
+                continue  # its history is that of others, too
+            record = life.record(index, now)
+            for number, changes in record.history.items():
+                for at in (each[0] for each in changes if each[0] > record.created):
+                    moved = life.updated(index, at) == at
+                    by_itself[moved] += number in read_only
+                    assert moved or number in read_only, told[number].name
+    assert by_itself[True]
+    assert by_itself[False]
+
+
+def test_nobody_writes_to_an_archived_record(portal: Portal) -> None:
+    away = 0
+    for kind in portal.object_types():
+        life, now = portal.life(kind.object_type_id), portal.clock.now()
+        for index in life.live(now):
+            if life.restored(index, now) is None:
+                continue
+            gone, back, *_ = life.turns(index)
+            away += 1
+            record = life.record(index, now)
+            stamps = {each[0] for changes in record.history.values() for each in changes}
+            assert not any(gone.at <= at < back.at for at in stamps)
+    assert away
 
 
 def test_records_change_every_day_up_to_the_last_minute(portal: Portal) -> None:
