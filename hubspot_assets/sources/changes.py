@@ -39,6 +39,7 @@ from hubspot_assets.sources.sweeping import can_sweep, sweep
 from hubspot_assets.sources.union import united
 from hubspot_assets.tables.counts import (
     MOMENTS_UNREAD,
+    RECORDS_ERASED,
     RECORDS_GONE,
     RECORDS_UNREAD,
     UNLIKE_HISTORY,
@@ -169,6 +170,7 @@ class _Fresh:
             pl.col("id").is_in(pl.Series(list(ids), dtype=pl.Int64).implode())
             & pl.col("gone").is_null()
         )["id"]
+        self._counts[RECORDS_ERASED] += len(found)
         self._counts[RECORDS_GONE] += len(ids) - len(found)
         last_seen = self._base.began.replace(tzinfo=None)
         frame = pl.DataFrame({"id": found}).with_columns(

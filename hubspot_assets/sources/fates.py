@@ -15,7 +15,7 @@ their moments in its history, which is that of both records that were merged.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -85,16 +85,15 @@ def merges_in(values: pl.DataFrame) -> Iterator[Merge]:
                     yield Merge(each, at, into, candidates)
 
 
-def unseen(merges: Iterable[Merge], known: Collection[int]) -> pl.DataFrame:
+def unseen(merges: Collection[Merge], known: Collection[int]) -> pl.DataFrame:
     """The `records` frame of those that were merged away and are not `known`, by id."""
-    rows = {
-        each.record_id: (each.record_id, MERGED, each.at, survivor_of(each, known))
-        for each in merges
-        if each.record_id not in known
-    }
+    hidden = {each.record_id: each for each in merges if each.record_id not in known}
+    survivors = {each.record_id: survivor_of(each, known) for each in merges}
+    born = {survivors[each.record_id]: each.at for each in merges if each.into is None}
+    columns = ("id", "gone", "goneAt", "mergedInto", "bornAt")
     frame = pl.DataFrame(
-        [rows[each] for each in sorted(rows)],
-        schema={name: RECORDS_SCHEMA[name] for name in ("id", "gone", "goneAt", "mergedInto")},
+        [(i, MERGED, hidden[i].at, survivors[i], born.get(i)) for i in sorted(hidden)],
+        schema={name: RECORDS_SCHEMA[name] for name in columns},
         orient="row",
     )
     return with_columns_of(frame, RECORDS_SCHEMA)

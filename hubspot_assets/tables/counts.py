@@ -38,6 +38,7 @@ PROPERTIES_ARCHIVED = "properties_archived_while_reading"
 RECIPIENTS_UNKNOWN = "recipients_unknown"
 RECORDS_ARCHIVED = "records_archived_among_live"
 RECORDS_UNSEEN = "records_merged_before_they_were_read"
+RECORDS_ERASED = "records_erased"
 RECORDS_GONE = "records_gone_while_reading"
 RECORDS_OF_EARLIER = "records_as_read_before_their_end"
 RECORDS_REFUSED = "records_refused"
@@ -102,6 +103,10 @@ SENTENCES: Mapping[str, str | None] = {
     ),
     RECIPIENTS_UNKNOWN: "e-mail events have no OBJECTID: no contact has the address",
     RECORDS_ARCHIVED: "records were listed as live and said that they were archived: left out",
+    RECORDS_ERASED: (
+        "records that a reading found before are neither there, archived nor merged: they are "
+        "missing since then"
+    ),
     RECORDS_GONE: "records were listed and gone a moment later, when they were read",
     RECORDS_OF_EARLIER: (
         "records were merged or erased after the end of the day: they are here as an earlier "

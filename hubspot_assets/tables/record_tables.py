@@ -59,7 +59,7 @@ class _RecordTable:
             for chunk in staged.chunks():
                 state = self._as_of(chunk, of, day)
                 if self.cells:
-                    counts[CELLS_UNKNOWN] += state.unknown
+                    counts[CELLS_UNKNOWN] += state.unknown.height
                 counts[RECORDS_UNSEEN] += state.unseen
                 counts[RECORDS_OF_EARLIER] += state.earlier
                 yield self.rows(state, counts)

@@ -8,13 +8,14 @@ record's values are in the batch that holds the record.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
 import polars as pl
 
+from hubspot_assets.sources.fates import ARCHIVED
 from hubspot_assets.tables.counts import SAME_MOMENT, UNPARSED
 from hubspot_assets.tables.typed import PropertyType, typed_columns
 
@@ -36,15 +37,15 @@ class AsOf:
 
     `records` has updatedAt and `values` one row per set property as of that moment (timestamp
     null where HubSpot keeps no history); `until` all rows stamped before that moment or without
-    a time stamp; `unknown` counts cells whose value at that moment can't be known, `unseen` records
-    that were there and of which no reading tells, `earlier` ones of which only a reading before
-    that moment does.
+    a time stamp; `unknown` has id and name of cells whose value at that moment can't be known,
+    `unseen` counts records that were there and of which no reading tells, `earlier` ones of which
+    only a reading before that moment does.
     """
 
     records: pl.DataFrame
     values: pl.DataFrame
     until: pl.DataFrame
-    unknown: int
+    unknown: pl.DataFrame
     unseen: int = 0
     earlier: int = 0
 
@@ -64,36 +65,45 @@ def as_of(
     `cap` is the number of values HubSpot keeps per property: a property with so many, all of
     them newer than `end`, had an older value that is gone; its oldest retained value stands in
     and is counted. With fewer, its history is whole, and it was not set yet. A value without a
-    time stamp is known if it was seen before `end`, or its record has not changed since.
+    time stamp is known if it was seen before `end`, or its record has not changed since. Of a
+    record that was merged away since, no value is known if it was last read before `end`.
     """
     live = there_at(records, end)
     if live.height < records.height:
         values = values.join(live.select("id"), on="id", how="semi", maintain_order="left")
-    unseen = records.filter(pl.col("readAt").is_null() & (pl.col("goneAt") >= end)).height
-    ended = pl.col("gone").is_in(["merged", "erased"]) & (pl.col("readAt") < end)
-    earlier = live.filter(ended).height
+    unseen = records.filter(
+        pl.col("readAt").is_null()
+        & (pl.col("goneAt") >= end)
+        & (pl.col("bornAt") < end).fill_null(value=True)
+    ).height
     until = values.filter((pl.col("timestamp") < end) | pl.col("timestamp").is_null())
     changed = live.filter((pl.col("updatedAt") >= end).fill_null(value=True)).select("id")
     seen_since = values["seenSince"].max()
     seen_late = isinstance(seen_since, datetime) and seen_since >= end
+    # HubSpot tells no more of who was merged away: what a reading found before the end of the day.
+    untold = live.filter((pl.col("gone") != ARCHIVED) & (pl.col("readAt") < end)).select("id")
     if not (changed.height or seen_late) and until.height == values.height:
         state = _last_of_group(until)
-        lost = state.filter(pl.col("heldUntil") < end).height
-        return AsOf(live, state.filter(pl.col("value") != ""), until, lost, unseen, earlier)
+        unknown = [state.filter(pl.col("heldUntil") < end), state.join(untold, on="id", how="semi")]
+        return AsOf(live, state.filter(pl.col("value") != ""), until, _cells(unknown), unseen, untold.height)
     live = _with_earlier_update(live, until, end)
     state, lost = _with_lost_values(values, end, cap, modified_property)
     state = _last_of_group(state)
     told_by_no_history = pl.col("timestamp").is_null() | (pl.col("timestamp") >= end)
     modified = (pl.col("name") == modified_property) & told_by_no_history
-    lost += state.filter(modified).join(live.filter("guessed"), on="id", how="semi").height
+    guessed = state.filter(modified).join(live.filter("guessed"), on="id", how="semi")
     live = live.drop("guessed")
     state = _with_modified_dates(state, live.join(changed, on="id", how="semi"), modified)
     undated = state.filter(~modified & pl.col("timestamp").is_null())
-    not_seen = undated.filter(pl.col("seenSince") >= end).height
-    not_seen += undated.filter(pl.col("seenSince").is_null()).join(changed, on="id").height
-    lost += state.filter(pl.col("heldUntil") < end).height
-    present = state.filter(pl.col("value") != "")
-    return AsOf(live, present, until, not_seen + lost, unseen, earlier)
+    unknown = [
+        lost,
+        guessed,
+        undated.filter(pl.col("seenSince") >= end),
+        undated.filter(pl.col("seenSince").is_null()).join(changed, on="id", how="semi"),
+        state.filter(pl.col("heldUntil") < end),
+        state.join(untold, on="id", how="semi"),
+    ]
+    return AsOf(live, state.filter(pl.col("value") != ""), until, _cells(unknown), unseen, untold.height)
 
 
 def there_at(records: pl.DataFrame, end: datetime) -> pl.DataFrame:
@@ -112,6 +122,11 @@ def there_at(records: pl.DataFrame, end: datetime) -> pl.DataFrame:
 LIFE = ("createdAt", "bornAt", "gone", "goneAt", "awayFrom", "awayUntil", "readAt")
 
 
+def _cells(values: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Id and name of the properties whose values are given, each once."""
+    return pl.concat(each.select(_GROUP) for each in values).unique()
+
+
 def _last_of_group(values: pl.DataFrame) -> pl.DataFrame:
     """The newest row of each property; `values` is ordered by id, name and time."""
     ends = (pl.col("id") != pl.col("id").shift(-1)) | (pl.col("name") != pl.col("name").shift(-1))
@@ -120,9 +135,9 @@ def _last_of_group(values: pl.DataFrame) -> pl.DataFrame:
 
 def _with_lost_values(
     values: pl.DataFrame, end: datetime, cap: int, modified_property: str
-) -> tuple[pl.DataFrame, int]:
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows until `end`, with the oldest row of properties that have only newer ones but had
-    a value before; and how many of those there are.
+    a value before; and those rows.
 
     That is so where all `cap` values that HubSpot retains are newer, and for the modified date,
     which a record always has and which is not counted, since it can be told otherwise.
@@ -139,7 +154,7 @@ def _with_lost_values(
         | pl.col("timestamp").is_null()
         | pl.col("row").is_in(had_one["row"].implode())
     )
-    lost = had_one.filter(pl.col("name") != modified_property).height
+    lost = had_one.filter(pl.col("name") != modified_property)
     return rows.filter(kept).drop("row"), lost
 
 

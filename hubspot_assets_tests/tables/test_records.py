@@ -66,7 +66,7 @@ def test_a_value_is_the_newest_one_stamped_before_the_end_of_the_day():
     assert properties_of(state)[101, "dealstage"] == "contract"
     history = records.object_properties_history(state, "0-3", newest=20, counts=Counter())
     assert history["VALUE"].to_list() == ["new", "contract"]
-    assert state.unknown == 0
+    assert state.unknown.height == 0
 
 
 def test_a_record_created_since_is_absent_with_all_its_values():
@@ -87,7 +87,7 @@ def test_a_property_first_set_since_was_not_set():
         )
     )
     assert (101, "amount") not in properties_of(state)
-    assert state.unknown == 0
+    assert state.unknown.height == 0
 
 
 def test_a_value_older_than_all_that_hubspot_retained_is_the_oldest_retained_and_counted():
@@ -96,7 +96,7 @@ def test_a_value_older_than_all_that_hubspot_retained_is_the_oldest_retained_and
         record(histories={"score": newer[::-1]}, updated="2026-11-22T01:19:00.000Z"), cap=20
     )
     assert properties_of(state)[101, "score"] == "v0"
-    assert state.unknown == 1
+    assert state.unknown.height == 1
 
 
 def test_a_property_without_history_is_unknown_only_if_the_record_changed_since():
@@ -105,7 +105,7 @@ def test_a_property_without_history_is_unknown_only_if_the_record_changed_since(
     state = as_of(unchanged, changed)
     assert properties_of(state)[1, "hs_score"] == "7"
     assert properties_of(state)[2, "hs_score"] == "8"
-    assert state.unknown == 1
+    assert state.unknown.height == 1
 
 
 def test_a_record_changed_since_shows_its_last_update_before():
@@ -266,7 +266,7 @@ def test_a_record_of_unknown_dates_may_have_changed_since():
     """Its values without history are as they are now, and counted."""
     state = as_of(record(1, properties={"city": "Bonn"}, created=None, updated=None))
     assert properties_of(state) == {(1, "city"): "Bonn"}
-    assert state.unknown == 1
+    assert state.unknown.height == 1
     assert records.objects(state, "0-3")["UPDATEDAT"].to_list() == [None]
 
 
