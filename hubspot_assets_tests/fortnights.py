@@ -188,7 +188,8 @@ def eventful(portal, seed, days, types=TYPES):
             moments = sorted(_moment(draw, days - 3) for _ in range(3))
             if draw.random() < 0.3:
                 # All of it within some hours.
-                moments = [moments[0] + turn * draw.randint(1, 9) * HOUR / 3 for turn in range(3)]
+                step = draw.randint(1, 9) * HOUR / 3
+                moments = [moments[0] + turn * step for turn in range(3)]
             chosen = [ids.pop(draw.randrange(len(ids))) for _ in range(3)]
             next(plots)(portal, type_id, chosen, moments)
 

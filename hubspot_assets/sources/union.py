@@ -29,9 +29,8 @@ def united(
     if old_records.is_empty():
         return records, values
     old_values = of_records(old_values, records)
-    both = records.join(
-        old_records, on="id", how="left", suffix="_old", maintain_order="left"
-    ).with_columns(
+    new = records.join(old_records, on="id", how="anti", maintain_order="left")
+    both = records.join(old_records, on="id", suffix="_old", maintain_order="left").with_columns(
         untold=pl.col("readAt").is_null(),
         back=pl.col("gone_old").is_not_null() & pl.col("goneAt").ne_missing(pl.col("goneAt_old")),
     )
@@ -44,7 +43,7 @@ def united(
     )
     last_known = old_values.filter(~pl.col("id").is_in(told.implode()))
     whole = pl.concat([merged, last_known]).sort("id", maintain_order=True)
-    return _records(both, values), whole
+    return pl.concat([new, _records(both, values)]).sort("id"), whole
 
 
 def _records(both: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:
