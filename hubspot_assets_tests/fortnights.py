@@ -45,20 +45,36 @@ def day_number(number):
     return day_of((FIRST + timedelta(number)).date().isoformat())
 
 
+Cell = tuple[int, str]
+Entry = tuple[datetime, str]
+
+
 @dataclass
 class Shown:
     """What there is of a type at the end of a day: when each record was updated, values of cells,
     and how they changed (moment and value). `unknown` are the cells that are counted, `untold` the
     records whose last reading was before, and `unseen` counts records."""
 
-    updated: dict = field(default_factory=dict)
-    cells: dict = field(default_factory=dict)
-    histories: dict = field(default_factory=lambda: defaultdict(list))
-    unknown: set = field(default_factory=set)
-    untold: set = field(default_factory=set)
+    updated: dict[int, datetime] = field(default_factory=dict)
+    cells: dict[Cell, str] = field(default_factory=dict)
+    histories: dict[Cell, list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    unknown: set[Cell] = field(default_factory=set)
+    untold: set[int] = field(default_factory=set)
     unseen: int = 0
 
-    def change(self, cell, entry):
+    def wrong(self, true: Shown) -> set[Cell]:
+        """Cells that are not as they were, and not counted."""
+        both = true.updated.keys() & self.updated.keys()
+        wrong = {
+            cell
+            for cell in true.cells.keys() | self.cells.keys()
+            if cell[0] in both and true.cells.get(cell) != self.cells.get(cell)
+        }
+        # Of those nobody knows either what they had besides.
+        more = {cell for cell in wrong - self.cells.keys() if cell[0] in self.untold}
+        return wrong - more - self.unknown
+
+    def change(self, cell: Cell, entry: Entry) -> None:
         """Adds to a history; HubSpot writes values that are the same, too."""
         known = self.histories[cell]
         if not known or known[-1][1] != entry[1]:
@@ -92,14 +108,18 @@ class Fortnight:
         """Has a day read at a moment, as far as no reading serves it."""
         with self.at(moment), self.client() as client:
             staging = Staging(open_store(root), day, read_again=again)
-            for of in map(kind, self.types):
-                if again or staging.serving(properties_source(of)) is None:
-                    extract_properties(client, staging, of)
-                if again or staging.serving(object_source(of)) is None:
-                    extract_records(
-                        client, staging, of, portal=portal, workers=4, incremental=incremental
-                    )
+            self.extract(client, staging, incremental, portal=portal)
         return staging
+
+    def extract(self, client, staging, incremental="sweep", *, portal="here"):
+        """Reads what `staging` lacks."""
+        for of in map(kind, self.types):
+            if staging.read_again or staging.serving(properties_source(of)) is None:
+                extract_properties(client, staging, of)
+            if staging.read_again or staging.serving(object_source(of)) is None:
+                extract_records(
+                    client, staging, of, portal=portal, workers=4, incremental=incremental
+                )
 
     def shown(self, staging, type_id):
         """What the reading that serves the day shows of it."""
@@ -116,7 +136,7 @@ class Fortnight:
             shown.unseen += state.unseen
             shown.unknown |= set(state.unknown.rows())
             shown.updated |= dict(state.records.select("id", "updatedAt").iter_rows())
-            gone = state.records.filter(pl.col("gone") == "merged", pl.col("readAt") < end)
+            gone = state.records.filter(pl.col("gone") != "archived", pl.col("readAt") < end)
             shown.untold |= set(gone["id"])
             for *cell, value in state.values.select("id", "name", "value").iter_rows():
                 if cell[1] in names:

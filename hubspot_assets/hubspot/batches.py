@@ -55,13 +55,15 @@ def read_batch(
     id_of: Callable[[Mapping[str, Any]], object],
     absent: Callable[[Mapping[str, Any]], bool] = not_found,
     most_refused: int = 0,
+    silent: bool = False,
 ) -> Iterator[Batch]:
     """All that `ask` tells of `inputs`; what is told of one id may come in several parts.
 
     `id_of` gives the id that a result is of, `absent` whether an error says that there is nothing
     of the ids it names. So many as `most_refused` may be refused one by one, and a batch that
     HubSpot refuses is halved to find them; more, and the batch itself is at fault. Raises
-    HubSpotError: IncompleteAnswer, which begins with `what`, where an id stays unaccounted for.
+    HubSpotError: IncompleteAnswer, which begins with `what`, where an id stays unaccounted for,
+    unless such a `silent` answer tells that there is nothing of it.
     """
     pending = [_Request(list(inputs))] if inputs else []
     refusals = 0
@@ -78,11 +80,11 @@ def read_batch(
                 raise
             yield Batch((), datetime.now(UTC), {asked.inputs[0]["id"]: str(error)})
             continue
-        results, failed, silent = _told(answer, asked.inputs, id_of, absent)
+        results, failed, untold = _told(answer, asked.inputs, id_of, absent)
         if not asked.last:
-            pending += asked.once_more(silent, failed)
+            pending += asked.once_more(untold, failed)
             failed = {}
-        elif silent and not answer.items():
+        elif untold and not answer.items() and not silent:
             raise IncompleteAnswer(
                 f"{what}: a record was neither returned nor reported missing, twice; nothing of "
                 "this source is delivered, try again"

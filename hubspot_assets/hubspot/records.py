@@ -124,13 +124,14 @@ def batch_read(
     *,
     served: bool = False,
     archived: bool = False,
+    silent: bool = False,
 ) -> Page:
     """The records `ids`, at most 50, with values and histories of `names`; only live ones, or only
     `archived` ones.
 
     `missing` are those that are gone: reported so, or merged into another record. All are refused
     only of a type that was `served` before. Raises HubSpotError: IncompleteAnswer where HubSpot
-    tells nothing of one.
+    tells nothing of one, unless a `silent` answer is one for those that are gone.
     """
 
     def ask(inputs: list[Input]) -> Answer:
@@ -149,6 +150,7 @@ def batch_read(
         [{"id": each} for each in ids],
         id_of=lambda record: record["id"],
         most_refused=tolerated(len(ids), served=served),
+        silent=silent,
     ):
         records |= {each["id"]: each for each in batch.results}
         received_at = batch.received_at

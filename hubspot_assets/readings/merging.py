@@ -13,10 +13,14 @@ from typing import Protocol
 
 import polars as pl
 
-from hubspot_assets.storage import Store
+from hubspot_assets.storage import Store, StoreError
 
 _THINGS = "records"
 _ID = "id"
+
+
+class DamagedError(StoreError):
+    """A file of a reading is not as it was written."""
 
 
 class Chunk(Protocol):
@@ -34,8 +38,15 @@ class StoredChunk:
     stem: str
 
     def read(self, frame: str, columns: list[str] | None = None) -> pl.DataFrame:
-        with self.store.local_copy(f"{self.stem}.{frame}.parquet") as path:
-            return pl.read_parquet(path, columns=columns)
+        """Raises StoreError: DamagedError where the file is not as it was written."""
+        file = f"{self.stem}.{frame}.parquet"
+        with self.store.local_copy(file) as path:
+            try:
+                return pl.read_parquet(path, columns=columns)
+            except pl.exceptions.PolarsError as error:
+                raise DamagedError(
+                    f"{self.store.url_of(file)} is damaged: {error}; have the day read again"
+                ) from error
 
 
 @dataclass(frozen=True, slots=True)

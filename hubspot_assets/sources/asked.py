@@ -29,9 +29,12 @@ class Asked:
         return object_source(self.object_type)
 
     def batches(
-        self, ids: Sequence[int], *, archived: bool = False
+        self, ids: Sequence[int], *, archived: bool = False, silent: bool = False
     ) -> Iterator[tuple[list[str], Page]]:
-        """The records of those ids, live or archived, in batches, each with the ids asked for."""
+        """The records of those ids, live or archived, in batches, each with the ids asked for.
+
+        Of those that are gone HubSpot may be `silent`.
+        """
         texts = [str(each) for each in ids]
         parts = (texts[start : start + BATCH] for start in range(0, len(texts), BATCH))
 
@@ -43,6 +46,7 @@ class Asked:
                 self.known.names,
                 served=True,
                 archived=archived,
+                silent=silent,
             )
             return part, found
 

@@ -10,8 +10,8 @@ HubSpot has dropped them: those stay.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import partial
 from itertools import chain
 
@@ -19,7 +19,7 @@ import polars as pl
 
 from hubspot_assets.hubspot.records import Page, Record, answering_for
 from hubspot_assets.readings.ordering import Reader
-from hubspot_assets.readings.reading import Staged
+from hubspot_assets.readings.reading import Reading, Staged
 from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.asked import Asked
 from hubspot_assets.sources.earlier import Earlier
@@ -38,6 +38,7 @@ from hubspot_assets.sources.searching import search
 from hubspot_assets.sources.sweeping import can_sweep, sweep
 from hubspot_assets.sources.union import united
 from hubspot_assets.tables.counts import (
+    ARCHIVED_UNTOLD,
     MOMENTS_UNREAD,
     RECORDS_ERASED,
     RECORDS_GONE,
@@ -85,7 +86,7 @@ def read_changes(
     reading.counts.update({name: n for name, n in base.counts.items() if name.startswith(SEEN)})
     reading.counts["records"] = len(look.live)
     reading.counts["changed"] = len(look.touched)
-    fresh = _Fresh(asked, look, base, reading.counts)
+    fresh = _Fresh(asked, look, base.began, reading)
     touched = Earlier(base, look.touched)
     former = (partial(nested_chunk, chunk) for chunk in base.changes)
     apart = 0
@@ -103,27 +104,26 @@ def read_changes(
 class _Fresh:
     """What HubSpot tells of the ids of a look; `merges`, `known` ids and `last` fill meanwhile."""
 
-    def __init__(self, asked: Asked, look: Look, base: Staged, counts: Counter[str]) -> None:
+    def __init__(self, asked: Asked, look: Look, base_began: datetime, reading: Reading) -> None:
         self.asked = asked
         self.look = look
         self.cap = history_cap(asked.object_type.id)
         self.merges: list[Merge] = []
         self.known: set[int] = set()
         self.last = look.last
-        self._base = base
-        self._counts = counts
+        self._base_began = base_began
+        self._began = reading.began
+        self._counts = reading.counts
 
     def readers(self) -> Iterator[Reader]:
         """Nested frames: of records that were found, then of those that are gone without more."""
         look = self.look
-        lost: list[int] = []
+        lost, vanished, erased = list[int](), list[int](), list[int]()
         yield from self._read(look.gone, lost, archived=True)
-        vanished: list[int] = []
-        yield from self._read(sorted({*look.changed, *lost}), vanished)
-        erased: list[int] = [each for each in vanished if each in set(lost)]
-        late = sorted(set(vanished) - set(lost))
-        self._counts["records"] += len(lost) - len(erased) - len(late)
-        yield from self._read(late, erased, archived=True)
+        yield from self._read(look.changed, vanished)
+        yield from self._read(lost, erased, silent=True)
+        self._counts["records"] += len(lost) - len(erased) - len(vanished)
+        yield from self._read(vanished, erased, archived=True)
         self.merges += self._untold_merges(erased)
         self.known = self._known()
         yield partial(nested, self._erased(erased), pl.DataFrame(schema=VALUES_SCHEMA))
@@ -131,12 +131,24 @@ class _Fresh:
         yield partial(nested, hidden, pl.DataFrame(schema=VALUES_SCHEMA))
 
     def _read(
-        self, ids: Sequence[int] | pl.Series, lost: list[int], *, archived: bool = False
+        self,
+        ids: Sequence[int] | pl.Series,
+        lost: list[int],
+        *,
+        archived: bool = False,
+        silent: bool = False,
     ) -> Iterator[Reader]:
-        for part, page in self.asked.batches(list(ids), archived=archived):
+        if archived and self._counts[ARCHIVED_UNTOLD]:
+            lost.extend(ids)
+            return
+        for part, page in self.asked.batches(
+            sorted(ids), archived=archived, silent=silent or archived
+        ):
             self._counts[RECORDS_UNREAD] += len(page.refused)
             found = {each["id"] for each in page.records}
-            lost += (int(each) for each in part if each not in found | page.refused)
+            # A live one that is refused stays as it was known; it is not among the archived ones.
+            left = found if archived else found | page.refused
+            lost += (int(each) for each in part if each not in left)
             self.last = max(self.last, page.received_at)
             yield partial(nested, *self._flattened(page, archived=archived))
 
@@ -164,16 +176,20 @@ class _Fresh:
         return set(known.filter(known.is_in(pl.Series(list(ids), dtype=pl.Int64).implode())))
 
     def _erased(self, ids: Sequence[int]) -> pl.DataFrame:
-        """The `records` frame of those that are neither live nor archived, and were known."""
-        before = self.look.before
-        found = before.filter(
-            pl.col("id").is_in(pl.Series(list(ids), dtype=pl.Int64).implode())
-            & pl.col("gone").is_null()
-        )["id"]
-        self._counts[RECORDS_ERASED] += len(found)
-        self._counts[RECORDS_GONE] += len(ids) - len(found)
-        last_seen = self._base.began.replace(tzinfo=None)
-        frame = pl.DataFrame({"id": found}).with_columns(
-            gone=pl.lit(ERASED), goneAt=pl.lit(last_seen, MOMENT)
+        """The `records` frame of those that are neither live nor archived, and were known.
+
+        One that this reading has listed was there when it began.
+        """
+        wanted = pl.Series(ids, dtype=pl.Int64).implode()
+        known = self.look.before.filter(pl.col("id").is_in(wanted) & pl.col("gone").is_null())
+        listed = pl.col("id").is_in(self.look.live.implode())
+        frame = known.select(
+            "id",
+            gone=pl.lit(ERASED),
+            goneAt=pl.when(listed)
+            .then(pl.lit(self._began.replace(tzinfo=None), MOMENT))
+            .otherwise(pl.lit(self._base_began.replace(tzinfo=None), MOMENT)),
         )
+        self._counts[RECORDS_ERASED] += known.filter(~listed).height
+        self._counts[RECORDS_GONE] += len(set(ids)) - known.height
         return with_columns_of(frame, RECORDS_SCHEMA)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
@@ -22,6 +23,7 @@ from hubspot_assets.hubspot.errors import (
 from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.hubspot.own_apis import probe_crm
 from hubspot_assets.hubspot.records import read_records
+from hubspot_assets.readings.merging import DamagedError
 from hubspot_assets.readings.reading import Staged
 from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.asked import Asked
@@ -36,8 +38,11 @@ from hubspot_assets.sources.record_chunks import SEEN, RecordChunk, put_in_order
 from hubspot_assets.sources.resuming import plan_of, resumed
 from hubspot_assets.sources.source import Report, properties_source, quiet, unavailable
 from hubspot_assets.sources.ways import searches
+from hubspot_assets.storage import NotFoundError
 from hubspot_assets.tables.counts import PROPERTIES_ARCHIVED, RECORDS_GONE, RECORDS_UNREAD
 from hubspot_assets.tables.records import history_cap
+
+log = logging.getLogger(__name__)
 
 #: The property that records of every type have.
 RECORD_ID = "hs_object_id"
@@ -72,13 +77,16 @@ def extract_records(
         reading = staging.begin(asked.source, plan, resume=False)
         return reading.finish(_undefined(client, object_type, defined), datetime.now(UTC))
     base = None if staging.read_again or incremental == "off" else staging.newest(asked.source)
-    if base and base.plan == plan and base.availability.served:
-        by_search = searches(asked, staging, base, incremental, sweep_days)
-        changed = read_changes(asked, staging, base, by_search=by_search)
-        if changed:
-            return changed
-    served = base if base and base.availability.served else None
-    return _read_all(asked, staging, plan, defined.availability, served)
+    if base and base.availability.served:
+        try:
+            changed = None
+            if base.plan == plan:
+                by_search = searches(asked, staging, base, incremental, sweep_days)
+                changed = read_changes(asked, staging, base, by_search=by_search)
+            return changed or _read_all(asked, staging, plan, defined.availability, base)
+        except (NotFoundError, DamagedError) as error:
+            log.warning("%s is read as if for the first time: %s", asked.source, error)
+    return _read_all(asked, staging, plan, defined.availability, None)
 
 
 def _read_all(

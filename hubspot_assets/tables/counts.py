@@ -104,8 +104,8 @@ SENTENCES: Mapping[str, str | None] = {
     RECIPIENTS_UNKNOWN: "e-mail events have no OBJECTID: no contact has the address",
     RECORDS_ARCHIVED: "records were listed as live and said that they were archived: left out",
     RECORDS_ERASED: (
-        "records that a reading found before are neither there, archived nor merged: they are "
-        "missing since then"
+        "records that a reading found before are in none of HubSpot's answers: they are missing "
+        "since then"
     ),
     RECORDS_GONE: "records were listed and gone a moment later, when they were read",
     RECORDS_OF_EARLIER: (

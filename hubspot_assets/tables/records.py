@@ -85,7 +85,9 @@ def as_of(
     if not (changed.height or seen_late) and until.height == values.height:
         state = _last_of_group(until)
         unknown = [state.filter(pl.col("heldUntil") < end), state.join(untold, on="id", how="semi")]
-        return AsOf(live, state.filter(pl.col("value") != ""), until, _cells(unknown), unseen, untold.height)
+        return AsOf(
+            live, state.filter(pl.col("value") != ""), until, _cells(unknown), unseen, untold.height
+        )
     live = _with_earlier_update(live, until, end)
     state, lost = _with_lost_values(values, end, cap, modified_property)
     state = _last_of_group(state)
@@ -103,7 +105,9 @@ def as_of(
         state.filter(pl.col("heldUntil") < end),
         state.join(untold, on="id", how="semi"),
     ]
-    return AsOf(live, state.filter(pl.col("value") != ""), until, _cells(unknown), unseen, untold.height)
+    return AsOf(
+        live, state.filter(pl.col("value") != ""), until, _cells(unknown), unseen, untold.height
+    )
 
 
 def there_at(records: pl.DataFrame, end: datetime) -> pl.DataFrame:

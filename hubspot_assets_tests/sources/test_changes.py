@@ -1,0 +1,355 @@
+"""Incremental readings of records: what of a portal, a state or a clock might lead them astray."""
+
+import httpx
+import pytest
+import time_machine
+
+from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.readings.staging import Staging
+from hubspot_assets.sandbox import PortalConfig, serve
+from hubspot_assets.sources import changes
+from hubspot_assets.storage import open_store
+from hubspot_assets.tables.counts import ARCHIVED_UNTOLD, RECORDS_ERASED
+from hubspot_assets_tests.fortnights import FIRST, HOUR, MINUTE, Fortnight, day_number
+
+CONTACTS = "0-1"
+SOURCE = "objects/0-1"
+LIVE = r"^GET /crm/objects/[^/]+/0-1\?((?!archived).)*$"
+LIST = r"^GET /crm/objects/[^/]+/0-1$"
+BATCH = r"^POST /crm/objects/[^/]+/0-1/batch/read$"
+NIGHT = 90 * MINUTE
+
+
+class Nights(Fortnight):
+    """Nights in which the contacts of a portal are read into one folder."""
+
+    def __init__(self, sandbox, root):
+        super().__init__(sandbox, types=(CONTACTS,))
+        self.root = root
+        self.store = open_store(root)
+
+    def night(self, number, incremental="sweep", **options):
+        """Reads the day of that number in its night, and gives the reading."""
+        day = day_number(number)
+        self.staging = self.read(self.root, day, day.end + NIGHT, incremental, **options)
+        return self.staging.complete(SOURCE)
+
+    def rows(self):
+        """All records of the last reading, by id."""
+        chunks = self.staging.complete(SOURCE).chunks()
+        return {row["id"]: row for each in chunks for row in each.read("records").to_dicts()}
+
+    def is_right(self, *, without=()):
+        """Whether the last night shows the day as it was, but for records that must be missing."""
+        true = self.truth(self.staging, CONTACTS)
+        with self.at(self.staging.day.end + NIGHT):
+            shown = self.shown(self.staging, CONTACTS)
+        assert true.updated.keys() - shown.updated.keys() == set(without)
+        assert shown.updated.keys() <= true.updated.keys()
+        assert not shown.wrong(true)
+        return True
+
+    def some(self, number=1):
+        """Ids of contacts of whom the portal has no plans of its own."""
+        life, now = self.portal.life(CONTACTS), self.portal.clock.now()
+        found = []
+        for each in self.portal.live_ids(CONTACTS, FIRST):
+            index = life.index_of(each, now)
+            if not life.ends(index) and not life.merged_into(index, now * 2):
+                found.append(each)
+        return found[:number]
+
+    def end(self, number):
+        return day_number(number).end
+
+
+@pytest.fixture
+def nights(tmp_path):
+    """Makes them: of a portal of its own each."""
+    opened = []
+
+    def make(**config):
+        own = PortalConfig(records=60, now=FIRST, contact_properties=113, burst=10**6, **config)
+        context = serve(own)
+        opened.append(context)
+        return Nights(context.__enter__(), tmp_path / "state")
+
+    yield make
+    for context in opened:
+        context.__exit__(None, None, None)
+
+
+@pytest.fixture
+def lived(nights):
+    """A portal whose first day is read."""
+    lived = nights()
+    lived.night(0)
+    return lived
+
+
+def full(staged, first):
+    """Whether all was read, though there was a reading before."""
+    return staged.base_folder != first.base_folder and "changed" not in staged.counts
+
+
+def test_only_what_has_changed_is_read(lived, change):
+    first = lived.staging.complete(SOURCE)
+    asked = []
+    change(lambda path, body, _: asked.append(body) if "batch/read" in path else None, "POST")
+    second = lived.night(1)
+    assert second.base_folder == first.folder
+    ids = {int(each["id"]) for body in asked for each in body["inputs"]}
+    with lived.at(lived.end(1) + NIGHT):
+        happened = lived.portal.record_changes(CONTACTS, lived.end(0), lived.end(1) + NIGHT)
+    news = {each.record_id for each in happened}
+    assert ids <= news
+    assert second.counts["changed"] == len(ids) < 12
+    assert lived.is_right()
+
+
+def test_a_base_whose_note_is_half_written_is_none(lived):
+    first = lived.staging.complete(SOURCE)
+    note = lived.root / first.folder / "_reading.json"
+    note.write_bytes(note.read_bytes()[:100])
+    assert full(lived.night(1), first)
+    assert lived.is_right()
+
+
+@pytest.mark.parametrize("harm", ["gone", "cut off", "nothing"])
+@pytest.mark.parametrize("frame", ["records", "values"])
+def test_a_base_that_lacks_a_part_is_read_anew(lived, caplog, harm, frame):
+    first = lived.staging.complete(SOURCE)
+    part = lived.root / first.folder / f"00000.{frame}.parquet"
+    content = part.read_bytes()
+    part.unlink()
+    if harm != "gone":
+        part.write_bytes(content[: 500 * (harm == "cut off")])
+    assert full(lived.night(1), first)
+    assert lived.is_right()
+    assert "contacts" in caplog.text or SOURCE in caplog.text
+
+
+def test_a_reading_whose_base_was_purged_serves_no_day_and_is_no_base(lived):
+    first = lived.staging.complete(SOURCE)
+    second = lived.night(1)
+    for path in (lived.root / first.folder).iterdir():
+        path.unlink()
+    store = open_store(lived.root)
+    assert Staging(store, day_number(1)).serving(SOURCE) is None
+    assert Staging(store, day_number(1)).newest(SOURCE) is None
+    assert full(lived.night(1), second)
+    assert lived.is_right()
+
+
+def test_a_reading_of_another_portal_is_no_base(lived):
+    first = lived.staging.complete(SOURCE)
+    assert full(lived.night(1, portal="another"), first)
+    assert lived.is_right()
+
+
+def test_a_reading_of_another_api_version_is_no_base(lived, monkeypatch):
+    first = lived.staging.complete(SOURCE)
+    versions = {"objects": "some other"}
+    monkeypatch.setattr(HubSpot, "versions", property(lambda _: versions))
+    assert full(lived.night(1), first)
+    assert lived.is_right()
+
+
+def test_a_property_that_is_made_again_with_another_type_has_all_read(lived, change):
+    def another(path, _, body):
+        if "/crm/properties/" in path:
+            for each in body["results"]:
+                if each["name"] == "city":
+                    each |= {"createdAt": "2026-11-10T12:00:00.000Z", "type": "number"}
+
+    first = lived.staging.complete(SOURCE)
+    change(another)
+    second = lived.night(1)
+    assert full(second, first)
+    assert lived.is_right()
+    assert not full(lived.night(2), second)
+
+
+def test_a_property_of_another_label_has_nothing_read(lived, change):
+    def renamed(path, _, body):
+        if "/crm/properties/" in path:
+            for each in body["results"]:
+                each["label"] += " (new)"
+
+    change(renamed)
+    assert not full(lived.night(1), lived.staging.complete(SOURCE))
+
+
+def test_archived_restored_and_archived_again_within_a_day(lived):
+    (one,) = lived.some()
+    noon = lived.end(0) + 12 * HOUR
+    lived.portal.archive(CONTACTS, one, noon)
+    lived.portal.restore(CONTACTS, one, noon + HOUR)
+    lived.portal.archive(CONTACTS, one, noon + 2 * HOUR)
+    lived.night(1)
+    assert lived.is_right()
+    assert lived.rows()[one]["goneAt"] == (noon + 2 * HOUR).replace(tzinfo=None)
+    lived.portal.restore(CONTACTS, one, noon + 30 * HOUR)
+    lived.portal.archive(CONTACTS, one, noon + 31 * HOUR)
+    lived.portal.restore(CONTACTS, one, noon + 32 * HOUR)
+    lived.night(2)
+    assert lived.is_right()
+    # It went at noon of one day and came back on another: in between it was not there.
+    assert lived.rows()[one]["awayFrom"] == (noon + 2 * HOUR).replace(tzinfo=None)
+    assert one in set(lived.portal.live_ids(CONTACTS, lived.end(2)))
+
+
+def test_a_clock_that_jumped_back_and_one_that_ran_ahead(lived):
+    for number, ours in ((1, -50 * HOUR), (2, 300 * HOUR), (3, 0 * HOUR), (4, 0 * HOUR)):
+        at = lived.end(number) + NIGHT
+        lived.portal.clock.set(at)
+        with time_machine.travel(at + ours, tick=True), lived.client() as client:
+            lived.staging = Staging(lived.store, day_number(number), read_again=True)
+            lived.extract(client, lived.staging)
+        assert lived.is_right()
+
+
+def test_a_night_in_which_too_much_has_changed_has_all_read(lived, monkeypatch, caplog):
+    first = lived.staging.complete(SOURCE)
+    monkeypatch.setattr(changes, "_FEW", 5)
+    ids = lived.some(40)
+    for one, other in zip(ids[::2], ids[1::2], strict=True):
+        lived.portal.merge(CONTACTS, one, other, lived.end(0) + 3 * HOUR)
+    second = lived.night(1)
+    assert full(second, first)
+    assert "have changed: all are read" in caplog.text
+    assert lived.is_right()
+    assert second.base is None or second.base.folder == second.folder
+
+
+def test_changes_that_are_many_are_written_together_with_their_base(lived, monkeypatch):
+    first = lived.staging.complete(SOURCE)
+    monkeypatch.setattr(changes, "_FEW", 1)
+    monkeypatch.setattr(changes, "MOST_CHANGED", 100)
+    monkeypatch.setattr(changes, "MOST_APART", 30)
+    for one in lived.some(10):
+        lived.portal.archive(CONTACTS, one, lived.end(0) + 3 * HOUR)
+    second = lived.night(1)
+    assert second.base.folder == first.folder
+    assert lived.is_right()
+    for one in lived.some(30)[10:]:
+        lived.portal.archive(CONTACTS, one, lived.end(1) + 3 * HOUR)
+    third = lived.night(2)
+    assert third.base is None
+    assert third.counts["changed"]
+    assert lived.is_right()
+    lived.night(3)
+    assert lived.is_right()
+
+
+@pytest.mark.parametrize("fault", ["archive_first", "merge_first"])
+@pytest.mark.parametrize("path", [LIST, BATCH])
+@pytest.mark.parametrize("skip", [0, 1])
+def test_what_ends_while_it_is_looked_for_was_there(nights, fault, path, skip):
+    lived = nights(tick_ms=50)
+    lived.night(0)
+    lived.sandbox.faults.add(fault, path=path, skip=skip)
+    lived.night(1)
+    assert lived.is_right()
+    lived.night(2)
+    assert lived.is_right()
+
+
+def test_what_comes_back_while_it_is_looked_for(lived, change):
+    """It was missing from the list, and is no more archived when that is asked."""
+    one, other = lived.some(2)
+    lived.portal.archive(CONTACTS, one, lived.end(0) + 3 * HOUR)
+    lived.portal.archive(CONTACTS, other, lived.end(0) + 3 * HOUR)
+    back = []
+
+    def restored(path, _, body):
+        if path.endswith("/0-1") and body["results"] and not back:
+            back.append(one)
+            lived.portal.restore(CONTACTS, one)
+
+    change(restored)
+    lived.night(1)
+    change(lambda *_: None)
+    row = lived.rows()[one]
+    assert row["gone"] is None
+    assert lived.rows()[other]["gone"] == "archived"
+    lived.night(2)
+    assert lived.is_right()
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_without_the_archived_ones_nothing_else_is_lost(lived, change, monkeypatch, status):
+    one, other, merged, into, erased = lived.some(5)
+    at = lived.end(0) + 3 * HOUR
+    lived.portal.archive(CONTACTS, one, at)
+    lived.portal.archive(CONTACTS, other, lived.end(1) + HOUR)
+    lived.portal.merge(CONTACTS, merged, into, at)
+    lived.portal.erase(CONTACTS, erased, at)
+    send = httpx.HTTPTransport.handle_request
+
+    def refused(self, request):
+        if "archived=true" in str(request.url) and "/properties/" not in str(request.url):
+            answer = {"status": "error", "message": "archived is not supported", "category": "X"}
+            return httpx.Response(status, json=answer)
+        return send(self, request)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", refused)
+    second = lived.night(1)
+    assert second.counts[ARCHIVED_UNTOLD] == 1
+    assert "changed" in second.counts
+    assert lived.is_right(without={other})
+    assert lived.rows()[merged]["gone"] == "merged"
+
+
+def test_a_listing_that_misses_a_live_record_does_not_lose_it(lived):
+    lived.sandbox.faults.add("lost_id", path=LIST)
+    second = lived.night(1)
+    assert not second.counts.get(RECORDS_ERASED)
+    assert lived.is_right()
+    assert not [each for each in lived.rows().values() if each["gone"] == "erased"]
+
+
+@pytest.mark.parametrize("leads_on", [True, False])
+def test_a_merged_record_is_told_of_by_its_survivor(nights, leads_on):
+    lived = nights(merged_ids_lead_on=leads_on)
+    lived.night(0)
+    one, other = lived.some(2)
+    at = lived.end(0) + 3 * HOUR
+    lived.portal.merge(CONTACTS, one, other, at)
+    lived.night(1)
+    assert lived.is_right()
+    made = lived.portal.fate(CONTACTS, one, lived.end(1)).merged_into
+    for each in (one, other):
+        row = lived.rows()[each]
+        assert (row["gone"], row["goneAt"]) == ("merged", at.replace(tzinfo=None))
+        assert row["mergedInto"] == made
+    assert lived.rows()[made]["bornAt"] == at.replace(tzinfo=None)
+
+
+def test_a_batch_that_says_nothing_of_a_merged_record(lived, change):
+    one, other = lived.some(2)
+    lived.portal.merge(CONTACTS, one, other, lived.end(0) + 3 * HOUR)
+
+    def silent(path, asked, body):
+        if "batch/read" in path:
+            ids = {each["id"] for each in asked["inputs"]}
+            body["results"] = [each for each in body["results"] if each["id"] in ids]
+            body.pop("errors", None)
+
+    change(silent, "POST")
+    lived.night(1)
+    assert lived.is_right()
+    assert {lived.rows()[each]["gone"] for each in (one, other)} == {"merged"}
+
+
+def test_a_portal_that_loses_records_for_good(lived):
+    (one,) = lived.some()
+    lived.portal.erase(CONTACTS, one, lived.end(0) + 3 * HOUR)
+    second = lived.night(1)
+    assert second.counts[RECORDS_ERASED] == 1
+    assert lived.is_right()
+    assert lived.rows()[one]["gone"] == "erased"
+    assert lived.night(2).counts[RECORDS_ERASED] == 0
+    assert lived.rows()[one]["gone"] == "erased"
+    lived.night(3)
+    assert lived.is_right()
