@@ -7,8 +7,12 @@ FORTNIGHTS, the numbers of their seeds.
 
 import os
 
+import duckdb
+import orjson
 import pytest
+from click.testing import CliRunner
 
+from hubspot_assets.cli import main
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.sources.source import object_source
 from hubspot_assets.tables.counts import RECORDS_ERASED
@@ -202,3 +206,45 @@ def test_all_that_can_become_of_a_record_does(lived):
         for number in range(DAYS)
         for type_id in TYPES
     )
+
+
+def test_two_days_as_they_are_delivered(tmp_path, reach):
+    """By the command, and read back from its files."""
+    config = PortalConfig(records=60, now=FIRST, contact_properties=113, burst=10**6)
+    with serve(config) as sandbox:
+        eventful(sandbox.portal, 1, DAYS)
+        exported = reach(sandbox, OBJECT_TYPES="contacts,companies,deals")
+        fortnight, batches = Fortnight(sandbox), []
+        for number in (4, 5):
+            day = day_number(number)
+            at = day.end + 90 * MINUTE
+            sandbox.requests.clear()
+            with fortnight.at(at):
+                result = CliRunner().invoke(main, ["export", "--day", day.name])
+            assert result.exit_code == 0, result.output
+            batches.append(sandbox.requests["POST /crm/objects/{objectType}/batch/read", 200])
+            with fortnight.at(at):
+                staging = fortnight.read(tmp_path / "own", day, at)
+                true = [fortnight.truth(staging, type_id) for type_id in TYPES]
+                shown = [fortnight.shown(staging, type_id) for type_id in TYPES]
+            rows = table(exported / day.name / "OBJECTS", "OBJECTID, UPDATEDAT")
+            assert {int(record_id) for record_id, _ in rows} == {
+                i for of in true for i in of.updated
+            }
+            cells = table(exported / day.name / "OBJECT_PROPERTIES", "OBJECTID, NAME, VALUE")
+            told = {(int(record_id), name): value for record_id, name, value in cells}
+            unknown = set().union(*(of.unknown for of in shown))
+            for of in true:
+                wrong = {cell for cell, value in of.cells.items() if told.get(cell) != value}
+                assert wrong <= unknown
+            manifest = orjson.loads(
+                (exported / day.name / "OBJECT_PROPERTIES" / "_manifest.json").read_bytes()
+            )
+            assert manifest["counts"]["cells_not_known_as_of_day"] == len(unknown)
+    assert batches[1] < batches[0]
+
+
+def table(folder, columns):
+    """What DuckDB reads of a table that was delivered."""
+    files = f"read_csv('{folder}/**/*.csv.gz', header=true, all_varchar=true, parallel=false)"
+    return duckdb.sql(f"SELECT {columns} FROM {files}").fetchall()
