@@ -198,7 +198,7 @@ def change(monkeypatch):
     """Changes answers to requests of a `method`: `edit` gets the path, what was asked (None by a
     GET) and the answer's body, to be edited."""
 
-    def run(edit, method="GET"):
+    def run(edit, method="GET", patch=monkeypatch):
         send = httpx.HTTPTransport.handle_request
 
         def handle(self, request):
@@ -210,7 +210,7 @@ def change(monkeypatch):
             edit(request.url.path, json.loads(request.content or "null"), body)
             return httpx.Response(answer.status_code, json=body)
 
-        monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
+        patch.setattr(httpx.HTTPTransport, "handle_request", handle)
 
     return run
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 
-from hubspot_assets.day import Day
+from hubspot_assets.day import SETTLING, Day
 from hubspot_assets.readings.reading import (
     CHECKPOINT,
     NOTE,
@@ -85,8 +85,8 @@ class Staging:
 
     def newest(self, source: str) -> Staged | None:
         """The complete reading of `source` that began last. Raises StoreError."""
-        for name, files in reversed(self._readings(source).items()):
-            if NOTE in files and (staged := self._staged(source, name)):
+        for name in reversed(self._finished_ones(source)):
+            if staged := self._staged(source, name):
                 return staged
         return None
 
@@ -200,12 +200,20 @@ class Staging:
 
     def _earliest(self, source: str) -> Staged | None:
         """The earliest complete reading that may serve the day for good."""
-        for name, files in self._readings(source).items():
-            if NOTE in files and not name.of and self.day.settled(name.began):
-                staged = self._staged(source, name)
-                if staged:
-                    return staged
+        for name in self._finished_ones(source):
+            if (
+                not name.of
+                and self.day.settled(name.began)
+                and (staged := self._staged(source, name))
+            ):
+                return staged
         return None
+
+    def _finished_ones(self, source: str) -> list[Name]:
+        """The complete readings, in order; none that began by a clock that ran far ahead."""
+        latest = datetime.now(UTC) + SETTLING
+        found = self._readings(source).items()
+        return [name for name, files in found if NOTE in files and name.began <= latest]
 
     @cached_property
     def _pointers(self) -> dict[str, Name]:

@@ -87,7 +87,10 @@ def read_gone(
 
 
 def with_merges(records: pl.DataFrame, merges: Sequence[Merge], known: set[int]) -> pl.DataFrame:
-    """`records` in which those that are gone, and by `merges` merged away, say so."""
+    """`records` in which those that are gone, and by `merges` merged away, say so.
+
+    One that was archived had come back before, nobody knows when: it was away until it was merged.
+    """
     by_id = {each.record_id: each for each in reversed(merges)}
     found = [
         (each, by_id[each].at, survivor_of(by_id[each], known))
@@ -98,9 +101,12 @@ def with_merges(records: pl.DataFrame, merges: Sequence[Merge], known: set[int])
         return records
     schema = {"id": pl.Int64(), "at": MOMENT, "into": pl.Int64()}
     merged = pl.DataFrame(found, schema=schema, orient="row").with_columns(is_merged=True)
+    was_archived = (pl.col("gone") == ARCHIVED) & (pl.col("goneAt") < pl.col("at"))
     return (
         records.join(merged, on="id", how="left", maintain_order="left")
         .with_columns(
+            awayFrom=pl.when(was_archived).then("goneAt").otherwise("awayFrom"),
+            awayUntil=pl.when(was_archived).then("at").otherwise("awayUntil"),
             gone=pl.when("is_merged").then(pl.lit(MERGED)).otherwise("gone"),
             goneAt=pl.when("is_merged")
             .then(pl.col("at").fill_null(pl.col("goneAt")))

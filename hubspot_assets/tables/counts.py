@@ -114,7 +114,7 @@ SENTENCES: Mapping[str, str | None] = {
     ),
     RECORDS_REFUSED: None,
     RECORDS_UNSEEN: (
-        "records were merged into others since the end of the day, before they were ever read: "
+        "records were merged into others since the end of the day, before they were read: "
         "they are missing"
     ),
     RECORDS_UNREAD: "records are left out: HubSpot refused to tell of each, asked for alone",

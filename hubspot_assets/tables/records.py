@@ -72,9 +72,12 @@ def as_of(
     if live.height < records.height:
         values = values.join(live.select("id"), on="id", how="semi", maintain_order="left")
     unseen = records.filter(
-        pl.col("readAt").is_null()
-        & (pl.col("goneAt") >= end)
+        (pl.col("goneAt") >= end)
         & (pl.col("bornAt") < end).fill_null(value=True)
+        & (
+            pl.col("readAt").is_null()
+            | ((pl.col("awayFrom") < end) & (pl.col("awayUntil") == pl.col("goneAt")))
+        )
     ).height
     until = values.filter((pl.col("timestamp") < end) | pl.col("timestamp").is_null())
     changed = live.filter((pl.col("updatedAt") >= end).fill_null(value=True)).select("id")

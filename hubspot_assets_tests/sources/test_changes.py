@@ -197,15 +197,29 @@ def test_archived_restored_and_archived_again_within_a_day(lived):
     # It went at noon of one day and came back on another: in between it was not there.
     assert lived.rows()[one]["awayFrom"] == (noon + 2 * HOUR).replace(tzinfo=None)
     assert one in set(lived.portal.live_ids(CONTACTS, lived.end(2)))
+    for hours in (54, 78):
+        lived.portal.archive(CONTACTS, one, noon + hours * HOUR)
+        lived.portal.restore(CONTACTS, one, noon + (hours + 2) * HOUR)
+        lived.portal.archive(CONTACTS, one, noon + (hours + 3) * HOUR)
+        lived.night(hours // 24 + 1)
+        assert lived.is_right()
+        assert lived.rows()[one]["goneAt"] == (noon + (hours + 3) * HOUR).replace(tzinfo=None)
 
 
-def test_a_clock_that_jumped_back_and_one_that_ran_ahead(lived):
-    for number, ours in ((1, -50 * HOUR), (2, 300 * HOUR), (3, 0 * HOUR), (4, 0 * HOUR)):
-        at = lived.end(number) + NIGHT
-        lived.portal.clock.set(at)
-        with time_machine.travel(at + ours, tick=True), lived.client() as client:
-            lived.staging = Staging(lived.store, day_number(number), read_again=True)
-            lived.extract(client, lived.staging)
+def by_another_clock(lived, number, ahead):
+    """Reads a day in its night, by a clock of ours that is wrong by so much."""
+    at = lived.end(number) + NIGHT
+    lived.portal.clock.set(at)
+    with time_machine.travel(at + ahead, tick=True), lived.client() as client:
+        lived.staging = Staging(lived.store, day_number(number))
+        lived.extract(client, lived.staging)
+
+
+@pytest.mark.parametrize("jumps", [(0, -50, 300, 0, 0), (20, 20, 20, 20), (-20, -20, -20)])
+def test_a_clock_that_jumps_or_is_wrong_all_the_time(nights, jumps):
+    lived = nights()
+    for number, hours in enumerate(jumps):
+        by_another_clock(lived, number, hours * HOUR)
         assert lived.is_right()
 
 
@@ -353,3 +367,35 @@ def test_a_portal_that_loses_records_for_good(lived):
     assert lived.rows()[one]["gone"] == "erased"
     lived.night(3)
     assert lived.is_right()
+
+
+def test_a_record_that_is_in_no_answer_for_a_night_is_back(lived, change):
+    (one,) = lived.some()
+
+    def hidden(path, asked, body):
+        if "/objects/" in path:
+            body["results"] = [each for each in body["results"] if each["id"] != str(one)]
+            if asked and {"id": str(one)} in asked["inputs"]:
+                body["errors"] = [{"category": "OBJECT_NOT_FOUND", "context": {"ids": [str(one)]}}]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for method in ("GET", "POST"):
+            change(hidden, method, patch)
+        assert lived.night(1).counts[RECORDS_ERASED] == 1
+        assert lived.is_right(without={one})
+    lived.night(2)
+    assert lived.is_right()
+
+
+def test_one_that_came_back_and_was_merged_is_counted(lived):
+    one, other = lived.some(2)
+    lived.portal.archive(CONTACTS, one, lived.end(0) + 3 * HOUR)
+    lived.night(1)
+    lived.portal.restore(CONTACTS, one, lived.end(2) + HOUR)
+    lived.portal.merge(CONTACTS, one, other, lived.end(2) + 3 * HOUR)
+    day = day_number(2)
+    lived.staging = lived.read(lived.root, day, day.end + 4 * HOUR)
+    with lived.at(day.end + 4 * HOUR):
+        shown = lived.shown(lived.staging, CONTACTS)
+    assert one not in shown.updated
+    assert shown.unseen == 1
