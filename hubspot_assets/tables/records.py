@@ -15,7 +15,7 @@ from datetime import datetime
 import orjson
 import polars as pl
 
-from hubspot_assets.sources.fates import ARCHIVED
+from hubspot_assets.sources.fates import ARCHIVED, MERGED_IDS
 from hubspot_assets.tables.counts import SAME_MOMENT, UNPARSED
 from hubspot_assets.tables.typed import PropertyType, typed_columns
 
@@ -66,7 +66,8 @@ def as_of(
     them newer than `end`, had an older value that is gone; its oldest retained value stands in
     and is counted. With fewer, its history is whole, and it was not set yet. A value without a
     time stamp is known if it was seen before `end`, or its record has not changed since. Of a
-    record that was merged away since, no value is known if it was last read before `end`.
+    record that was merged away since, no value is known if it was last read before `end`, nor of
+    one that took another in and kept its id.
     """
     live = there_at(records, end)
     if live.height < records.height:
@@ -85,6 +86,9 @@ def as_of(
     seen_late = isinstance(seen_since, datetime) and seen_since >= end
     # HubSpot tells no more of who was merged away: what a reading found before the end of the day.
     untold = live.filter((pl.col("gone") != ARCHIVED) & (pl.col("readAt") < end)).select("id")
+    # Who took another in since and kept its id has that one's history besides its own.
+    merges = values.filter((pl.col("name") == MERGED_IDS) & (pl.col("timestamp") >= end))
+    untold = pl.concat([untold, merges.select("id")]).unique()
     if not (changed.height or seen_late) and until.height == values.height:
         state = _last_of_group(until)
         unknown = [state.filter(pl.col("heldUntil") < end), state.join(untold, on="id", how="semi")]
