@@ -7,7 +7,7 @@ import time_machine
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sandbox import PortalConfig, serve
-from hubspot_assets.sources import changes
+from hubspot_assets.sources import changes, look
 from hubspot_assets.storage import open_store
 from hubspot_assets.tables.counts import ARCHIVED_UNTOLD, RECORDS_ERASED
 from hubspot_assets_tests.fortnights import FIRST, HOUR, MINUTE, Fortnight, day_number
@@ -225,7 +225,7 @@ def test_a_clock_that_jumps_or_is_wrong_all_the_time(nights, jumps):
 
 def test_a_night_in_which_too_much_has_changed_has_all_read(lived, monkeypatch, caplog):
     first = lived.staging.complete(SOURCE)
-    monkeypatch.setattr(changes, "_FEW", 5)
+    monkeypatch.setattr(look, "FEW", 5)
     ids = lived.some(40)
     for one, other in zip(ids[::2], ids[1::2], strict=True):
         lived.portal.merge(CONTACTS, one, other, lived.end(0) + 3 * HOUR)
@@ -238,8 +238,9 @@ def test_a_night_in_which_too_much_has_changed_has_all_read(lived, monkeypatch, 
 
 def test_changes_that_are_many_are_written_together_with_their_base(lived, monkeypatch):
     first = lived.staging.complete(SOURCE)
-    monkeypatch.setattr(changes, "_FEW", 1)
-    monkeypatch.setattr(changes, "MOST_CHANGED", 100)
+    monkeypatch.setattr(changes, "FEW", 1)
+    monkeypatch.setattr(look, "FEW", 1)
+    monkeypatch.setattr(look, "MOST_CHANGED", 100)
     monkeypatch.setattr(changes, "MOST_APART", 30)
     for one in lived.some(10):
         lived.portal.archive(CONTACTS, one, lived.end(0) + 3 * HOUR)
