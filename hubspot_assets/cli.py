@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
 
+from hubspot_assets.interrupts import interrupts
+
 if TYPE_CHECKING:
     from hubspot_assets.settings import Settings
 
@@ -19,13 +21,24 @@ P = ParamSpec("P")
 
 #: Exit statuses: a day that was not delivered whole, and a command that can't be carried out.
 NOT_DELIVERED, WRONG = 1, 2
+#: What a shell adds to the number of the signal that ended a command.
+BY_SIGNAL = 128
 
 
 def _told(command: Callable[P, None]) -> Callable[P, None]:
-    """Turns the errors a person can mend into their one line and an exit status."""
+    """Turns the errors a person can mend, and signals, into their one line and an exit status."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        with interrupts() as first:
+            try:
+                mendable(*args, **kwargs)
+            except KeyboardInterrupt:
+                by = first()
+                click.echo(f"stopped by {by.name}: the same command goes on from here", err=True)
+                sys.exit(BY_SIGNAL + by)
+
+    def mendable(*args: P.args, **kwargs: P.kwargs) -> None:
         from hubspot_assets.deliver import DeliveryError
         from hubspot_assets.demo import SandboxError
         from hubspot_assets.hubspot.catalog import CatalogError

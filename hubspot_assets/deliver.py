@@ -16,6 +16,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
+from dagster._core.events import RunFailureReason
 from dagster_shared.error import SerializableErrorInfo
 
 from hubspot_assets.assets.resources import HubSpotResource, s3_resource
@@ -174,11 +175,22 @@ def _run(
             asset_selection=sorted(keys),
             raise_on_error=False,
         )
+        if _is_interrupted(result):
+            raise KeyboardInterrupt
         if not result.success:
             raise DeliveryError("\n".join(_causes(result, defs.resolve_asset_graph(), keys)))
         tables = sorted(key.path[-1] for key in keys if _is_table(key))
         delivery = _delivered(store, settings.export_url, day, tables, whole=whole)
         return replace(delivery, requests=_requests(result))
+
+
+def _is_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether a run was told to stop, which Dagster keeps to itself."""
+    return any(
+        event.is_job_failure
+        and event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+        for event in result.all_events
+    )
 
 
 def _requests(result: dg.ExecuteInProcessResult) -> int:

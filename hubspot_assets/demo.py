@@ -30,7 +30,12 @@ class SandboxError(Exception):
 def sandbox_process(*options: str) -> Iterator[Mapping[str, str]]:
     """A sandbox with these command line options; gives the environment that reaches it."""
     command = [sys.executable, "-m", "hubspot_assets.cli", "sandbox", "--port", "0", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(  # noqa: S603
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        process_group=0,  # Ctrl+C is for who reads it
+    ) as process:
         try:
             assert process.stdout  # noqa: S101
             lines = [process.stdout.readline().strip() for _ in range(2)]

@@ -14,6 +14,7 @@ from hubspot_assets.hubspot.catalog import (
     discover,
     load_catalog,
 )
+from hubspot_assets.hubspot.concurrent import interruptible
 from hubspot_assets.hubspot.errors import HubSpotError
 from hubspot_assets.hubspot.linked import with_links_seen
 from hubspot_assets.portal import check_places, portal_of
@@ -55,7 +56,9 @@ def refresh_catalog(settings: Settings, s3: "Callable[[], S3Client]") -> Discove
             )
         for owner in owners:
             owner.claim(portal_id)
-        catalog = with_links_seen(client, discover(client, former), former)
+        catalog = interruptible(
+            lambda: with_links_seen(client, discover(client, former), former), client.stop
+        )
     told = list(changes(former, catalog)) if former else []
     state = open_store(settings.state, s3)
     found = state.versioned(_CATALOG)

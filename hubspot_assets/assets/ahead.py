@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class ReadAhead:
-    """What is read ahead in one run, whose `sources` these are; in one process, by one thread."""
+    """What is read ahead in one run, whose `sources` these are; in one process, one at a time."""
 
     def __init__(self, sources: Iterable[Source], workers: int) -> None:
         every = list(sources)

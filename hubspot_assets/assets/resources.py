@@ -18,6 +18,7 @@ from hubspot_assets.hubspot.budgets import Budgets
 from hubspot_assets.hubspot.catalog import known_zone
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.paths import Paths
+from hubspot_assets.hubspot.stopping import Stop
 from hubspot_assets.portal import check_places, portal_of
 from hubspot_assets.readings.reading import READINGS
 from hubspot_assets.readings.staging import Staging
@@ -41,7 +42,8 @@ def connect(settings: Settings, time_zone: str | None = None) -> HubSpot:
     that one is not known here.
     """
     auth = _auth(settings)
-    budgets = Budgets(_shared_folder(), auth.account)
+    stop = Stop()
+    budgets = Budgets(_shared_folder(), auth.account, sleep=stop.sleep)
     return HubSpot(
         auth,
         settings.hubspot_base_url,
@@ -49,6 +51,7 @@ def connect(settings: Settings, time_zone: str | None = None) -> HubSpot:
         budgets=budgets,
         connections=settings.hubspot_workers + 2,
         time_zone=known_zone(time_zone) or UTC,
+        stop=stop,
     )
 
 
@@ -151,7 +154,9 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._client
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
-        """The end of the run, or of its part in this process."""
+        """The end of the run, or of its part in this process: nothing is read any more."""
+        if self._client:
+            self._client.stop()
         if self._ahead:
             self._ahead.close()
             self._ahead = None

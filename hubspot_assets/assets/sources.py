@@ -18,11 +18,14 @@ from hubspot_assets.assets.resources import HubSpotResource, StagingResource
 from hubspot_assets.day import Day
 from hubspot_assets.hubspot.catalog import CatalogError, note_linked
 from hubspot_assets.hubspot.client import Stats
-from hubspot_assets.hubspot.concurrent import in_order
+from hubspot_assets.hubspot.concurrent import in_order, interruptible
+from hubspot_assets.hubspot.stopping import Stopped
 from hubspot_assets.readings.reading import Staged
 from hubspot_assets.readings.staging import NotStagedError
 from hubspot_assets.sources.source import Ask, Source
 
+#: Seconds after which a source is tried once more whose reading ended as nobody foresaw.
+_REST = 30.0
 #: So many sources are named in a warning.
 _NAMED = 5
 
@@ -65,8 +68,6 @@ def _asset(
     @dg.multi_asset(
         name=name,
         specs=[_spec(sources, lineage, partitions, labels)],
-        # A crash in the middle is gone on from where the checkpoints are.
-        retry_policy=dg.RetryPolicy(max_retries=1, delay=30),
     )
     def asset(
         context: dg.AssetExecutionContext, hubspot: HubSpotResource, staging: StagingResource
@@ -74,15 +75,26 @@ def _asset(
         day = Day.named(context.partition_key, zone)
 
         def read(source: Source) -> _Outcome:
-            return _read(source, day, hubspot, staging)
+            try:
+                return _read(source, day, hubspot, staging)
+            except (*PERMANENT, NotStagedError, Stopped):
+                raise
+            except Exception:  # noqa: BLE001 - it is gone on from where the checkpoints are
+                # By ourselves: Dagster's RetryPolicy tries a step again that was interrupted.
+                hubspot.client.rest(_REST)
+                return _read(source, day, hubspot, staging)
 
         with blamed(context, lineage.keys):
-            hubspot.client  # noqa: B018 - nothing is contained of what is wrong with all
+            client = hubspot.client  # nothing is contained of what is wrong with all
+            staging.day(day)  # others are waited for here, where that can be interrupted
             ahead = hubspot.ahead(lambda: ReadAhead(_of_run(context, steps), hubspot.workers))
-            if len(sources) == 1:
-                outcomes = [ahead.take(sources[0], read) if ahead else read(sources[0])]
-            else:
-                outcomes = list(in_order(_contained(read), sources, hubspot.workers))
+
+            def read_all() -> list[_Outcome]:
+                if len(sources) == 1:
+                    return [ahead.take(sources[0], read) if ahead else read(sources[0])]
+                return list(in_order(_contained(read), sources, hubspot.workers))
+
+            outcomes = interruptible(read_all, client.stop)
             _see(context, outcomes, hubspot.settings.catalog_path)
         return dg.MaterializeResult(metadata=_metadata(outcomes))
 
@@ -125,6 +137,8 @@ def _contained(read: Callable[[Source], _Outcome]) -> Callable[[Source], _Outcom
     def run(source: Source) -> _Outcome:
         try:
             return read(source)
+        except Stopped:
+            raise
         except (*PERMANENT, NotStagedError) as error:
             why = str(error)
         except Exception as error:  # noqa: BLE001 - its words may hold a customer's values

@@ -42,6 +42,7 @@ from hubspot_assets.hubspot.errors import (
     refusal,
 )
 from hubspot_assets.hubspot.paths import Endpoint, Params, Paths, host_of
+from hubspot_assets.hubspot.stopping import Stop
 from hubspot_assets.json_text import parsed
 
 log = logging.getLogger("hubspot_assets.hubspot")
@@ -152,10 +153,11 @@ class Stats:
 class HubSpot:
     """HubSpot's public API, for many threads at once.
 
-    `budgets` default to ones of this client alone. `connections` is how many calls may be in
-    flight; `timeout` is for each connect, read and write, in seconds. A call is tried
-    `max_attempts` times and for `max_seconds` at most, not counting the wait for its first
-    turn. `time_zone` is the portal's: its midnight ends the day of the daily limit.
+    `budgets` default to ones of this client alone; others sleep by `stop`, if it is to end their
+    waits too. `connections` is how many calls may be in flight; `timeout` is for each connect,
+    read and write, in seconds. A call is tried `max_attempts` times and for `max_seconds` at
+    most, not counting the wait for its first turn. `time_zone` is the portal's: its midnight ends
+    the day of the daily limit.
     """
 
     def __init__(
@@ -172,22 +174,27 @@ class HubSpot:
         max_seconds: float = 600.0,
         time_zone: tzinfo = UTC,
         clock: Clock = time.time,
-        sleep: Sleep = time.sleep,
+        stop: Stop | None = None,
+        sleep: Sleep | None = None,
         uniform: Callable[[], float] = random.random,
     ) -> None:
         self._host = host_of(base_url)
         self._base_url = base_url.rstrip("/")
         self._auth = auth
         self._paths = paths or Paths()
-        self.budgets = budgets or Budgets(clock=clock, sleep=sleep)
+        self._stop = stop or Stop()
+        self._sleep = sleep or self._stop.sleep
+        self.budgets = budgets or Budgets(clock=clock, sleep=self._sleep)
         self.time_zone = time_zone
         self._max_attempts, self._max_seconds = max_attempts, max_seconds
         self._clock = clock
-        self._sleep = sleep
         self._uniform = uniform
         self._tally = _Tally()
         self._moved: dict[tuple[str, str], Endpoint] = {}
-        self._extensions = {"timeout": httpx.Timeout(timeout, pool=None).as_dict()}
+        self._extensions = {
+            "timeout": httpx.Timeout(timeout, pool=None).as_dict(),
+            "trace": self._stop.watch,
+        }
         # A connection outlives the pauses between the bursts of a budget of 10 seconds.
         limits = httpx.Limits(max_connections=connections, keepalive_expiry=30.0)
         self._http = httpx.Client(transport=transport, limits=limits, verify=_certificates())
@@ -237,6 +244,14 @@ class HubSpot:
         twin._tally = _Tally()  # noqa: SLF001 - its own kind
         return twin
 
+    def rest(self, seconds: float) -> None:
+        """Wait for so long. Raises Stopped."""
+        self._sleep(seconds)
+
+    def stop(self) -> None:
+        """End all calls, those under way too, with `Stopped`; for any thread to call."""
+        self._stop.ask()
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
@@ -268,6 +283,7 @@ class HubSpot:
         deadline: float | None = None
         while True:
             attempt += 1
+            self._stop.check()
             if call.endpoint.budget:
                 self._tally.waited(self.budgets.acquire(call.endpoint.budget))
             if deadline is None:
@@ -324,6 +340,7 @@ class HubSpot:
             headers = {name.lower(): value for name, value in response.headers.raw}
             content = _content(response, headers)
         except (httpx.RequestError, GzipError) as error:
+            self._stop.check()
             self._tally.attempted(None, again=attempt > 1)
             return _Fault(None, type(error).__name__, cause=error)
         self._tally.attempted(response.status_code, again=attempt > 1)

@@ -1,4 +1,4 @@
-"""Many requests in flight, results in order."""
+"""Many requests in flight, results in order; and work that ends when it is interrupted."""
 
 from __future__ import annotations
 
@@ -9,6 +9,23 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def interruptible(call: Callable[[], Result], stop: Callable[[], object]) -> Result:
+    """What `call` gives, which another thread makes.
+
+    Signals interrupt the main thread alone, and where it waits for others that work for it, it
+    would wait until they are done. So it does nothing but wait here: once it is interrupted, `stop`
+    has to end the call, which is waited for.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="hubspot") as pool:
+        called = pool.submit(call)
+        try:
+            return called.result()
+        except BaseException:
+            if not called.done():
+                stop()
+            raise
 
 
 def in_order(

@@ -1,0 +1,176 @@
+"""Exports that are told to stop: they end at once, and the next one goes on from there."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import dagster as dg
+import httpx
+import pytest
+from dagster_graphql import DagsterGraphQLClient
+
+from hubspot_assets.definitions import JOB
+from hubspot_assets.hubspot.auth import BearerToken
+from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.concurrent import interruptible
+from hubspot_assets.hubspot.stopping import Stopped
+from hubspot_assets_tests.conftest import DAY
+from hubspot_assets_tests.test_commands import SCRIPT, run
+from hubspot_assets_tests.test_two_at_once import leftovers, rows_of
+
+ROOT = Path(__file__).parents[1]
+#: An instance that launches runs without a daemon.
+AT_ONCE = """
+telemetry: {enabled: false}
+run_coordinator: {module: dagster.core.run_coordinator, class: DefaultRunCoordinator}
+"""
+#: A run ends within so many seconds, of which loading Dagster's code takes none.
+PROMPT = 5.0
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [SCRIPT, *arguments],
+        env={**os.environ, "TMPDIR": str(Path.cwd())},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def until(process, reached):
+    while not reached():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+def stopped(process, by):
+    """Stops a process; gives what it printed, and sees that it ended at once."""
+    process.send_signal(by)
+    begun = time.monotonic()
+    output, errors = process.communicate()
+    assert time.monotonic() - begun < PROMPT
+    assert process.returncode == 128 + by
+    assert errors.splitlines()[-1] == f"stopped by {by.name}: the same command goes on from here"
+    return output
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_an_export_ends_amid_requests_and_the_next_goes_on(by, sandbox, reach, tmp_path):
+    folder = reach(sandbox, OBJECT_TYPES="companies", EXPORT_URL=str(tmp_path / "alone"))
+    assert run("export", "--day", DAY)[0] == 0
+    undisturbed = rows_of(tmp_path / "alone")
+    folder = reach(sandbox, OBJECT_TYPES="companies")
+    process = start("export", "--day", DAY)
+    until(process, lambda: list(folder.glob("_state/readings/objects/0-2/*/_reading.json")))
+    sandbox.faults.add("slow", times=1_000, seconds=60)
+    until(process, lambda: sandbox.faults.pending()[0].times < 1_000)
+    stopped(process, by)
+    assert not leftovers(tmp_path)
+    assert not (folder / DAY / "_manifest.json").exists()
+    sandbox.faults.clear()
+    sandbox.requests.clear()
+    status, output = run("export", "--day", DAY)
+    assert status == 0, output
+    assert "waiting" not in output
+    assert rows_of(folder) == undisturbed
+    assert not [each for each, _ in sandbox.requests if each.startswith("POST /crm/objects")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"), [("slow", {"seconds": 60}), ("rate_limited", {"retry_after": 60})]
+)
+def test_discovery_ends_amid_requests(kind, more, sandbox, reach):
+    reach(sandbox)
+    sandbox.faults.add(kind, times=1_000, path="/schemas|/properties", **more)
+    process = start("export", "--day", DAY)
+    until(process, lambda: len(sandbox.requests) > 1 or not sandbox.faults.pending())
+    time.sleep(1)
+    stopped(process, signal.SIGTERM)
+
+
+def test_a_demo_ends_with_its_portal(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    process = start("demo", "--records", "3000")
+    until(process, lambda: list(tmp_path.glob("demo/export/_state/readings/**/*.parquet")))
+    portal = subprocess.run(
+        ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert portal
+    stopped(process, signal.SIGINT)
+    assert not any(Path(f"/proc/{each}").exists() for each in portal)
+
+
+def test_a_client_that_is_stopped_ends_what_is_under_way(sandbox):
+    sandbox.faults.add("slow", seconds=60)
+    client = HubSpot(BearerToken(sandbox.token), sandbox.url)
+    begun = time.monotonic()
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGALRM, lambda *_: interrupted())
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interruptible(lambda: client.get("account", "details"), client.stop)
+    finally:
+        signal.signal(signal.SIGALRM, former)
+    assert time.monotonic() - begun < PROMPT
+    with pytest.raises(Stopped):
+        client.get("account", "details")
+
+
+@pytest.fixture
+def webserver(sandbox, reach, tmp_path, monkeypatch):
+    """Dagster's UI over a sandbox portal, in a process of its own; gives its GraphQL client."""
+    folder = reach(sandbox, OBJECT_TYPES="companies", CATALOG_FILE=str(tmp_path / "catalog.json"))
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text(AT_ONCE)
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    assert run("discover")[0] == 0
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(SCRIPT.with_name("dagster-webserver")), "-w", str(ROOT / "workspace.yaml")]
+    with (
+        (tmp_path / "webserver.log").open("w") as log,
+        subprocess.Popen([*command, "-p", str(port)], stdout=log, stderr=log) as process,
+    ):
+        try:
+            until(process, lambda: answers(port))
+            yield DagsterGraphQLClient("127.0.0.1", port_number=port), folder
+        finally:
+            process.terminate()
+
+
+def answers(port):
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(f"http://127.0.0.1:{port}/server_info").is_success
+    return False
+
+
+def test_a_run_is_terminated_from_the_ui(webserver, sandbox, tmp_path):
+    ui, folder = webserver
+    sandbox.faults.add("slow", times=1_000, seconds=60)
+    run_id = ui.submit_job_execution(JOB, tags={"dagster/partition": DAY})
+    deadline = time.monotonic() + 60
+    while sandbox.faults.pending()[0].times == 1_000:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.5)
+    begun = time.monotonic()
+    ui.terminate_run(run_id)
+    while ui.get_run_status(run_id) is not dg.DagsterRunStatus.CANCELED:
+        assert time.monotonic() - begun < PROMPT
+        time.sleep(0.05)
+    sandbox.faults.clear()
+    status, output = run("export", "--day", DAY)
+    assert status == 0, output
+    assert "waiting" not in output
+    assert not leftovers(folder)
