@@ -23,7 +23,7 @@ from hubspot_assets.readings.reading import Reading, Staged
 from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.asked import Asked
 from hubspot_assets.sources.earlier import Earlier
-from hubspot_assets.sources.fates import ERASED, Merge, merges_in, unseen
+from hubspot_assets.sources.fates import ERASED, Merge, erased_since, merges_in, unseen
 from hubspot_assets.sources.flatten import (
     MOMENT,
     RECORDS_SCHEMA,
@@ -92,6 +92,7 @@ def read_changes(
     apart = 0
     for records, values in in_order(chain(fresh.readers(), former)):
         told = with_merges(records, fresh.merges, fresh.known)
+        reading.counts[RECORDS_ERASED] += erased_since(told, base.began)
         whole = united(told, values, *touched.until(int(records["id"][-1])), cap=fresh.cap)
         reading.add(dict(zip(("records", "values"), whole, strict=True)), after=None)
         apart += records.height
@@ -190,6 +191,5 @@ class _Fresh:
             .then(pl.lit(self._began.replace(tzinfo=None), MOMENT))
             .otherwise(pl.lit(self._base_began.replace(tzinfo=None), MOMENT)),
         )
-        self._counts[RECORDS_ERASED] += known.filter(~listed).height
         self._counts[RECORDS_GONE] += len(set(ids)) - known.height
         return with_columns_of(frame, RECORDS_SCHEMA)

@@ -46,6 +46,12 @@ def live_ids(chunk: Chunk) -> pl.Series:
     return chunk.read("records", ["id", "gone"]).filter(pl.col("gone").is_null())["id"]
 
 
+def erased_since(records: pl.DataFrame, began: datetime) -> int:
+    """How many records are known to be erased since the reading that `began` then found them."""
+    last_seen = pl.lit(began.replace(tzinfo=None), RECORDS_SCHEMA["goneAt"])
+    return records.filter((pl.col("gone") == ERASED) & (pl.col("goneAt") == last_seen)).height
+
+
 def with_births(records: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:
     """`records` with bornAt of those that a merge made, as their values tell.
 

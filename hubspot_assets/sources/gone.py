@@ -18,6 +18,7 @@ from hubspot_assets.sources.fates import (
     ARCHIVED,
     MERGED,
     Merge,
+    erased_since,
     merges_in,
     survivor_of,
     unseen,
@@ -25,7 +26,7 @@ from hubspot_assets.sources.fates import (
 from hubspot_assets.sources.flatten import MOMENT, VALUES_SCHEMA
 from hubspot_assets.sources.nested import in_order, nested
 from hubspot_assets.sources.record_chunks import flattened
-from hubspot_assets.tables.counts import ARCHIVED_UNTOLD
+from hubspot_assets.tables.counts import ARCHIVED_UNTOLD, RECORDS_ERASED
 
 
 def read_gone(
@@ -81,7 +82,10 @@ def read_gone(
     for records, values in in_order(readers()):
         if reading.base is None:
             reading.changes_from_here()
-        reading.add({"records": with_merges(records, told, known), "values": values}, after=None)
+        whole = with_merges(records, told, known)
+        if earlier:
+            reading.counts[RECORDS_ERASED] += erased_since(whole, earlier.began)
+        reading.add({"records": whole, "values": values}, after=None)
     reading.counts[ARCHIVED] = len(known) if reading.chunks_staged > base else 0
     return last[-1]
 

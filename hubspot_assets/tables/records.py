@@ -86,15 +86,11 @@ def as_of(
     seen_late = isinstance(seen_since, datetime) and seen_since >= end
     # HubSpot tells no more of who was merged away: what a reading found before the end of the day.
     untold = live.filter((pl.col("gone") != ARCHIVED) & (pl.col("readAt") < end)).select("id")
-    # Who took another in since and kept its id has that one's history besides its own.
-    merges = values.filter((pl.col("name") == MERGED_IDS) & (pl.col("timestamp") >= end))
-    untold = pl.concat([untold, merges.select("id")]).unique()
     if not (changed.height or seen_late) and until.height == values.height:
         state = _last_of_group(until)
         unknown = [state.filter(pl.col("heldUntil") < end), state.join(untold, on="id", how="semi")]
-        return AsOf(
-            live, state.filter(pl.col("value") != ""), until, _cells(unknown), unseen, untold.height
-        )
+        present = state.filter(pl.col("value") != "")
+        return AsOf(live, present, until, _cells(unknown), unseen, untold.height)
     live = _with_earlier_update(live, until, end)
     state, lost = _with_lost_values(values, end, cap, modified_property)
     state = _last_of_group(state)
@@ -104,6 +100,8 @@ def as_of(
     live = live.drop("guessed")
     state = _with_modified_dates(state, live.join(changed, on="id", how="semi"), modified)
     undated = state.filter(~modified & pl.col("timestamp").is_null())
+    # Who took another in since and kept its id has that one's history besides its own.
+    mixed = values.filter((pl.col("name") == MERGED_IDS) & (pl.col("timestamp") >= end))
     unknown = [
         lost,
         guessed,
@@ -111,10 +109,10 @@ def as_of(
         undated.filter(pl.col("seenSince").is_null()).join(changed, on="id", how="semi"),
         state.filter(pl.col("heldUntil") < end),
         state.join(untold, on="id", how="semi"),
+        state.join(mixed, on="id", how="semi"),
     ]
-    return AsOf(
-        live, state.filter(pl.col("value") != ""), until, _cells(unknown), unseen, untold.height
-    )
+    present = state.filter(pl.col("value") != "")
+    return AsOf(live, present, until, _cells(unknown), unseen, untold.height)
 
 
 def there_at(records: pl.DataFrame, end: datetime) -> pl.DataFrame:

@@ -333,6 +333,7 @@ def test_a_merged_record_is_told_of_by_its_survivor(nights, leads_on):
     lived.portal.merge(CONTACTS, one, other, at)
     lived.night(1)
     assert lived.is_right()
+    assert lived.staging.complete(SOURCE).counts[RECORDS_ERASED] == 0
     made = lived.portal.fate(CONTACTS, one, lived.end(1)).merged_into
     for each in (one, other):
         row = lived.rows()[each]
@@ -357,10 +358,16 @@ def test_a_batch_that_says_nothing_of_a_merged_record(lived, change):
     assert {lived.rows()[each]["gone"] for each in (one, other)} == {"merged"}
 
 
-def test_a_portal_that_loses_records_for_good(lived):
+@pytest.mark.parametrize("again", [False, True])
+def test_a_record_that_is_erased_is_counted_once(lived, monkeypatch, again):
     (one,) = lived.some()
     lived.portal.erase(CONTACTS, one, lived.end(0) + 3 * HOUR)
+    if again:
+        # So much has changed that all is read.
+        monkeypatch.setattr(changes, "_FEW", 0)
+        monkeypatch.setattr(changes, "MOST_CHANGED", 0)
     second = lived.night(1)
+    assert ("changed" in second.counts) != again
     assert second.counts[RECORDS_ERASED] == 1
     assert lived.is_right()
     assert lived.rows()[one]["gone"] == "erased"
