@@ -1,17 +1,13 @@
 """Exports that are told to stop: they end at once, and the next one goes on from there."""
 
-import contextlib
 import os
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 import dagster as dg
-import httpx
 import pytest
-from dagster_graphql import DagsterGraphQLClient
 
 from hubspot_assets.definitions import JOB
 from hubspot_assets.hubspot.auth import BearerToken
@@ -19,10 +15,10 @@ from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.concurrent import interruptible
 from hubspot_assets.hubspot.stopping import Stopped
 from hubspot_assets_tests.conftest import DAY
+from hubspot_assets_tests.operating import operated, until
 from hubspot_assets_tests.test_commands import SCRIPT, run
 from hubspot_assets_tests.test_two_at_once import leftovers, rows_of
 
-ROOT = Path(__file__).parents[1]
 #: An instance that launches runs without a daemon.
 AT_ONCE = """
 telemetry: {enabled: false}
@@ -40,12 +36,6 @@ def start(*arguments):
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def until(process, reached):
-    while not reached():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
 
 
 def stopped(process, by):
@@ -126,37 +116,13 @@ def test_a_client_that_is_stopped_ends_what_is_under_way(sandbox):
 
 
 @pytest.fixture
-def webserver(sandbox, reach, tmp_path, monkeypatch):
-    """Dagster's UI over a sandbox portal, in a process of its own; gives its GraphQL client."""
-    folder = reach(sandbox, OBJECT_TYPES="companies", CATALOG_FILE=str(tmp_path / "catalog.json"))
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "dagster.yaml").write_text(AT_ONCE)
-    monkeypatch.setenv("DAGSTER_HOME", str(home))
-    assert run("discover")[0] == 0
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [str(SCRIPT.with_name("dagster-webserver")), "-w", str(ROOT / "workspace.yaml")]
-    with (
-        (tmp_path / "webserver.log").open("w") as log,
-        subprocess.Popen([*command, "-p", str(port)], stdout=log, stderr=log) as process,
-    ):
-        try:
-            until(process, lambda: answers(port))
-            yield DagsterGraphQLClient("127.0.0.1", port_number=port), folder
-        finally:
-            process.terminate()
+def ui(sandbox, reach, tmp_path, monkeypatch):
+    reach(sandbox, OBJECT_TYPES="companies")
+    with operated(tmp_path, monkeypatch, AT_ONCE) as client:
+        yield client
 
 
-def answers(port):
-    with contextlib.suppress(httpx.TransportError):
-        return httpx.get(f"http://127.0.0.1:{port}/server_info").is_success
-    return False
-
-
-def test_a_run_is_terminated_from_the_ui(webserver, sandbox, tmp_path):
-    ui, folder = webserver
+def test_a_run_is_terminated_from_the_ui(ui, sandbox, tmp_path):
     sandbox.faults.add("slow", times=1_000, seconds=60)
     run_id = ui.submit_job_execution(JOB, tags={"dagster/partition": DAY})
     deadline = time.monotonic() + 60
@@ -173,4 +139,4 @@ def test_a_run_is_terminated_from_the_ui(webserver, sandbox, tmp_path):
     status, output = run("export", "--day", DAY)
     assert status == 0, output
     assert "waiting" not in output
-    assert not leftovers(folder)
+    assert not leftovers(tmp_path / "export")

@@ -13,6 +13,11 @@ class Labels:
     portal_id: int | None
     owners: Sequence[str]
 
+    @property
+    def pool(self) -> str:
+        """The pool of all that asks the portal, so that one run at a time does."""
+        return f"hubspot_{self.portal_id or 'portal'}"
+
     def tags(self, object_type_ids: Sequence[str], *, api: str | None = None) -> dict[str, str]:
         """The portal's tags: of an object type, or of two that are linked, and of HubSpot's API."""
         names = "hubspot/object_type", "hubspot/to_object_type"

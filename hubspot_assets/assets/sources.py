@@ -68,6 +68,7 @@ def _asset(
     @dg.multi_asset(
         name=name,
         specs=[_spec(sources, lineage, partitions, labels)],
+        pool=labels.pool,
     )
     def asset(
         context: dg.AssetExecutionContext, hubspot: HubSpotResource, staging: StagingResource

@@ -1,0 +1,56 @@
+"""Runs of one instance that read HubSpot: one at a time, however they are launched."""
+
+import time
+from itertools import pairwise
+
+import dagster as dg
+import pytest
+
+from hubspot_assets.definitions import JOB, build_defs
+from hubspot_assets.hubspot.catalog import standard_catalog
+from hubspot_assets.settings import load_settings
+from hubspot_assets_tests.operating import ROOT, operated
+
+DAYS = ["2026-11-19", "2026-11-20", "2026-11-21"]
+SELECTIONS = [["hubspot/owners", "OWNERS"], ["hubspot/teams", "TEAMS"], ["hubspot/owners"]]
+
+
+@pytest.fixture
+def ui(sandbox, reach, tmp_path, monkeypatch):
+    reach(sandbox, OBJECT_TYPES="companies")
+    text = (ROOT / "dagster.yaml").read_text()
+    with operated(tmp_path, monkeypatch, text, daemon=True) as client:
+        yield client
+
+
+def test_runs_that_are_launched_at_once_read_one_after_another(ui, sandbox):
+    # Dagster knows the pool's limit from the first run on.
+    finish(ui, [launch(ui, DAYS[0], ["hubspot/teams"])])
+    sandbox.faults.add("slow", times=1_000, seconds=0.5)
+    runs = [launch(ui, *each) for each in zip(DAYS, SELECTIONS, strict=True)]
+    finish(ui, runs)
+    with dg.DagsterInstance.get() as instance:
+        records = instance.get_run_records(dg.RunsFilter(run_ids=runs))
+    times = sorted((each.start_time, each.end_time) for each in records)
+    for (_, ended), (begun, _) in pairwise(times):
+        assert ended <= begun
+
+
+def launch(ui, day, names):
+    keys = [dg.AssetKey(name.split("/")) for name in names]
+    return ui.submit_job_execution(JOB, tags={"dagster/partition": day}, asset_selection=keys)
+
+
+def finish(ui, runs):
+    deadline = time.monotonic() + 120
+    while {ui.get_run_status(each) for each in runs} != {dg.DagsterRunStatus.SUCCESS}:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def test_what_asks_hubspot_is_in_the_pool_of_its_portal_and_nothing_else(reach, shared_sandbox):
+    reach(shared_sandbox)
+    defs = build_defs(standard_catalog(), load_settings())
+    for each in defs.resolve_asset_graph().assets_defs:
+        reads = all(key.path[0] == "hubspot" for key in each.keys)
+        assert each.op.pool == ("hubspot_portal" if reads else None)
