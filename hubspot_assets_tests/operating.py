@@ -36,8 +36,7 @@ def operated(folder, monkeypatch, instance, *, daemon=False):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    commands = [("dagster-webserver", "-p", str(port))]
-    commands += [("dagster-daemon", "run")] * daemon
+    commands = [["dagster-webserver", "-p", str(port)], *[["dagster-daemon", "run"]] * daemon]
     with contextlib.ExitStack() as running, (folder / "dagster.log").open("w") as log:
         for name, *options in commands:
             command = [str(SCRIPT.with_name(name)), *options, "-w", str(ROOT / "workspace.yaml")]
