@@ -364,8 +364,8 @@ def test_a_record_that_is_erased_is_counted_once(lived, monkeypatch, again):
     lived.portal.erase(CONTACTS, one, lived.end(0) + 3 * HOUR)
     if again:
         # So much has changed that all is read.
-        monkeypatch.setattr(changes, "_FEW", 0)
-        monkeypatch.setattr(changes, "MOST_CHANGED", 0)
+        monkeypatch.setattr(look, "FEW", 0)
+        monkeypatch.setattr(look, "MOST_CHANGED", 0)
     second = lived.night(1)
     assert ("changed" in second.counts) != again
     assert second.counts[RECORDS_ERASED] == 1
