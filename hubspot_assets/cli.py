@@ -131,9 +131,12 @@ def discover() -> None:
     """Ask the portal for its types of objects and events, and keep the catalog for Dagster."""
     from hubspot_assets.assets.resources import s3_resource
     from hubspot_assets.discovery import refresh_catalog
+    from hubspot_assets.instance import instance
     from hubspot_assets.settings import load_settings
 
     settings = load_settings()
+    with instance():
+        pass  # whose databases the UI and the daemon find made, which are started at once
     catalog, changes = refresh_catalog(settings, s3_resource(settings).get_client)
     custom = [each for each in catalog.object_types if each.custom]
     click.echo(

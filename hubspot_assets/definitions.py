@@ -1,15 +1,17 @@
-"""The code location: assets, resources, job and schedule, from the portal's catalog."""
+"""The code location: assets, resources, jobs, schedules, sensor, from the portal's catalog."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 
 import dagster as dg
 from dagster._core.definitions.definitions_load_context import StateBackedDefinitionsLoader
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster_aws.s3 import S3Resource
 
 from hubspot_assets.assets.failures import permanent_errors
+from hubspot_assets.assets.healing import next_to_heal
 from hubspot_assets.assets.labels import Labels
 from hubspot_assets.assets.lineage import Lineage
 from hubspot_assets.assets.resources import (
@@ -30,6 +32,7 @@ from hubspot_assets.exported import Exported
 from hubspot_assets.hubspot.catalog import Catalog, load_catalog
 from hubspot_assets.settings import Settings, load_settings
 from hubspot_assets.sources.all import all_sources
+from hubspot_assets.storage import open_store
 from hubspot_assets.tables.all import all_tables
 
 JOB = "export_day"
@@ -85,6 +88,7 @@ def build_defs(
             ),
             purge_schedule(purging, settings),
         ],
+        sensors=[_healing(job, settings, partitions)] if settings.export_heal_days else [],
         executor=_executor(settings),
         resources={
             **_resources(catalog, settings, names),
@@ -101,6 +105,36 @@ def first_day(catalog: Catalog, settings: Settings) -> date:
     if catalog.discovered_at:
         return newest_complete_day(settings.zone, datetime.fromisoformat(catalog.discovered_at))
     return UNDISCOVERED
+
+
+def _healing(
+    job: UnresolvedAssetJobDefinition, settings: Settings, partitions: dg.DailyPartitionsDefinition
+) -> dg.SensorDefinition:
+    """Completes days that the schedule leaves behind."""
+
+    @dg.sensor(
+        name="heal_days",
+        job=job,
+        description="Delivers missing and incomplete days of the last EXPORT_HEAL_DAYS again, once "
+        "what they failed for may have passed, one at a time.",
+        minimum_interval_seconds=300,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def heal_days(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        now = datetime.now(UTC)
+        days = partitions.get_partition_keys(_left_by_schedule(now, settings))
+        store = open_store(settings.export_url, s3_resource(settings).get_client)
+        found = next_to_heal(context.instance, JOB, store, days[-settings.export_heal_days :], now)
+        return dg.SkipReason(found) if isinstance(found, str) else found
+
+    return heal_days
+
+
+def _left_by_schedule(now: datetime, settings: Settings) -> datetime:
+    """The moment before which days had ended that the schedule is done with: an hour after it."""
+    here = now.astimezone(settings.zone)
+    begun = datetime.combine(here.date(), time(SCHEDULE_HOUR, SCHEDULE_MINUTE), settings.zone)
+    return here if here - begun > timedelta(hours=1) else here - timedelta(days=1)
 
 
 def _check_owner(settings: Settings, s3: S3Resource) -> None:

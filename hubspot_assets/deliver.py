@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -26,6 +25,7 @@ from hubspot_assets.discovery import refresh_catalog
 from hubspot_assets.export import TableManifest, read_day, read_manifest
 from hubspot_assets.export.manifest import missing_parts
 from hubspot_assets.hubspot.catalog import Catalog, load_catalog
+from hubspot_assets.instance import instance
 from hubspot_assets.progress import Display
 from hubspot_assets.readings.reading import READINGS
 from hubspot_assets.settings import EARLIEST, Settings, SettingsError
@@ -161,12 +161,12 @@ def _run(
     run_id = str(uuid.uuid4())
     s3 = s3_resource(settings).get_client
     store = open_store(settings.export_url, s3)
-    with ExitStack() as until_told, _instance() as instance:
+    with ExitStack() as until_told, instance() as opened:
         for each, name in ((open_store(settings.state, s3), READINGS), (store, day)):
             until_told.enter_context(held(each, name, run_id, told=display.warn))
         result = job.execute_in_process(
             run_id=run_id,
-            instance=instance,
+            instance=opened,
             partition_key=day,
             run_config={
                 "loggers": {"display": {}},
@@ -245,19 +245,6 @@ def _selected(defs: dg.Definitions, select: Sequence[str]) -> set[dg.AssetKey]:
         )
     keys = [tables[name.upper()] for name in select]
     return set(dg.AssetSelection.assets(*keys).upstream().resolve(graph))
-
-
-def _instance() -> dg.DagsterInstance:
-    """The deployment's instance where DAGSTER_HOME names one, else one for this run alone.
-
-    Raises SettingsError.
-    """
-    home = os.environ.get("DAGSTER_HOME")
-    if not home:
-        return dg.DagsterInstance.ephemeral()
-    if not Path(home).is_absolute() or not Path(home).is_dir():
-        raise SettingsError(f"DAGSTER_HOME: found {home!r}, expected the absolute path of a folder")
-    return dg.DagsterInstance.get()
 
 
 def _causes(

@@ -100,6 +100,9 @@ class Settings(BaseSettings):
     export_executor: Literal["in_process", "multiprocess"] = Field(
         "in_process", description="in_process or multiprocess"
     )
+    export_heal_days: int = Field(
+        7, ge=0, le=90, description="how many of the newest days are completed later, 0 to 90"
+    )
     s3_endpoint_url: str | None = Field(None, description="an http(s) address")
     s3_region: str | None = Field(None, description="a region, as eu-central-1")
     s3_addressing_style: Literal["auto", "path", "virtual"] = Field(

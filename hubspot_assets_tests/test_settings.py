@@ -69,6 +69,7 @@ def test_every_setting_is_taken_from_the_environment(env):
         ASSOCIATION_TABLES="all",
         EXPORT_HISTORY="all",
         EXPORT_EXECUTOR="multiprocess",
+        EXPORT_HEAL_DAYS="3",
         S3_ENDPOINT_URL="https://minio.example/",
         S3_REGION="eu-central-1",
         S3_ADDRESSING_STYLE="virtual",
@@ -105,6 +106,7 @@ def test_every_setting_is_taken_from_the_environment(env):
         "association_tables": "all",
         "export_history": "all",
         "export_executor": "multiprocess",
+        "export_heal_days": 3,
         "s3_endpoint_url": "https://minio.example",
         "s3_region": "eu-central-1",
         "s3_addressing_style": "virtual",
@@ -192,6 +194,7 @@ WRONG = [
     *(("EXPORT_ROLE_ARN", arn, A_ROLE) for arn in NO_ROLES),
     ("EXPORT_EXTERNAL_ID", "an id", "2 to 1224 letters, digits and any of +=,.@:/-_"),
     ("EXPORT_ROLE_DURATION", "899", "seconds of a role's session, 900 to 43200"),
+    ("EXPORT_HEAL_DAYS", "-1", "how many of the newest days are completed later, 0 to 90"),
     ("EXPORT_KEEP_DAYS", "0", "how many days to keep, as 90"),
     ("EXPORT_KEEP_MONTHLY", "-1", "of how many months to keep the last day, as 12"),
 ]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import dagster as dg
 
-from hubspot_assets.hubspot.errors import HubSpotError
+from hubspot_assets.hubspot.errors import DailyLimitReached, HubSpotError, Refused
 from hubspot_assets.readings.staging import NotStagedError
 from hubspot_assets.settings import SettingsError
 from hubspot_assets.storage import StoreError
@@ -15,6 +16,8 @@ from hubspot_assets.storage import StoreError
 PERMANENT = (HubSpotError, SettingsError, StoreError)
 #: The metadata in which an asset of several sources tells why some of them were not read.
 NOT_READ = "not_read"
+#: The metadata in which a failure tells whether its cause passes by itself, and when.
+PASSES, RESUMES_AT = "passes_by_itself", "resumes_at"
 
 
 @contextmanager
@@ -23,7 +26,18 @@ def permanent_errors() -> Iterator[None]:
     try:
         yield
     except PERMANENT as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+        raise dg.Failure(str(error), metadata=_told(error), allow_retries=False) from error
+
+
+def _told(error: Exception) -> dict[str, dg.MetadataValue[Any] | bool]:
+    """When to try again: HubSpot and stores are well again some time, but neither what HubSpot
+    refuses nor a setting changes without a person."""
+    if isinstance(error, DailyLimitReached):
+        resumes_at = dg.TimestampMetadataValue(error.resumes_at.timestamp())
+        return {PASSES: True, RESUMES_AT: resumes_at}
+    if isinstance(error, StoreError):
+        return {PASSES: error.passing}
+    return {PASSES: not isinstance(error, SettingsError | Refused)}
 
 
 @contextmanager

@@ -1,0 +1,105 @@
+"""Days that are not there, or not whole, are delivered again without a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from hubspot_assets.assets.failures import PASSES, RESUMES_AT
+from hubspot_assets.export import read_day
+from hubspot_assets.storage import NotFoundError, Store
+
+#: So often a day is tried within 24 hours, with so long a pause after the first failure, twice as
+#: long after each other.
+TRIES, PAUSE = 4, timedelta(minutes=30)
+
+_UNDER_WAY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def next_to_heal(
+    instance: dg.DagsterInstance, job: str, store: Store, days: Sequence[str], now: datetime
+) -> dg.RunRequest | str:
+    """The run of `job` that is due for one of `days`, the newest first, or why there is none.
+
+    None while another is under way. Raises StoreError.
+    """
+    if instance.get_runs(dg.RunsFilter(job_name=job, statuses=_UNDER_WAY), limit=1):
+        return "a run is under way"
+    reasons = []
+    for day in reversed(days):
+        if _is_complete(store, day):
+            continue
+        runs = instance.get_run_records(
+            dg.RunsFilter(job_name=job, tags={"dagster/partition": day}), limit=TRIES
+        )
+        if why := _not_yet(instance, job, runs, now):
+            reasons.append(f"{day}: {why}")
+            continue
+        last = runs[0].dagster_run.run_id if runs else "nothing"
+        why = "incomplete" if runs else "missing"
+        return dg.RunRequest(f"{day} after {last}", partition_key=day, tags={"hubspot/why": why})
+    return "; ".join(reasons) or "the newest days are complete"
+
+
+def _is_complete(store: Store, day: str) -> bool:
+    try:
+        read_day(store, day)
+    except NotFoundError:
+        return False
+    return True
+
+
+def _not_yet(
+    instance: dg.DagsterInstance, job: str, runs: Sequence[dg.RunRecord], now: datetime
+) -> str | None:
+    """Why a day with these runs, the newest first, is not tried now; None where it is."""
+    if not runs:
+        return None
+    ended = _ended(runs[0])
+    tries = sum(_ended(each) > now - timedelta(days=1) for each in runs)
+    if not _mended_since(instance, job, ended):
+        if runs[0].dagster_run.status is dg.DagsterRunStatus.CANCELED:
+            return "a person ended its run"
+        for passes, resumes_at in _failures(instance, runs[0].dagster_run.run_id):
+            if not passes:
+                return "its run failed for what a person must mend"
+            if resumes_at and resumes_at > now:
+                return f"HubSpot's calls of the day resume at {resumes_at:%Y-%m-%d %H:%M} UTC"
+    if tries >= TRIES:
+        return f"tried {tries} times within a day"
+    due = ended + PAUSE * 2 ** (tries - 1) if tries else ended
+    return f"tried again at {due:%H:%M} UTC" if due > now else None
+
+
+def _mended_since(instance: dg.DagsterInstance, job: str, moment: datetime) -> bool:
+    """Whether a run has succeeded since, so that what was wrong then is so no longer."""
+    succeeded = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS])
+    newest = instance.get_run_records(succeeded, limit=1)
+    return bool(newest) and _ended(newest[0]) > moment
+
+
+def _failures(instance: dg.DagsterInstance, run_id: str) -> Iterator[tuple[bool, datetime | None]]:
+    """Of each failed step whether what it failed for passes by itself, and when, if known."""
+    records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records
+    for each in records:
+        event = each.event_log_entry.dagster_event
+        told = event.step_failure_data.user_failure_data if event else None
+        metadata = told.metadata if told else {}
+        passes, at = metadata.get(PASSES), metadata.get(RESUMES_AT)
+        resumes_at = None
+        if isinstance(at, dg.TimestampMetadataValue):
+            resumes_at = datetime.fromtimestamp(at.value, UTC)
+        yield not (passes and passes.value is False), resumes_at
+
+
+def _ended(record: dg.RunRecord) -> datetime:
+    at = record.end_time or record.start_time
+    return datetime.fromtimestamp(at, UTC) if at else record.create_timestamp.astimezone(UTC)

@@ -1,0 +1,139 @@
+"""Days that failed or were missed are delivered later; what a person must mend is left alone."""
+
+import os
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from hubspot_assets import definitions
+from hubspot_assets.assets.healing import TRIES, next_to_heal
+from hubspot_assets.definitions import JOB, build_defs
+from hubspot_assets.hubspot.catalog import load_catalog
+from hubspot_assets.settings import load_settings
+from hubspot_assets.storage import open_store
+from hubspot_assets_tests.conftest import DAY
+from hubspot_assets_tests.test_commands import SCRIPT, run
+
+BEFORE = "2026-11-21"
+HOUR = timedelta(hours=1)
+
+
+class House:
+    """A portal's code location and its instance, at a time that moves with each look."""
+
+    def __init__(self, instance, folder):
+        self.days = [DAY]
+        self.instance = instance
+        self.store = open_store(str(folder))
+        self.defs = build_defs(load_catalog(load_settings().catalog_path), load_settings())
+
+    def deliver(self, day):
+        job = self.defs.resolve_job_def(JOB)
+        return job.execute_in_process(
+            instance=self.instance, partition_key=day, raise_on_error=False
+        ).success
+
+    def due(self, later=timedelta()):
+        return next_to_heal(self.instance, JOB, self.store, self.days, datetime.now(UTC) + later)
+
+
+@pytest.fixture
+def house(sandbox, reach):
+    folder = reach(sandbox, OBJECT_TYPES="companies")
+    assert run("discover")[0] == 0
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield House(instance, folder)
+
+
+def test_missed_nights_are_made_up_for_the_newest_first(house):
+    house.days = [BEFORE, DAY]
+    assert house.due().partition_key == DAY
+    assert house.due().tags == {"hubspot/why": "missing"}
+    assert house.deliver(DAY)
+    assert house.due().partition_key == BEFORE
+    assert house.deliver(BEFORE)
+    assert house.due() == "the newest days are complete"
+
+
+def test_a_fault_that_passes_is_tried_again_later_and_not_for_ever(house, sandbox):
+    sandbox.faults.add("bad_gateway", times=10_000, path="/owners")
+    assert not house.deliver(DAY)
+    assert house.due().startswith(f"{DAY}: tried again at ")
+    request = house.due(HOUR)
+    assert (request.partition_key, request.tags) == (DAY, {"hubspot/why": "incomplete"})
+    assert not house.deliver(DAY)
+    assert house.due(HOUR * 0.9).startswith(f"{DAY}: tried again at ")
+    assert house.due(HOUR * 1.1).run_key != request.run_key
+    for _ in range(TRIES - 2):
+        assert not house.deliver(DAY)
+    assert house.due(HOUR * 20) == f"{DAY}: tried {TRIES} times within a day"
+    assert house.due(HOUR * 25).partition_key == DAY
+    sandbox.faults.clear()
+    assert house.deliver(DAY)
+    assert house.due() == "the newest days are complete"
+
+
+def test_the_calls_of_the_day_are_waited_for(house, sandbox):
+    sandbox.faults.add("rate_limited", times=10_000, policy="DAILY")
+    assert not house.deliver(DAY)
+    assert "HubSpot's calls of the day resume at " in house.due()
+    assert house.due(HOUR * 25).partition_key == DAY
+
+
+def test_what_a_person_must_mend_is_left_until_a_run_succeeds(house, monkeypatch):
+    token = os.environ["HUBSPOT_ACCESS_TOKEN"]
+    monkeypatch.setenv("HUBSPOT_ACCESS_TOKEN", "pat-na1-of-nobody")
+    assert not house.deliver(DAY)
+    monkeypatch.setenv("HUBSPOT_ACCESS_TOKEN", token)
+    assert house.due(HOUR * 30) == f"{DAY}: its run failed for what a person must mend"
+    assert house.deliver(BEFORE)
+    assert house.due(HOUR).partition_key == DAY
+
+
+def test_a_run_that_is_under_way_is_not_joined(house):
+    job = house.defs.resolve_job_def(JOB)
+    house.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    assert house.due() == "a run is under way"
+
+
+@pytest.mark.parametrize(
+    ("now", "newest"),
+    [
+        ("2026-11-23T02:20:00+00:00", "2026-11-21"),
+        ("2026-11-23T02:40:00+00:00", "2026-11-22"),
+    ],
+)
+def test_the_newest_day_is_the_schedules_first(reach, shared_sandbox, monkeypatch, now, newest):
+    reach(shared_sandbox)
+    moment = datetime.fromisoformat(now)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return moment.astimezone(tz)
+
+    defs = build_defs(load_catalog(load_settings().catalog_path), load_settings())
+    monkeypatch.setattr(definitions, "datetime", Clock)
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(instance, repository_def=defs.get_repository_def())
+        tick = defs.resolve_sensor_def("heal_days").evaluate_tick(context)
+    assert [each.partition_key for each in tick.run_requests] == [newest]
+
+
+def test_several_commands_at_once_make_a_home_that_works(reach, sandbox, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    reach(sandbox, OBJECT_TYPES="companies", DAGSTER_HOME=str(home))
+    command = [str(SCRIPT), "discover"]
+    started = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(3)
+    ]
+    told = [each.communicate()[0] for each in started]
+    assert [each.returncode for each in started] == [0, 0, 0], told
+    status, output = run("export", "--day", DAY, "--select", "OWNERS")
+    assert status == 0, output
+    with dg.DagsterInstance.get() as instance:
+        assert len(instance.get_runs()) == 1
