@@ -10,6 +10,7 @@ from dagster._core.definitions.definitions_load_context import StateBackedDefini
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster_aws.s3 import S3Resource
 
+from hubspot_assets.assets.alerts import alert_sensor
 from hubspot_assets.assets.failures import permanent_errors
 from hubspot_assets.assets.healing import next_to_heal
 from hubspot_assets.assets.labels import Labels
@@ -88,7 +89,10 @@ def build_defs(
             ),
             purge_schedule(purging, settings),
         ],
-        sensors=[_healing(job, settings, partitions)] if settings.export_heal_days else [],
+        sensors=[
+            *([_healing(job, settings, partitions)] if settings.export_heal_days else []),
+            *([alert_sensor(settings)] if settings.alert_webhook_url else []),
+        ],
         executor=_executor(settings),
         resources={
             **_resources(catalog, settings, names),

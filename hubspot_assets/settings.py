@@ -33,11 +33,13 @@ _CREDENTIALS = {
     "hubspot_client_id",
     "hubspot_client_secret",
     "hubspot_refresh_token",
+    "alert_webhook_url",  # who has it may post there
 }
 
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|(?=.*:)[0-9a-f:.]+")
+_WEBHOOK = re.compile(r"https?://[^\s/@]+(/\S*)?")
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _REGION = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 #: As Dagster has owners of assets.
@@ -103,6 +105,8 @@ class Settings(BaseSettings):
     export_heal_days: int = Field(
         7, ge=0, le=90, description="how many of the newest days are completed later, 0 to 90"
     )
+    alert_webhook_url: SecretStr | None = Field(None, description="an http(s) address")
+    alert_webserver_url: str | None = Field(None, description="an http(s) address")
     s3_endpoint_url: str | None = Field(None, description="an http(s) address")
     s3_region: str | None = Field(None, description="a region, as eu-central-1")
     s3_addressing_style: Literal["auto", "path", "virtual"] = Field(
@@ -169,7 +173,16 @@ class Settings(BaseSettings):
             raise ValueError
         return text
 
-    @field_validator("hubspot_base_url", "s3_endpoint_url")
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not _WEBHOOK.fullmatch(value.get_secret_value()):
+            raise SettingsError(
+                "ALERT_WEBHOOK_URL: found something else, expected an http(s) address"
+            )
+        return value
+
+    @field_validator("hubspot_base_url", "s3_endpoint_url", "alert_webserver_url")
     @classmethod
     def _address(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:

@@ -18,6 +18,7 @@ SECRETS = {
     "HUBSPOT_ACCESS_TOKEN": "pat-eu1-5ec2e7aa",
     "HUBSPOT_CLIENT_SECRET": "a-cl1ent-5ecret",
     "HUBSPOT_REFRESH_TOKEN": "a-refre5h-t0ken",
+    "ALERT_WEBHOOK_URL": "https://hooks.example/a-5ecret",
 }
 
 
@@ -70,6 +71,7 @@ def test_every_setting_is_taken_from_the_environment(env):
         EXPORT_HISTORY="all",
         EXPORT_EXECUTOR="multiprocess",
         EXPORT_HEAL_DAYS="3",
+        ALERT_WEBSERVER_URL="https://dagster.example/ui/",
         S3_ENDPOINT_URL="https://minio.example/",
         S3_REGION="eu-central-1",
         S3_ADDRESSING_STYLE="virtual",
@@ -107,6 +109,7 @@ def test_every_setting_is_taken_from_the_environment(env):
         "export_history": "all",
         "export_executor": "multiprocess",
         "export_heal_days": 3,
+        "alert_webserver_url": "https://dagster.example/ui",
         "s3_endpoint_url": "https://minio.example",
         "s3_region": "eu-central-1",
         "s3_addressing_style": "virtual",
@@ -510,3 +513,11 @@ def test_a_home_is_found(env, tmp_path):
     assert settings.catalog_path == tmp_path / "c.json"
     env(HOME=str(tmp_path / "gone"))
     assert told() == f"error: EXPORT_URL: found '~/out', {A_FOLDER}"
+
+
+@pytest.mark.parametrize(
+    "found", ["hooks.example/a-5ecret", "ftp://x/a-5ecret", "https:///a-5ecret"]
+)
+def test_what_is_no_webhook_is_told_without_it(env, found):
+    env(ALERT_WEBHOOK_URL=found)
+    assert told() == "error: ALERT_WEBHOOK_URL: found something else, expected an http(s) address"
