@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import dagster as dg
@@ -12,9 +12,9 @@ from dagster_aws.s3 import S3Resource
 
 from hubspot_assets.assets.alerts import alert_sensor
 from hubspot_assets.assets.failures import permanent_errors
-from hubspot_assets.assets.healing import next_to_heal
+from hubspot_assets.assets.healing import LATE_EVENTS, WHY, is_complete, next_to_heal
 from hubspot_assets.assets.labels import Labels
-from hubspot_assets.assets.lineage import Lineage
+from hubspot_assets.assets.lineage import Lineage, event_assets
 from hubspot_assets.assets.resources import (
     HubSpotResource,
     ReadingOptions,
@@ -80,13 +80,7 @@ def build_defs(
         schedules=[
             discover_schedule(DISCOVERY_HOUR, 0, settings.export_timezone),
             check_schedule(SCHEDULE_HOUR, SCHEDULE_MINUTE, settings.export_timezone),
-            dg.build_schedule_from_partitioned_job(
-                job,
-                name="daily_export",
-                hour_of_day=SCHEDULE_HOUR,
-                minute_of_hour=SCHEDULE_MINUTE,
-                default_status=dg.DefaultScheduleStatus.RUNNING,
-            ),
+            _schedule(job, settings, partitions, event_assets(sources, tables)),
             purge_schedule(purging, settings),
         ],
         sensors=[
@@ -109,6 +103,42 @@ def first_day(catalog: Catalog, settings: Settings) -> date:
     if catalog.discovered_at:
         return newest_complete_day(settings.zone, datetime.fromisoformat(catalog.discovered_at))
     return UNDISCOVERED
+
+
+def _schedule(
+    job: UnresolvedAssetJobDefinition,
+    settings: Settings,
+    partitions: dg.DailyPartitionsDefinition,
+    events: Sequence[dg.AssetKey],
+) -> dg.ScheduleDefinition:
+    """The newest day whole, and the `events` of the days before once more."""
+
+    @dg.schedule(
+        name="daily_export",
+        job=job,
+        cron_schedule=f"{SCHEDULE_MINUTE} {SCHEDULE_HOUR} * * *",
+        execution_timezone=settings.export_timezone,
+        description="Delivers the day that has ended, then the events of the EVENTS_AGAIN_DAYS "
+        "days before it again, as some reach HubSpot late.",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+    def daily_export(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        days = partitions.get_partition_keys(context.scheduled_execution_time)
+        store = open_store(settings.export_url, s3_resource(settings).get_client)
+        for day in days[-1:]:
+            yield dg.RunRequest(day, partition_key=day, tags={WHY: "newest"})
+        for day in reversed(days[-1 - settings.events_again_days : -1]):
+            if not events or not is_complete(store, day):
+                continue
+            yield dg.RunRequest(
+                f"{day} again after {days[-1]}",
+                partition_key=day,
+                asset_selection=events,
+                run_config={"resources": {"reading": {"config": {"read_again": True}}}},
+                tags={WHY: LATE_EVENTS},
+            )
+
+    return daily_export
 
 
 def _healing(

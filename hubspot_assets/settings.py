@@ -105,6 +105,9 @@ class Settings(BaseSettings):
     export_heal_days: int = Field(
         7, ge=0, le=90, description="how many of the newest days are completed later, 0 to 90"
     )
+    events_again_days: int = Field(
+        2, ge=0, le=30, description="of how many days before events are read again, 0 to 30"
+    )
     alert_webhook_url: SecretStr | None = Field(None, description="an http(s) address")
     alert_webserver_url: str | None = Field(None, description="an http(s) address")
     s3_endpoint_url: str | None = Field(None, description="an http(s) address")

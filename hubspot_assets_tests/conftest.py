@@ -50,6 +50,7 @@ OURS = (
     "STATE_",
     "CATALOG_",
     "ASSOCIATION_",
+    "ALERT_",
 )
 
 

@@ -8,8 +8,9 @@ import dagster as dg
 import pytest
 
 from hubspot_assets import definitions
-from hubspot_assets.assets.healing import TRIES, next_to_heal
+from hubspot_assets.assets.healing import LATE_EVENTS, TRIES, WHY, is_complete, next_to_heal
 from hubspot_assets.definitions import JOB, build_defs
+from hubspot_assets.export import read_manifest
 from hubspot_assets.hubspot.catalog import load_catalog
 from hubspot_assets.settings import load_settings
 from hubspot_assets.storage import open_store
@@ -120,6 +121,32 @@ def test_the_newest_day_is_the_schedules_first(reach, shared_sandbox, monkeypatc
         context = dg.build_sensor_context(instance, repository_def=defs.get_repository_def())
         tick = defs.resolve_sensor_def("heal_days").evaluate_tick(context)
     assert [each.partition_key for each in tick.run_requests] == [newest]
+
+
+def test_the_schedule_reads_the_events_of_former_days_again(house, sandbox):
+    assert house.deliver(BEFORE)
+    before = read_manifest(house.store, BEFORE, "EVENTS_VISITED_PAGE").observed_at
+    at = datetime(2026, 11, 23, 1, 30, tzinfo=UTC)
+    schedule = house.defs.resolve_schedule_def("daily_export")
+    context = dg.build_schedule_context(
+        house.instance, scheduled_execution_time=at, repository_def=house.defs.get_repository_def()
+    )
+    newest, again = schedule.evaluate_tick(context).run_requests
+    assert (newest.partition_key, newest.tags[WHY]) == (DAY, "newest")
+    assert (again.partition_key, again.tags[WHY]) == (BEFORE, LATE_EVENTS)
+    sandbox.requests.clear()
+    result = house.defs.resolve_job_def(JOB).execute_in_process(
+        instance=house.instance,
+        partition_key=BEFORE,
+        asset_selection=again.asset_selection,
+        run_config=again.run_config,
+        tags=again.tags,
+    )
+    assert result.success
+    assert any("/events/" in path for path, _ in sandbox.requests)
+    assert not any("/crm/objects" in path for path, _ in sandbox.requests)
+    assert read_manifest(house.store, BEFORE, "EVENTS_VISITED_PAGE").observed_at > before
+    assert is_complete(house.store, BEFORE)
 
 
 def test_several_commands_at_once_make_a_home_that_works(reach, sandbox, tmp_path):

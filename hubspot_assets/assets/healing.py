@@ -14,6 +14,8 @@ from hubspot_assets.storage import NotFoundError, Store
 #: So often a day is tried within 24 hours, with so long a pause after the first failure, twice as
 #: long after each other.
 TRIES, PAUSE = 4, timedelta(minutes=30)
+#: The tag by which a run says why it is there.
+WHY, LATE_EVENTS = "hubspot/why", "late-events"
 
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
@@ -35,26 +37,32 @@ def next_to_heal(
         return "a run is under way"
     reasons = []
     for day in reversed(days):
-        if _is_complete(store, day):
+        if is_complete(store, day):
             continue
-        runs = instance.get_run_records(
-            dg.RunsFilter(job_name=job, tags={"dagster/partition": day}), limit=TRIES
-        )
+        runs = _runs_of(instance, job, day)
         if why := _not_yet(instance, job, runs, now):
             reasons.append(f"{day}: {why}")
             continue
         last = runs[0].dagster_run.run_id if runs else "nothing"
         why = "incomplete" if runs else "missing"
-        return dg.RunRequest(f"{day} after {last}", partition_key=day, tags={"hubspot/why": why})
+        return dg.RunRequest(f"{day} after {last}", partition_key=day, tags={WHY: why})
     return "; ".join(reasons) or "the newest days are complete"
 
 
-def _is_complete(store: Store, day: str) -> bool:
+def is_complete(store: Store, day: str) -> bool:
+    """Whether all tables of a day are published. Raises StoreError."""
     try:
         read_day(store, day)
     except NotFoundError:
         return False
     return True
+
+
+def _runs_of(instance: dg.DagsterInstance, job: str, day: str) -> list[dg.RunRecord]:
+    """The newest runs for a day, but for those of its late events alone."""
+    of_day = dg.RunsFilter(job_name=job, tags={"dagster/partition": day})
+    runs = instance.get_run_records(of_day, limit=2 * TRIES)
+    return [each for each in runs if each.dagster_run.tags.get(WHY) != LATE_EVENTS]
 
 
 def _not_yet(

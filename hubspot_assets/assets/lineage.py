@@ -8,11 +8,19 @@ from collections.abc import Iterable, Sequence
 import dagster as dg
 
 from hubspot_assets.sources.source import Source
+from hubspot_assets.tables.table import Table
 
 
 def key_of(path: Sequence[str]) -> dg.AssetKey:
     """The asset of all sources of one path."""
     return dg.AssetKey(["hubspot", *path])
+
+
+def event_assets(sources: Iterable[Source], tables: Iterable[Table]) -> list[dg.AssetKey]:
+    """The assets that read what happens, and the tables of it: each is of its day alone."""
+    read = [key_of(each.path) for each in sources if each.group == "events"]
+    made = [dg.AssetKey([each.spec.name]) for each in tables if each.spec.group == "events"]
+    return [*dict.fromkeys(read), *made]
 
 
 class Lineage:
