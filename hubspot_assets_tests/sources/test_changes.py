@@ -9,7 +9,7 @@ from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.sources import changes, look
 from hubspot_assets.storage import open_store
-from hubspot_assets.tables.counts import ARCHIVED_UNTOLD, RECORDS_ERASED
+from hubspot_assets.tables.counts import ARCHIVED_UNTOLD, MOMENTS_UNREAD, RECORDS_ERASED
 from hubspot_assets_tests.fortnights import FIRST, HOUR, MINUTE, Fortnight, day_number
 
 CONTACTS = "0-1"
@@ -407,3 +407,29 @@ def test_one_that_came_back_and_was_merged_is_counted(lived):
         shown = lived.shown(lived.staging, CONTACTS)
     assert one not in shown.updated
     assert shown.unseen == 1
+
+
+def test_one_that_two_merges_made_and_ended_between_readings_is_counted(lived):
+    one, other, third = lived.some(3)
+    lived.portal.merge(CONTACTS, one, other, lived.end(0) + 3 * HOUR)
+    made = lived.portal.fate(CONTACTS, one, lived.end(0) + 4 * HOUR).merged_into
+    lived.portal.merge(CONTACTS, made, third, lived.end(1) + HOUR)
+    lived.night(1)
+    assert lived.is_right(without={made})
+    with lived.at(lived.end(1) + NIGHT):
+        assert lived.shown(lived.staging, CONTACTS).unseen == 1
+    assert lived.rows()[one]["mergedInto"] == made
+
+
+def test_what_was_counted_of_records_that_have_not_changed_stays(nights, change):
+    lived = nights()
+    one = str(lived.some()[0])
+
+    def odd(path, _, body):
+        for each in body["results"] if "/objects/" in path else ():
+            if each["id"] == one and "propertiesWithHistory" in each:
+                each["propertiesWithHistory"]["createdate"][0]["timestamp"] = "some day"
+
+    change(odd)
+    assert lived.night(0).counts[MOMENTS_UNREAD] == 1
+    assert lived.night(1).counts[MOMENTS_UNREAD] == 1
