@@ -91,11 +91,7 @@ def _values(
     older = before.filter(pl.col("timestamp") < pl.col("first"))
     newest = before.group_by(_GROUP).agg(newest=pl.col("timestamp").max())
     older = older.join(newest, on=_GROUP, how="left", maintain_order="left").with_columns(
-        heldUntil=pl.when(
-            (pl.col("dated") >= cap)
-            & (pl.col("newest") < pl.col("first"))
-            & (pl.col("timestamp") == pl.col("newest"))
-        )
+        heldUntil=pl.when((pl.col("dated") >= cap) & (pl.col("timestamp") == pl.col("newest")))
         .then("knownAt")
         .otherwise("heldUntil")
     )

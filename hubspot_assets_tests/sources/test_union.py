@@ -105,6 +105,8 @@ def test_one_that_is_still_gone_was_not_back():
     away = {"awayFrom": BEFORE - 5 * DAY, "awayUntil": BEFORE - 4 * DAY}
     row, _ = both(one(readAt=NOW, **gone), [], one(readAt=BEFORE, **gone, **away), [])
     assert away.items() <= row.items()
+    row, _ = both(one(readAt=NOW, **gone), [], one(readAt=BEFORE, **away), [])
+    assert away.items() <= row.items()
 
 
 def test_what_was_there_is_no_one_elses_by_a_merge():

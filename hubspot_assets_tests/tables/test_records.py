@@ -7,7 +7,13 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from hubspot_assets.sources.flatten import records_frame, values_frame
+from hubspot_assets.sources.flatten import (
+    RECORDS_SCHEMA,
+    VALUES_SCHEMA,
+    records_frame,
+    values_frame,
+    with_columns_of,
+)
 from hubspot_assets.tables import records, typed
 from hubspot_assets.tables.counts import SAME_MOMENT, UNPARSED
 from hubspot_assets.tables.typed import PropertyType
@@ -274,3 +280,84 @@ def test_the_newest_entry_of_a_history_without_a_value_has_the_present_one():
     stamp = "2026-11-01T10:00:00.000Z"
     told = record(1, {"city": [{"timestamp": stamp, "sourceType": "API"}]}, {"city": "Bonn"})
     assert properties_of(as_of(told)) == {(1, "city"): "Bonn"}
+
+
+def of_readings(lives, values=()):
+    """As of the end, from what several readings have found."""
+    schema = {name: RECORDS_SCHEMA[name] for row in lives for name in row}
+    frame = with_columns_of(pl.DataFrame(lives, schema=schema), RECORDS_SCHEMA)
+    rows = [{"id": 1, "name": "city", "value": "Bonn"} | each for each in values]
+    told = pl.DataFrame(rows, schema={name: VALUES_SCHEMA[name] for row in rows for name in row})
+    whole = with_columns_of(told if rows else pl.DataFrame({"id": []}), VALUES_SCHEMA)
+    whole = whole.cast({"id": pl.Int64})
+    return records.as_of(frame, whole, END, cap=20, modified_property="hs_lastmodifieddate")
+
+
+HOUR = timedelta(hours=1)
+BORN = {"createdAt": END - 999 * HOUR, "updatedAt": END - 99 * HOUR, "readAt": READ}
+
+
+@pytest.mark.parametrize(
+    ("life", "there"),
+    [
+        ({}, True),
+        ({"createdAt": END}, False),
+        ({"bornAt": END}, False),
+        ({"bornAt": END - HOUR}, True),
+        ({"gone": "archived", "goneAt": END}, True),
+        ({"gone": "archived", "goneAt": END - HOUR}, False),
+        ({"gone": "archived", "goneAt": None}, False),
+        ({"awayFrom": END - HOUR, "awayUntil": END}, False),
+        ({"awayFrom": END, "awayUntil": END + HOUR}, True),
+        ({"awayFrom": END - 2 * HOUR, "awayUntil": END - HOUR}, True),
+        ({"readAt": None, "gone": "merged", "goneAt": END}, False),
+    ],
+)
+def test_who_is_there_at_the_end_of_a_day(life, there):
+    state = of_readings([{"id": 1} | BORN | life])
+    assert (state.records.height == 1) == there
+
+
+@pytest.mark.parametrize(
+    ("life", "unseen"),
+    [
+        ({"goneAt": END}, 1),
+        ({"goneAt": END - HOUR}, 0),
+        ({"goneAt": END, "bornAt": END - HOUR}, 1),
+        ({"goneAt": END + HOUR, "bornAt": END}, 0),
+        ({"goneAt": END, "readAt": READ, "awayFrom": END - HOUR, "awayUntil": END}, 1),
+        ({"goneAt": END + HOUR, "readAt": READ, "awayFrom": END, "awayUntil": END + HOUR}, 0),
+    ],
+)
+def test_who_was_merged_before_being_read_is_counted(life, unseen):
+    assert of_readings([{"id": 1, "gone": "merged"} | life]).unseen == unseen
+
+
+def test_what_was_last_read_before_the_end_of_the_day_is_not_known():
+    before = {"readAt": END - HOUR, "goneAt": END + HOUR}
+    value = {"timestamp": END - 9 * HOUR}
+    for gone, unknown in (("merged", 1), ("archived", 0)):
+        state = of_readings([{"id": 1} | BORN | before | {"gone": gone}], [value])
+        assert (state.unknown.height, state.earlier) == (unknown, unknown)
+    state = of_readings([{"id": 1} | BORN | {"gone": "merged", "goneAt": END + 3 * HOUR}], [value])
+    assert (state.unknown.height, state.earlier) == (0, 0)
+    late = {"timestamp": END, "name": "phone"}
+    state = of_readings([{"id": 1} | BORN | before | {"gone": "merged"}], [value, late])
+    assert state.unknown.rows() == [(1, "city")]
+
+
+def test_what_may_have_been_another_between_two_readings_is_not_known():
+    held = {"timestamp": END - 9 * HOUR}
+    late = {"timestamp": END, "name": "phone"}
+    for until, unknown in ((END - HOUR, [(1, "city")]), (END, [])):
+        for values in ([held | {"heldUntil": until}], [held | {"heldUntil": until}, late]):
+            assert of_readings([{"id": 1} | BORN], values).unknown.rows() == unknown
+
+
+def test_who_took_another_in_since_and_kept_its_id_has_values_of_both():
+    merged = {"name": "hs_merged_object_ids", "value": "7"}
+    for at, unknown in ((END, [(1, "city")]), (END - HOUR, [])):
+        state = of_readings(
+            [{"id": 1} | BORN], [{"timestamp": END - HOUR}, merged | {"timestamp": at}]
+        )
+        assert state.unknown.rows() == unknown
