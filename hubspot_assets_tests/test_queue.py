@@ -17,7 +17,7 @@ SELECTIONS = [["hubspot/owners", "OWNERS"], ["hubspot/teams", "TEAMS"], ["hubspo
 
 @pytest.fixture
 def ui(sandbox, reach, tmp_path, monkeypatch):
-    reach(sandbox, OBJECT_TYPES="companies")
+    reach(sandbox, OBJECT_TYPES="companies", EXPORT_HEAL_DAYS="0")
     text = (ROOT / "dagster.yaml").read_text()
     with operated(tmp_path, monkeypatch, text, daemon=True) as client:
         yield client
