@@ -114,7 +114,7 @@ class Staged:
             Availability(**note["availability"]),
             datetime.fromisoformat(note["observed_at"]),
             note["counts"],
-            datetime.fromisoformat(note.get("swept_at", note["began"])),
+            datetime.fromisoformat(note["swept_at"]),
         )
 
     @property
@@ -173,7 +173,7 @@ class Reading:
     def going_on(
         cls, store: Store, source: str, folder: str, note: Mapping[str, Any], lease: Lease
     ) -> Reading:
-        """One of which a checkpoint tells."""
+        """One of which a checkpoint tells: of a base it has none yet."""
         return cls(
             store,
             source,
@@ -186,13 +186,12 @@ class Reading:
             note["chunks_staged"],
             Counter(note["counts"]),
             note["sizes"],
-            base=Base(*note["base"]) if note["base"] else None,
         )
 
     def begin_anew(self) -> None:
         """Drops what was staged so far."""
         self.forget_checkpoint()
-        self.after, self.chunks_staged, self.sizes, self.base = None, 0, [], None
+        self._empty()
         self.counts.clear()
 
     def staged_again(self) -> Iterator[Chunk]:
@@ -200,9 +199,12 @@ class Reading:
         chunks = self.staged()
         self.forget_checkpoint()
         self.folder = f"{self.folder.rpartition('/')[0]}/{Name.new(self.began)}"
-        self.after, self.chunks_staged, self.sizes = None, 0, []
+        self._empty()
         self.resumable = False
         return iter(chunks)
+
+    def _empty(self) -> None:
+        self.after, self.chunks_staged, self.sizes = None, 0, []
 
     def changes_from_here(self) -> None:
         """What is added from now on are changes of what is staged by now."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
-from hubspot_assets.hubspot.records import BATCH, Page, batch_read
+from hubspot_assets.hubspot.records import BATCH, Page, answering_for, batch_read
 from hubspot_assets.sources.known_properties import KnownProperties
 from hubspot_assets.sources.source import Report, object_source, quiet
 
@@ -51,3 +51,12 @@ class Asked:
             return part, found
 
         return in_order(read, parts, self.workers)
+
+    def answering(self, ids: Sequence[int]) -> Iterator[tuple[int, str | None]]:
+        """Of each of those ids the one of the record that answers for it, if another does."""
+
+        def ask(record_id: int) -> tuple[int, str | None]:
+            found = answering_for(self.client, self.object_type.id, str(record_id))
+            return record_id, found
+
+        return in_order(ask, ids, self.workers)

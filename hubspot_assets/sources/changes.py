@@ -17,7 +17,6 @@ from itertools import chain
 
 import polars as pl
 
-from hubspot_assets.hubspot.records import Page, Record, answering_for
 from hubspot_assets.readings.ordering import Reader
 from hubspot_assets.readings.reading import Reading, Staged
 from hubspot_assets.readings.staging import Staging
@@ -33,7 +32,7 @@ from hubspot_assets.sources.flatten import (
 from hubspot_assets.sources.gone import with_merges
 from hubspot_assets.sources.look import FEW, Look
 from hubspot_assets.sources.nested import in_order, nested, nested_chunk
-from hubspot_assets.sources.record_chunks import SEEN, flattened
+from hubspot_assets.sources.record_chunks import SEEN, of_page
 from hubspot_assets.sources.searching import search
 from hubspot_assets.sources.sweeping import can_sweep, sweep
 from hubspot_assets.sources.union import united
@@ -89,12 +88,14 @@ def read_changes(
     fresh = _Fresh(asked, look, base.began, reading)
     touched = Earlier(base, look.touched)
     former = (partial(nested_chunk, chunk) for chunk in base.changes)
+    cap = history_cap(asked.object_type.id)
     apart = 0
     for records, values in in_order(chain(fresh.readers(), former)):
         told = with_merges(records, fresh.merges, fresh.known)
         reading.counts[RECORDS_ERASED] += erased_since(told, base.began)
-        whole = united(told, values, *touched.until(int(records["id"][-1])), cap=fresh.cap)
-        reading.add(dict(zip(("records", "values"), whole, strict=True)), after=None)
+        known = touched.until(int(records["id"][-1]))
+        whole, all_values = united(told, values, *known, cap=cap)
+        reading.add({"records": whole, "values": all_values}, after=None)
         apart += records.height
     staged = reading.finish(base.availability, fresh.last)
     if apart > max(FEW, look.before.height * MOST_APART // 100):
@@ -108,7 +109,6 @@ class _Fresh:
     def __init__(self, asked: Asked, look: Look, base_began: datetime, reading: Reading) -> None:
         self.asked = asked
         self.look = look
-        self.cap = history_cap(asked.object_type.id)
         self.merges: list[Merge] = []
         self.known: set[int] = set()
         self.last = look.last
@@ -151,23 +151,16 @@ class _Fresh:
             left = found if archived else found | page.refused
             lost += (int(each) for each in part if each not in left)
             self.last = max(self.last, page.received_at)
-            yield partial(nested, *self._flattened(page, archived=archived))
-
-    def _flattened(self, page: Page, *, archived: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
-        told: list[Record] = [{**each, "archived": archived} for each in page.records]
-        moments = [page.received_at] * len(told)
-        records, values = flattened(told, moments, self.asked.known, self._counts)
-        self.merges += merges_in(values)
-        for name in self.asked.known.unlisted & set(values["name"].unique()):
-            self._counts[f"{SEEN}{name}"] += 1
-        return records, values
+            records, values = of_page(page, self.asked.known, self._counts, archived=archived)
+            self.merges += merges_in(values)
+            for name in self.asked.known.unlisted & set(values["name"].unique()):
+                self._counts[f"{SEEN}{name}"] += 1
+            yield partial(nested, records, values)
 
     def _untold_merges(self, lost: Sequence[int]) -> list[Merge]:
         """Those that only HubSpot's answer for a merged record tells of, not its survivor."""
         told = {each.record_id for each in self.merges}
-        client, type_id = self.asked.client, self.asked.object_type.id
-        unknown = [each for each in lost if each not in told]
-        answers = [(each, answering_for(client, type_id, str(each))) for each in unknown]
+        answers = self.asked.answering([each for each in lost if each not in told])
         return [Merge(each, None, int(into)) for each, into in answers if into]
 
     def _known(self) -> set[int]:

@@ -59,7 +59,7 @@ def with_births(records: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:
     alone.
     """
     born = {
-        record_id: _moment(entries)
+        record_id: entries[-1][0]
         for record_id, entries in _entries(values)
         if _made_a_new_one(entries)
     }
@@ -127,7 +127,3 @@ def _entries(
 def _made_a_new_one(entries: list[tuple[datetime | None, list[int]]]) -> bool:
     *before, (_, newest) = entries
     return len(set(newest) - {each for _, ids in before for each in ids}) > 1
-
-
-def _moment(entries: list[tuple[datetime | None, list[int]]]) -> datetime | None:
-    return entries[-1][0]

@@ -25,7 +25,7 @@ from hubspot_assets.sources.fates import (
 )
 from hubspot_assets.sources.flatten import MOMENT, VALUES_SCHEMA
 from hubspot_assets.sources.nested import in_order, nested
-from hubspot_assets.sources.record_chunks import flattened
+from hubspot_assets.sources.record_chunks import of_page
 from hubspot_assets.tables.counts import ARCHIVED_UNTOLD, RECORDS_ERASED
 
 
@@ -59,9 +59,7 @@ def read_gone(
         try:
             for page in pages:
                 last.append(page.received_at)
-                moments = [page.received_at] * len(page.records)
-                archived = [{**each, "archived": True} for each in page.records]
-                records, values = flattened(archived, moments, asked.known, reading.counts)
+                records, values = of_page(page, asked.known, reading.counts, archived=True)
                 told.extend(merges_in(values))
                 known.update(records["id"])
                 yield partial(nested, records, values)

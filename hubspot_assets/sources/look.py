@@ -19,7 +19,7 @@ from hubspot_assets.readings.reading import Staged
 from hubspot_assets.sources.asked import Asked
 from hubspot_assets.sources.fates import MERGED
 from hubspot_assets.sources.flatten import MOMENT, RECORDS_SCHEMA
-from hubspot_assets.sources.record_chunks import flattened
+from hubspot_assets.sources.record_chunks import of_page
 from hubspot_assets.tables.counts import ARCHIVED_UNTOLD
 
 #: Of so many in a hundred a full reading is cheaper than to look what has changed.
@@ -104,9 +104,7 @@ def archived_records(asked: Asked, counts: Counter[str]) -> pl.DataFrame:
         for page in list_records(
             asked.client, asked.object_type.id, ["hs_object_id"], archived=True
         ):
-            told = [{**each, "archived": True} for each in page.records]
-            moments = [page.received_at] * len(told)
-            records, _ = flattened(told, moments, asked.known, Counter())
+            records, _ = of_page(page, asked.known, Counter(), archived=True)
             found.append(records.select("id", archivedAt="goneAt"))
     except (NotServed, BadRequest, Unexplained):
         if len(found) > 1:

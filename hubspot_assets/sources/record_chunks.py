@@ -147,6 +147,14 @@ def put_in_order(reading: Reading) -> None:
     reading.counts[TOLD_TWICE] += told - reading.counts["records"]
 
 
+def of_page(
+    page: Page, known: KnownProperties, counts: Counter[str], *, archived: bool
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The frames of a page of records that were asked for as live ones, or as `archived` ones."""
+    told = [{**each, "archived": archived} for each in page.records]
+    return flattened(told, [page.received_at] * len(told), known, counts)
+
+
 def flattened(
     told: Sequence[Record],
     read_at: Sequence[datetime],
