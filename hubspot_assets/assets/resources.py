@@ -197,12 +197,12 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     @property
     def incremental(self) -> str:
         """How records are looked through for what has changed."""
-        return load_settings().incremental
+        return self.settings.incremental
 
     @property
     def sweep_days(self) -> int:
         """After how many days at most all records are looked through."""
-        return load_settings().sweep_days
+        return self.settings.sweep_days
 
 
 class ReadingOptions(dg.ConfigurableResource):  # type: ignore[type-arg]
