@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Mapping
+from datetime import date, datetime
 
 import dagster as dg
 from dagster._core.definitions.definitions_load_context import StateBackedDefinitionsLoader
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster_aws.s3 import S3Resource
 
 from hubspot_assets.assets.alerts import alert_sensor
 from hubspot_assets.assets.failures import permanent_errors
-from hubspot_assets.assets.healing import LATE_EVENTS, WHY, is_complete, next_to_heal
+from hubspot_assets.assets.healing import healing_sensor
 from hubspot_assets.assets.labels import Labels
 from hubspot_assets.assets.lineage import Lineage, event_assets
 from hubspot_assets.assets.resources import (
@@ -22,6 +21,7 @@ from hubspot_assets.assets.resources import (
     check_owner,
     s3_resource,
 )
+from hubspot_assets.assets.schedule import HOUR, MINUTE, export_schedule
 from hubspot_assets.assets.sources import source_assets
 from hubspot_assets.assets.tables import IO_MANAGER, table_assets
 from hubspot_assets.check.job import check_job, check_schedule
@@ -33,11 +33,9 @@ from hubspot_assets.exported import Exported
 from hubspot_assets.hubspot.catalog import Catalog, load_catalog
 from hubspot_assets.settings import Settings, load_settings
 from hubspot_assets.sources.all import all_sources
-from hubspot_assets.storage import open_store
 from hubspot_assets.tables.all import all_tables
 
 JOB = "export_day"
-SCHEDULE_HOUR, SCHEDULE_MINUTE = 1, 30
 #: The first partition where nobody has noted when the portal was discovered.
 UNDISCOVERED = date(2024, 1, 1)
 DISCOVERY_HOUR = 22  # long enough before the export for somebody to see what has changed
@@ -79,12 +77,12 @@ def build_defs(
         jobs=[job, check_job, discover_job, purging],
         schedules=[
             discover_schedule(DISCOVERY_HOUR, 0, settings.export_timezone),
-            check_schedule(SCHEDULE_HOUR, SCHEDULE_MINUTE, settings.export_timezone),
-            _schedule(job, settings, partitions, event_assets(sources, tables)),
+            check_schedule(HOUR, MINUTE, settings.export_timezone),
+            export_schedule(job, settings, partitions, event_assets(sources, tables)),
             purge_schedule(purging, settings),
         ],
         sensors=[
-            *([_healing(job, settings, partitions)] if settings.export_heal_days else []),
+            *([healing_sensor(job, settings, partitions)] if settings.export_heal_days else []),
             *([alert_sensor(settings)] if settings.alert_webhook_url else []),
         ],
         executor=_executor(settings),
@@ -103,72 +101,6 @@ def first_day(catalog: Catalog, settings: Settings) -> date:
     if catalog.discovered_at:
         return newest_complete_day(settings.zone, datetime.fromisoformat(catalog.discovered_at))
     return UNDISCOVERED
-
-
-def _schedule(
-    job: UnresolvedAssetJobDefinition,
-    settings: Settings,
-    partitions: dg.DailyPartitionsDefinition,
-    events: Sequence[dg.AssetKey],
-) -> dg.ScheduleDefinition:
-    """The newest day whole, and the `events` of the days before once more."""
-
-    @dg.schedule(
-        name="daily_export",
-        job=job,
-        cron_schedule=f"{SCHEDULE_MINUTE} {SCHEDULE_HOUR} * * *",
-        execution_timezone=settings.export_timezone,
-        description="Delivers the day that has ended, then the events of the EVENTS_AGAIN_DAYS "
-        "days before it again, as some reach HubSpot late.",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-    )
-    def daily_export(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-        days = partitions.get_partition_keys(context.scheduled_execution_time)
-        store = open_store(settings.export_url, s3_resource(settings).get_client)
-        for day in days[-1:]:
-            yield dg.RunRequest(day, partition_key=day, tags={WHY: "newest"})
-        for day in reversed(days[-1 - settings.events_again_days : -1]):
-            if not events or not is_complete(store, day):
-                continue
-            yield dg.RunRequest(
-                f"{day} again after {days[-1]}",
-                partition_key=day,
-                asset_selection=events,
-                run_config={"resources": {"reading": {"config": {"read_again": True}}}},
-                tags={WHY: LATE_EVENTS},
-            )
-
-    return daily_export
-
-
-def _healing(
-    job: UnresolvedAssetJobDefinition, settings: Settings, partitions: dg.DailyPartitionsDefinition
-) -> dg.SensorDefinition:
-    """Completes days that the schedule leaves behind."""
-
-    @dg.sensor(
-        name="heal_days",
-        job=job,
-        description="Delivers missing and incomplete days of the last EXPORT_HEAL_DAYS again, once "
-        "what they failed for may have passed, one at a time.",
-        minimum_interval_seconds=300,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-    )
-    def heal_days(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        now = datetime.now(UTC)
-        days = partitions.get_partition_keys(_left_by_schedule(now, settings))
-        store = open_store(settings.export_url, s3_resource(settings).get_client)
-        found = next_to_heal(context.instance, JOB, store, days[-settings.export_heal_days :], now)
-        return dg.SkipReason(found) if isinstance(found, str) else found
-
-    return heal_days
-
-
-def _left_by_schedule(now: datetime, settings: Settings) -> datetime:
-    """The moment before which days had ended that the schedule is done with: an hour after it."""
-    here = now.astimezone(settings.zone)
-    begun = datetime.combine(here.date(), time(SCHEDULE_HOUR, SCHEDULE_MINUTE), settings.zone)
-    return here if here - begun > timedelta(hours=1) else here - timedelta(days=1)
 
 
 def _check_owner(settings: Settings, s3: S3Resource) -> None:

@@ -18,6 +18,7 @@ from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGra
 from dagster._core.events import RunFailureReason
 from dagster_shared.error import SerializableErrorInfo
 
+from hubspot_assets.assets.failures import told_by
 from hubspot_assets.assets.resources import HubSpotResource, s3_resource
 from hubspot_assets.day import newest_complete_day
 from hubspot_assets.definitions import JOB, build_defs, first_day
@@ -254,9 +255,8 @@ def _causes(
     of_steps = {"__".join(key.path): key for key in keys}
     by_text: dict[str, list[dg.AssetKey]] = {}
     for event in result.filter_events(lambda event: event.is_step_failure):
-        failure = event.step_failure_data
-        said = failure.user_failure_data.description if failure.user_failure_data else None
-        text = said or _unforeseen(failure.error)
+        said = told_by(event)
+        text = (said.description if said else None) or _unforeseen(event.step_failure_data.error)
         by_text.setdefault(text, []).append(of_steps[event.step_key or ""])
     by_cause: dict[str, list[str]] = {}
     for text, (first, *_) in by_text.items():

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from hubspot_assets import definitions
-from hubspot_assets.assets.healing import LATE_EVENTS, TRIES, WHY, is_complete, next_to_heal
+from hubspot_assets.assets import healing
+from hubspot_assets.assets.healing import TRIES, next_to_heal
+from hubspot_assets.assets.schedule import LATE_EVENTS, WHY, is_complete
 from hubspot_assets.definitions import JOB, build_defs
 from hubspot_assets.export import read_manifest
 from hubspot_assets.hubspot.catalog import load_catalog
@@ -116,7 +117,7 @@ def test_the_newest_day_is_the_schedules_first(reach, shared_sandbox, monkeypatc
             return moment.astimezone(tz)
 
     defs = build_defs(load_catalog(load_settings().catalog_path), load_settings())
-    monkeypatch.setattr(definitions, "datetime", Clock)
+    monkeypatch.setattr(healing, "datetime", Clock)
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_sensor_context(instance, repository_def=defs.get_repository_def())
         tick = defs.resolve_sensor_def("heal_days").evaluate_tick(context)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import httpx
 
+from hubspot_assets.assets.failures import told_by
 from hubspot_assets.settings import Settings
 
 #: Seconds that a webhook may take.
@@ -46,7 +47,7 @@ def _causes(context: dg.RunFailureSensorContext) -> Sequence[str]:
     """Why steps failed, each cause once, the first one first; at least one."""
     causes: dict[str, str] = {}
     for event in context.get_step_failure_events():
-        said = event.step_failure_data.user_failure_data
+        said = told_by(event)
         words = said.description if said else None
         cause = words or f"{event.step_key} failed as nobody foresaw: see the run's log"
         causes.setdefault(_mark_of(cause), cause)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -13,11 +13,19 @@ from hubspot_assets.readings.staging import NotStagedError
 from hubspot_assets.settings import SettingsError
 from hubspot_assets.storage import StoreError
 
+if TYPE_CHECKING:
+    from dagster._core.execution.plan.objects import UserFailureData
+
 PERMANENT = (HubSpotError, SettingsError, StoreError)
 #: The metadata in which an asset of several sources tells why some of them were not read.
 NOT_READ = "not_read"
 #: The metadata in which a failure tells whether its cause passes by itself, and when.
 PASSES, RESUMES_AT = "passes_by_itself", "resumes_at"
+
+
+def told_by(event: dg.DagsterEvent) -> UserFailureData | None:
+    """What a failed step says for people: words, and metadata; nothing where nobody foresaw it."""
+    return event.step_failure_data.user_failure_data
 
 
 @contextmanager

@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from hubspot_assets.assets.failures import PASSES, RESUMES_AT
-from hubspot_assets.export import read_day
-from hubspot_assets.storage import NotFoundError, Store
+from hubspot_assets.assets.failures import PASSES, RESUMES_AT, told_by
+from hubspot_assets.assets.resources import s3_resource
+from hubspot_assets.assets.schedule import LATE_EVENTS, WHY, Job, is_complete, left_by_schedule
+from hubspot_assets.settings import Settings
+from hubspot_assets.storage import Store, open_store
 
 #: So often a day is tried within 24 hours, with so long a pause after the first failure, twice as
 #: long after each other.
 TRIES, PAUSE = 4, timedelta(minutes=30)
-#: The tag by which a run says why it is there.
-WHY, LATE_EVENTS = "hubspot/why", "late-events"
 
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
@@ -24,6 +24,31 @@ _UNDER_WAY = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+
+
+def healing_sensor(
+    job: Job, settings: Settings, partitions: dg.DailyPartitionsDefinition
+) -> dg.SensorDefinition:
+    """Completes days that the schedule leaves behind."""
+
+    @dg.sensor(
+        name="heal_days",
+        job=job,
+        description="Delivers missing and incomplete days of the last EXPORT_HEAL_DAYS again, once "
+        "what they failed for may have passed, one at a time.",
+        minimum_interval_seconds=300,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def heal_days(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        now = datetime.now(UTC)
+        days = partitions.get_partition_keys(left_by_schedule(now, settings))
+        store = open_store(settings.export_url, s3_resource(settings).get_client)
+        found = next_to_heal(
+            context.instance, job.name, store, days[-settings.export_heal_days :], now
+        )
+        return dg.SkipReason(found) if isinstance(found, str) else found
+
+    return heal_days
 
 
 def next_to_heal(
@@ -47,15 +72,6 @@ def next_to_heal(
         why = "incomplete" if runs else "missing"
         return dg.RunRequest(f"{day} after {last}", partition_key=day, tags={WHY: why})
     return "; ".join(reasons) or "the newest days are complete"
-
-
-def is_complete(store: Store, day: str) -> bool:
-    """Whether all tables of a day are published. Raises StoreError."""
-    try:
-        read_day(store, day)
-    except NotFoundError:
-        return False
-    return True
 
 
 def _runs_of(instance: dg.DagsterInstance, job: str, day: str) -> list[dg.RunRecord]:
@@ -99,7 +115,7 @@ def _failures(instance: dg.DagsterInstance, run_id: str) -> Iterator[tuple[bool,
     records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records
     for each in records:
         event = each.event_log_entry.dagster_event
-        told = event.step_failure_data.user_failure_data if event else None
+        told = told_by(event) if event else None
         metadata = told.metadata if told else {}
         passes, at = metadata.get(PASSES), metadata.get(RESUMES_AT)
         resumes_at = None
