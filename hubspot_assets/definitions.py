@@ -115,7 +115,12 @@ def _resources(catalog: Catalog, settings: Settings, tables: list[str]) -> Mappi
         "reading": options,
         "hubspot": HubSpotResource(portal_time_zone=catalog.time_zone, portal_id=portal),
         "staging": StagingResource(url=settings.state, s3=s3, portal_id=portal, options=options),
-        IO_MANAGER: of_whole_days(tables)(url=settings.export_url, s3=s3, portal_id=portal),
+        IO_MANAGER: of_whole_days(tables)(
+            url=settings.export_url,
+            s3=s3,
+            portal_id=portal,
+            parquet="parquet" in settings.export_formats,
+        ),
         "s3": s3,
     }
 

@@ -88,6 +88,7 @@ class Settings(BaseSettings):
     export_url: str = Field("./export", description="s3://bucket/prefix or a folder")
     state_url: str | None = Field(None, description="s3://bucket/prefix or a folder")
     catalog_file: Path | None = Field(None, description="a local file")
+    export_formats: Names = Field(("csv",), description="csv, or csv,parquet")
     export_timezone: str = Field("UTC", description="a time zone, as Europe/Warsaw")
     export_start: date | None = Field(None, description="a day, as 2026-01-31")
     export_owners: Names = Field(
@@ -144,6 +145,7 @@ class Settings(BaseSettings):
         "exclude_object_types",
         "event_types",
         "exclude_event_types",
+        "export_formats",
         "export_owners",
         mode="before",
     )
@@ -213,6 +215,14 @@ class Settings(BaseSettings):
         elsewhere = info.data.get("s3_endpoint_url") or _ENDPOINTS & os.environ.keys()
         form = _REGION if elsewhere else _AWS_REGION
         if value is not None and not form.fullmatch(value):
+            raise ValueError
+        return value
+
+    @field_validator("export_formats")
+    @classmethod
+    def _formats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Manifests are those of the CSV, beside which other formats stand."""
+        if "csv" not in value or not set(value) <= {"csv", "parquet"}:
             raise ValueError
         return value
 

@@ -373,6 +373,7 @@ def bench(contacts: int) -> bool:
     with sandbox_process("--records", str(contacts), *lean) as environment:
         mine = run("export", dict(environment))
         pages = requests(dict(environment))
+        both = run("export", {**environment, "EXPORT_FORMATS": "csv,parquet"})
         bare = run("bare", dict(environment))
     print(
         f"      {mine['contacts']:,.0f} contacts: {mine['cpu'] / mine['contacts'] * 1e3:.3f} ms of "
@@ -381,6 +382,10 @@ def bench(contacts: int) -> bool:
     )
     good.append(verdict("memory", mine["rss_mb"], 700, " MB"))
     good.append(verdict("CPU, times the bare loop", mine["cpu"] / bare["cpu"], 2))
+    good.append(
+        verdict("CPU with Parquet, times that of CSV alone", both["cpu"] / mine["cpu"], 1.4)
+    )
+    good.append(verdict("memory with Parquet", both["rss_mb"], 700, " MB"))
     good.append(verdict("requests per 1,000", pages / mine["contacts"] * 1000, 22))
     with sandbox_process("--records", str(2 * contacts), *lean) as environment:
         twice = run("export", dict(environment))

@@ -151,7 +151,8 @@ def portal():
 def exported(portal, tmp_path_factory):
     """The export folder of a whole day, delivered once for all tests."""
     with pytest.MonkeyPatch.context() as patch:
-        folder = set_environment(patch, portal, tmp_path_factory.mktemp("day"))
+        root = tmp_path_factory.mktemp("day")
+        folder = set_environment(patch, portal, root, EXPORT_FORMATS="csv,parquet")
         deliver(Settings(), DAY, [], Display())
     return folder
 

@@ -13,7 +13,9 @@ from hubspot_assets.export.manifest import (
     DayTable,
     Part,
     manifest_path,
+    missing,
     missing_parts,
+    parquet_folder,
 )
 from hubspot_assets.export.reader import read_manifest
 from hubspot_assets.export.writer import metadata_of
@@ -96,18 +98,24 @@ def _complete(store: Store, day: str, entries: Mapping[str, Entry]) -> dict[str,
 
 
 def _read(store: Store, entry: Entry) -> _Told | None:
-    """What a manifest says; None where its table is being rewritten since it was listed."""
+    """What a manifest says; None where its table is being rewritten since it was listed, or
+    lacks a file beside its parts."""
     day, table, name = entry.path.split("/")
     try:
         manifest = read_manifest(store, day, table)
     except NotFoundError:
         return None
+    files = {file.path: file.bytes for file in manifest.files}
+    if files and missing(files, store.list(parquet_folder(day, table))):
+        return None
+    formats = dict.fromkeys(file.format for file in manifest.files)
     line = DayTable(
         table=table,
         rows=manifest.rows,
         bytes=manifest.bytes,
         parts=len(manifest.parts),
         manifest=f"{table}/{name}",
+        formats=("csv", *formats),
         point_in_time=manifest.point_in_time,
         availability=manifest.availability,
     )

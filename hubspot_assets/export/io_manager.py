@@ -41,6 +41,7 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
     portal_id: int | None = Field(
         default=None, description="Whose tables they are; where unknown, the store tells."
     )
+    parquet: bool = Field(default=False, description="Whether Parquet files stand beside the CSV.")
     #: The tables of a whole day, once all of which are complete its manifest is written.
     _tables: tuple[str, ...] = PrivateAttr(default=())
     _store: Store | None = PrivateAttr(default=None)
@@ -89,7 +90,14 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
         try:
             store, lease = self.store, self._lease(day)
             manifest = write_table(
-                store, day, obj, context.run_id, __version__, lease=lease, portal_id=self._owner
+                store,
+                day,
+                obj,
+                context.run_id,
+                __version__,
+                lease=lease,
+                portal_id=self._owner,
+                parquet=self.parquet,
             )
             _, written = self._written.setdefault(day, (obj.as_of, set()))
             written.add(manifest.table)
@@ -140,6 +148,8 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
             "availability": manifest.availability.status,
             **manifest.counts,
         }
+        if manifest.files:
+            metadata["parquet_bytes"] = sum(file.bytes for file in manifest.files)
         if spec.wide:
             names = [column.name for column in spec.columns]
             metadata["property_columns"] = sum(map(_is_property, names))

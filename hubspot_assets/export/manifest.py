@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -17,6 +17,7 @@ from hubspot_assets.tables.spec import Column
 
 _NAME = "_manifest.json"
 
+Format = Literal["csv", "parquet"]
 Json = bytes  # by a name of its own, as the manifests have fields called `bytes`
 
 
@@ -31,13 +32,26 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """One file of the same rows in another format. `path` is relative to the export's root."""
+
+    path: str
+    format: Format
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class TableManifest:
     """A complete table of one day.
 
     `portal_id` is whose it is; None where an earlier version wrote it. `sources` says for each
     sub-folder what is known of it alone; `counts` are numbers of cells or rows that a reader may
-    want to know of, by name. It is not `settled` where the reading began so soon after the day that
-    HubSpot may not have stored all of it.
+    want to know of, by name. `parts` are CSV, and `bytes` theirs; `files` hold the same rows in
+    other formats, whose bytes are those of the library and version that they were `written_with`.
+    It is not `settled` where the reading began so soon after the day that HubSpot may not have
+    stored all of it.
     """
 
     portal_id: int | None = field(default=None, kw_only=True)
@@ -51,6 +65,8 @@ class TableManifest:
     rows: int
     bytes: int
     parts: tuple[Part, ...]
+    files: tuple[File, ...] = field(default=(), kw_only=True)
+    written_with: str = field(default="", kw_only=True)
     availability: Availability
     sources: Mapping[str, TableSource] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -76,6 +92,7 @@ class TableManifest:
                     "columns": tuple(Column(**column) for column in said["columns"]),
                     "key": tuple(said["key"]),
                     "parts": tuple(Part(**part) for part in said["parts"]),
+                    "files": tuple(File(**file) for file in said.get("files", ())),
                     "availability": Availability(**said["availability"]),
                     "sources": {
                         name: _source(each, said) for name, each in said["sources"].items()
@@ -94,6 +111,7 @@ class DayTable:
     bytes: int
     parts: int
     manifest: str
+    formats: tuple[Format, ...] = field(default=("csv",), kw_only=True)
     point_in_time: bool
     availability: Availability
 
@@ -121,7 +139,13 @@ class DayManifest:
         with _read_as("a day's manifest"):
             said = orjson.loads(text)
             tables = tuple(
-                DayTable(**table | {"availability": Availability(**table["availability"])})
+                DayTable(
+                    **table
+                    | {
+                        "formats": tuple(table.get("formats", ("csv",))),
+                        "availability": Availability(**table["availability"]),
+                    }
+                )
                 for table in said["tables"]
             )
             return cls(**said | {"as_of": _moment(said["as_of"]), "tables": tables})
@@ -129,14 +153,23 @@ class DayManifest:
 
 def missing_parts(day: str, parts: Iterable[Part], there: Iterable[Entry]) -> list[str]:
     """The paths of those `parts` that are not `there`, or are of another size."""
-    sizes = {entry.path: entry.bytes for entry in there}
-    paths = ((f"{day}/{part.path}", part.bytes) for part in parts)
-    return [path for path, size in paths if sizes.get(path) != size]
+    return missing({f"{day}/{part.path}": part.bytes for part in parts}, there)
+
+
+def missing(sizes: Mapping[str, int], there: Iterable[Entry]) -> list[str]:
+    """Of these paths with their sizes those that are not `there`, or are of another size."""
+    found = {entry.path: entry.bytes for entry in there}
+    return [path for path, size in sizes.items() if found.get(path) != size]
 
 
 def manifest_path(day: str, table: str | None = None) -> str:
     """Where a table's manifest is in the store; without a table, the day's."""
     return f"{day}/{table}/{_NAME}" if table else f"{day}/{_NAME}"
+
+
+def parquet_folder(day: str, table: str) -> str:
+    """Where a table's Parquet files of a day are in the store, and nothing else."""
+    return f"parquet/{table}/day={day}"
 
 
 def _source(told: Mapping[str, Any], of: Mapping[str, Any]) -> TableSource:

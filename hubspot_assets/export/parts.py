@@ -7,7 +7,7 @@ difference, so the same rows give the same bytes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import polars as pl
@@ -44,18 +44,21 @@ class PackedPart:
 
 
 def pack_parts(
-    frames: Iterable[pl.DataFrame], spec: TableSpec, limit: int = PART_BYTES
+    frames: Iterable[pl.DataFrame],
+    spec: TableSpec,
+    limit: int = PART_BYTES,
+    seen: Callable[[pl.DataFrame], None] = lambda _: None,
 ) -> Iterator[PackedPart]:
     """The parts of one sub-folder, one at a time; without rows, one of the header alone.
 
     A part has at most `limit` bytes, which must be some ten times the header; only a row
     that alone is above it makes a part of its own that is too. Holds one frame, one block
-    of text and one part in memory.
+    of text and one part in memory. Each frame that is as it should be is `seen` once.
 
     Raises `TableError` where a frame's columns, types or keys are not as `spec` says.
     """
     header = csv_header(spec)
-    rows = _Rows(_checked(frames, spec))
+    rows = _Rows(_checked(frames, spec, seen))
     part = _Member(header)
     while (block := rows.take(part.text_to_take(limit))) is not None:
         text = csv_rows(block)
@@ -108,7 +111,9 @@ def _most_bytes(text: int) -> int:
     return text + text // 8 + 1024
 
 
-def _checked(frames: Iterable[pl.DataFrame], spec: TableSpec) -> Iterator[pl.DataFrame]:
+def _checked(
+    frames: Iterable[pl.DataFrame], spec: TableSpec, seen: Callable[[pl.DataFrame], None]
+) -> Iterator[pl.DataFrame]:
     """The frames, after a look at their columns, types and keys."""
     schema: pl.Schema | None = None
     order = KeyOrder(spec)
@@ -120,6 +125,7 @@ def _checked(frames: Iterable[pl.DataFrame], spec: TableSpec) -> Iterator[pl.Dat
             check_columns(spec, frame.schema)
             raise TableError(f"{spec.name}: a column changes its type from frame to frame")
         order.check(frame)
+        seen(frame)
         yield with_ingestedat_as_text(frame)
 
 
@@ -156,13 +162,13 @@ class _Rows:
             if frame is None:
                 return False
             if self._size is None:
-                self._size = _text_size(frame.schema)
+                self._size = text_size(frame.schema)
             self._frame, self._taken = frame, 0
             self._ends = frame.select(self._size.cum_sum()).to_series()
         return True
 
 
-def _text_size(schema: pl.Schema) -> pl.Expr:
+def text_size(schema: pl.Schema) -> pl.Expr:
     """About how many bytes of text a row takes: more than half of what it can be."""
     sizes = [
         pl.col(name).str.len_bytes()

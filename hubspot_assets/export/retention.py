@@ -8,7 +8,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -17,7 +17,12 @@ from typing import TypeVar
 
 import orjson
 
-from hubspot_assets.export.manifest import DayManifest, TableManifest, manifest_path
+from hubspot_assets.export.manifest import (
+    DayManifest,
+    TableManifest,
+    manifest_path,
+    parquet_folder,
+)
 from hubspot_assets.readings.reading import NOTE, READINGS
 from hubspot_assets.readings.staging import DAYS
 from hubspot_assets.readings.unneeded import unneeded
@@ -138,10 +143,10 @@ def purge(
     """Remove the days that `plan` gives from `store`, and what was read for them alone in `state`.
 
     Objects that no manifest names stay, as do days with a manifest that can't be read. A
-    day's manifest goes first, then those of its tables, then the parts: no reader takes for
-    complete what is not. With `versions`, all versions that a bucket keeps of those objects
-    go too, and it is looked whether they have gone. `told` hears of each day that went. A dry
-    run reports the same, but for versions that will not go, and touches nothing.
+    day's manifest goes first, then those of its tables, then Parquet files and parts: no reader
+    takes for complete what is not. With `versions`, all versions that a bucket keeps of those
+    objects go too, and it is looked whether they have gone. `told` hears of each day that went. A
+    dry run reports the same, but for versions that will not go, and touches nothing.
 
     A day that a run is reading or writing is left as it is. Raises `StoreError`; the day under
     way is then finished by the next purge.
@@ -293,19 +298,41 @@ def _inspect(
     whole = {manifest_path(day)} if manifest else set()
     published = {manifest_path(day, table.table) for table in tables}
     parts = {f"{day}/{part.path}" for table in tables for part in table.parts}
-    parts |= _noted(state, day) - whole - published
-    owned = whole | published | parts
-    entries = [entry for entry in store.list(day, versions=versions) if entry.path in owned]
+    files = {file.path for table in tables for file in table.files}
+    for path in _noted(state, day) - whole - published:
+        (parts if path.startswith(f"{day}/") else files).add(path)
+    owned = whole | published | files | parts
+    beside = _beside(store, day, current, files)
+    current += [entry.path for entry in _listed(store, beside, versions=False)]
+    found = _listed(store, (day, *beside), versions=versions)
+    entries = [entry for entry in found if entry.path in owned]
     staged = [entry for root in _STAGED for entry in state.list(f"{root}/{day}", versions=versions)]
     there = {entry.path for entry in entries}
     doomed = _Doomed(
         day,
         len(tables),
-        tuple(tuple(sorted(step & there)) for step in (whole, published, parts)),
+        tuple(tuple(sorted(step & there)) for step in (whole, published, files, parts)),
         tuple(sorted({entry.path for entry in staged})),
         (*entries, *staged),
     )
     return doomed, tuple(path for path in current if path not in owned)
+
+
+def _beside(
+    store: Store, day: str, current: Iterable[str], files: Iterable[str]
+) -> tuple[str, ...]:
+    """The folders of a day's Parquet files: of tables that are there, and of known `files`."""
+    if not any(store.list("parquet")):
+        return ()
+    tables = {path.split("/")[1] for path in current if path.count("/") > 1}
+    folders = {parquet_folder(day, table) for table in tables}
+    return tuple(sorted(folders | {path.rpartition("/")[0] for path in files}))
+
+
+def _listed(store: Store, folders: Iterable[str], *, versions: bool) -> Iterator[Entry]:
+    with ThreadPoolExecutor(_READERS) as pool:
+        for found in pool.map(lambda each: list(store.list(each, versions=versions)), folders):
+            yield from found
 
 
 def _table_manifests(
@@ -321,7 +348,12 @@ def _table_manifests(
 
     def read(table: str) -> TableManifest:
         found = _read(store, manifest_path(day, table), TableManifest.from_json, day)
-        if found.table != table or any(not p.path.startswith(f"{table}/") for p in found.parts):
+        beside = f"{parquet_folder(day, table)}/"
+        if (
+            found.table != table
+            or any(not part.path.startswith(f"{table}/") for part in found.parts)
+            or any(not file.path.startswith(beside) for file in found.files)
+        ):
             raise ValueError(f"{store.url_of(manifest_path(day, table))} names another table")
         return found
 
@@ -369,7 +401,8 @@ def _remove(store: Store, state: Store, doomed: _Doomed, *, versions: bool) -> t
         paths = [path for step in doomed.steps for path in step]
         if _noted(state, day) != set(paths):
             state.put(_note_path(day), orjson.dumps(paths))
-        store.sweep(day)
+        for folder in {day, *(path.rpartition("/")[0] for path in paths)}:
+            store.sweep(folder)
         for step in doomed.steps:
             delete(store, step)
         for root in _STAGED:

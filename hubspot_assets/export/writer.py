@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from itertools import count
 
 import polars as pl
 
 from hubspot_assets.export.errors import TableError
 from hubspot_assets.export.manifest import (
+    File,
+    Format,
     Part,
     TableManifest,
     manifest_path,
-    missing_parts,
+    missing,
+    parquet_folder,
 )
-from hubspot_assets.export.parts import PART_BYTES, pack_parts
+from hubspot_assets.export.parquet import WRITER, ParquetFiles
+from hubspot_assets.export.parts import PART_BYTES, PackedPart, pack_parts
 from hubspot_assets.storage.errors import StoreError
 from hubspot_assets.storage.leases import Lease, held
 from hubspot_assets.storage.store import Store
 from hubspot_assets.tables.content import Frames, TableContent
-from hubspot_assets.tables.counts import warnings
+from hubspot_assets.tables.counts import NUMBERS_UNFIT, warnings
 
 
 def write_table(
@@ -32,8 +37,12 @@ def write_table(
     lease: Lease | None = None,
     *,
     portal_id: int | None = None,
+    parquet: bool = False,
 ) -> TableManifest:
     """Write one table of the day `day` (ISO date), in place of what was there.
+
+    With `parquet` the same rows are written as Parquet files, too; else those are gone that were
+    written before.
 
     The manifests of the table and of its day are gone before the first part is replaced,
     and the table's comes back after the last: who waits for it never sees half a table.
@@ -50,25 +59,32 @@ def write_table(
     written_by = metadata_of(run_id, code_version)
     with nullcontext(lease) if lease else held(store, day) as day_lease:
         parts: list[Part] = []
-        for path, data, rows, sha256 in _packed(content, part_bytes):
-            if not parts and any(store.list(f"{day}/{table}")):
+        files: list[File] = []
+        was_there = False
+        for path, format_, packed in _packed(day, content, part_bytes, parquet=parquet):
+            if not parts and (was_there := any(store.list(f"{day}/{table}"))):
                 store.delete([manifest_path(day), manifest_path(day, table)])
-            store.put(f"{day}/{path}", data, sha256=sha256, metadata=written_by)
-            parts.append(Part(path, rows, len(data), sha256))
-        _tidy(store, day, table, parts)
-        manifest = _manifest(portal_id, day, content, parts, run_id, code_version)
+            store.put(path, packed.data, sha256=packed.sha256, metadata=written_by)
+            told = packed.rows, len(packed.data), packed.sha256
+            if format_ == "csv":
+                parts.append(Part(path.removeprefix(f"{day}/"), *told))
+            else:
+                files.append(File(path, format_, *told))
+        _tidy(store, f"{day}/{table}", {f"{day}/{part.path}": part.bytes for part in parts})
+        if files or was_there:
+            _tidy(store, parquet_folder(day, table), {file.path: file.bytes for file in files})
+        manifest = _manifest(portal_id, day, content, parts, files, run_id, code_version)
         day_lease.check()
         store.put(manifest_path(day, table), manifest.to_json(), metadata=written_by)
     return manifest
 
 
-def _tidy(store: Store, day: str, table: str, parts: Sequence[Part]) -> None:
-    """Remove what else is in the table's folder. Raises `StoreError` unless all parts are."""
-    store.sweep(f"{day}/{table}")
-    there = list(store.list(f"{day}/{table}"))
-    written = {f"{day}/{part.path}" for part in parts}
+def _tidy(store: Store, folder: str, written: Mapping[str, int]) -> None:
+    """Remove what else is in a folder. Raises `StoreError` unless all that was `written` is."""
+    store.sweep(folder)
+    there = list(store.list(folder))
     store.delete(entry.path for entry in there if entry.path not in written)
-    for path in missing_parts(day, parts, there):
+    for path in missing(written, there):
         raise StoreError(
             f"{store.url_of(path)} is not as it was written a moment ago: somebody else removes "
             "or writes there; run again once that has ended",
@@ -81,6 +97,7 @@ def _manifest(
     day: str,
     content: TableContent,
     parts: Sequence[Part],
+    files: Sequence[File],
     run_id: str,
     code_version: str,
 ) -> TableManifest:
@@ -99,6 +116,8 @@ def _manifest(
         rows=sum(part.rows for part in parts),
         bytes=sum(part.bytes for part in parts),
         parts=tuple(parts),
+        files=tuple(files),
+        written_with=WRITER,
         availability=content.availability,
         sources=dict(sorted(findings.sources.items())),
         counts=dict(sorted(findings.counts.items())),
@@ -113,8 +132,10 @@ def metadata_of(run_id: str, code_version: str) -> dict[str, str]:
     return {"run-id": run_id, "code-version": code_version}
 
 
-def _packed(content: TableContent, part_bytes: int) -> Iterator[tuple[str, bytes, int, str]]:
-    """Every part: path within the day's folder, bytes, rows, SHA-256."""
+def _packed(
+    day: str, content: TableContent, part_bytes: int, *, parquet: bool
+) -> Iterator[tuple[str, Format, PackedPart]]:
+    """Every object with its path, the first of which is CSV."""
     spec = content.spec
     seen: set[str] = set()
     for folder, frames in content.folders:
@@ -124,12 +145,33 @@ def _packed(content: TableContent, part_bytes: int) -> Iterator[tuple[str, bytes
                 " each comes once, and '' alone"
             )
         seen.add(folder)
-        top = f"{spec.name}/{folder}" if folder else spec.name
-        for number, part in enumerate(pack_parts(_collected(frames), spec, part_bytes)):
-            yield f"{top}/part-{number:05d}.csv.gz", part.data, part.rows, part.sha256
+        yield from _packed_folder(day, content, folder, frames, part_bytes, parquet=parquet)
     if not seen:
-        for part in pack_parts((), spec, part_bytes):
-            yield f"{spec.name}/part-00000.csv.gz", part.data, part.rows, part.sha256
+        yield from _packed_folder(day, content, "", (), part_bytes, parquet=parquet)
+
+
+def _packed_folder(
+    day: str, content: TableContent, folder: str, frames: Frames, part_bytes: int, *, parquet: bool
+) -> Iterator[tuple[str, Format, PackedPart]]:
+    """The parts of one sub-folder, and between them and behind them its Parquet files."""
+    spec, rows = content.spec, _collected(frames)
+    top = f"{day}/{spec.name}/{folder}" if folder else f"{day}/{spec.name}"
+    if not parquet:
+        for number, part in enumerate(pack_parts(rows, spec, part_bytes)):
+            yield f"{top}/part-{number:05d}.csv.gz", "csv", part
+        return
+    files = ParquetFiles(spec)
+    beside = f"{parquet_folder(day, spec.name)}/{folder or 'part'}"
+    paths = (f"{beside}-{number:05d}.parquet" for number in count())
+    for number, part in enumerate(pack_parts(rows, spec, part_bytes, files.take)):
+        yield f"{top}/part-{number:05d}.csv.gz", "csv", part
+        for file in files.made():
+            yield next(paths), "parquet", file
+    for file in files.rest():
+        yield next(paths), "parquet", file
+    if files.unfit:
+        counts = content.findings.counts
+        counts[NUMBERS_UNFIT] = counts.get(NUMBERS_UNFIT, 0) + files.unfit
 
 
 def _collected(frames: Frames) -> Iterator[pl.DataFrame]:

@@ -30,6 +30,7 @@ LISTS_UNTOLD = "lists_untold"
 MEMBERS_LEFT_OUT = "members_left_out"
 MEMBERS_SINCE = "members_who_joined_since"
 MOMENTS_UNREAD = "moments_unread"
+NUMBERS_UNFIT = "numbers_not_in_parquet"
 OBJECTS_ALIKE = "objects_alike"
 OBJECT_TYPES_UNKNOWN = "object_types_unknown"
 PARTS_GONE = "parts_gone_while_reading"
@@ -91,6 +92,10 @@ SENTENCES: Mapping[str, str | None] = {
     MOMENTS_UNREAD: (
         "dates and times were told in no form of HubSpot's, or not at all: they are NULL, and a "
         "value of a history is left out of it"
+    ),
+    NUMBERS_UNFIT: (
+        "numbers have more than 28 digits, or more than 10 decimals, and are NULL in Parquet: the "
+        "CSV has them"
     ),
     OBJECTS_ALIKE: "objects had the id of another one: one of them is here",
     OBJECT_TYPES_UNKNOWN: "events happened to records of a type that the portal does not name",

@@ -53,8 +53,8 @@ def content(
 
 
 def write(store: Store, *folders: tuple[str, Iterable[Any]], day: str = DAY, **more: Any) -> Any:
-    limits = {"part_bytes": more.pop("part_bytes")} if "part_bytes" in more else {}
-    return write_table(store, day, content(*folders, **more), "run", "1.0", **limits)
+    how = {name: more.pop(name) for name in ("part_bytes", "parquet") if name in more}
+    return write_table(store, day, content(*folders, **more), "run", "1.0", **how)
 
 
 def paths(store: Store, below: str = DAY) -> list[str]:

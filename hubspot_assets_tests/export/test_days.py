@@ -35,6 +35,7 @@ def test_a_day_waits_for_all_of_its_tables(store):
         "bytes": lists.bytes,
         "parts": 1,
         "manifest": "LISTS/_manifest.json",
+        "formats": ["csv"],
         "point_in_time": True,
         "availability": {"status": "missing_scope", "detail": "crm.lists"},
     }

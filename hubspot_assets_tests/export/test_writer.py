@@ -147,6 +147,8 @@ def test_the_manifest_tells_all(store):
                 "sha256": part.sha256,
             }
         ],
+        "files": [],
+        "written_with": f"polars {pl.__version__}",
         "availability": {"status": "available", "detail": ""},
         "sources": {
             "deals": {
@@ -167,11 +169,12 @@ def test_the_manifest_tells_all(store):
 
 
 def test_a_manifest_of_an_earlier_version_is_read(folder):
-    """It names no portal, and of a source its availability alone."""
+    """It names no portal, no other files, and of a source its availability alone."""
     given = TableContent(NOTES, [("", [notes(["x"])])], AS_OF, point_in_time=False)
     write_table(folder, DAY, given, "run-1", "0.1.0", portal_id=1234567)
     said = json.loads(folder.get(f"{DAY}/NOTES/_manifest.json"))
-    del said["portal_id"]
+    for name in ("portal_id", "files", "written_with"):
+        del said[name]
     refused = Availability("missing_scope", "add crm.objects.deals.read")
     folder.put(
         f"{DAY}/NOTES/_manifest.json",
