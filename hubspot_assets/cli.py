@@ -2,66 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
 
-from hubspot_assets.interrupts import interrupts
+from hubspot_assets.exits import NOT_DELIVERED, told
 
 if TYPE_CHECKING:
     from hubspot_assets.settings import Settings
 
 P = ParamSpec("P")
-
-#: Exit statuses: a day that was not delivered whole, and a command that can't be carried out.
-NOT_DELIVERED, WRONG = 1, 2
-#: What a shell adds to the number of the signal that ended a command.
-BY_SIGNAL = 128
-
-
-def _told(command: Callable[P, None]) -> Callable[P, None]:
-    """Turns the errors a person can mend, and signals, into their one line and an exit status."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        with interrupts() as first:
-            try:
-                mendable(*args, **kwargs)
-            except KeyboardInterrupt:
-                by = first()
-                click.echo(f"stopped by {by.name}: the same command goes on from here", err=True)
-                sys.exit(BY_SIGNAL + by)
-
-    def mendable(*args: P.args, **kwargs: P.kwargs) -> None:
-        from hubspot_assets.deliver import DeliveryError
-        from hubspot_assets.demo import SandboxError
-        from hubspot_assets.hubspot.catalog import CatalogError
-        from hubspot_assets.hubspot.errors import HubSpotError
-        from hubspot_assets.settings import SettingsError
-        from hubspot_assets.storage import OtherPortalError, StoreError
-
-        try:
-            command(*args, **kwargs)
-        except (SettingsError, OtherPortalError) as error:
-            click.echo(f"error: {error}", err=True)
-            sys.exit(WRONG)
-        except (DeliveryError, StoreError, HubSpotError, CatalogError, SandboxError) as error:
-            click.echo(f"error: {error}", err=True)
-            sys.exit(NOT_DELIVERED)
-        except OSError as error:  # outside of the stores: the folder for temporary files
-            if error.errno == errno.EPIPE:
-                raise  # click knows what to do
-            where = error.filename or "the folder for temporary files (TMPDIR)"
-            click.echo(f"error: {where}: {error.strerror or error}", err=True)
-            sys.exit(NOT_DELIVERED)
-
-    return run
 
 
 @click.group()
@@ -126,7 +80,7 @@ def sandbox(
 
 
 @main.command()
-@_told
+@told
 def discover() -> None:
     """Ask the portal for its types of objects and events, and keep the catalog for Dagster."""
     from hubspot_assets.assets.resources import s3_resource
@@ -162,7 +116,7 @@ def discover() -> None:
     "--read-again", is_flag=True,
     help="Ask HubSpot even for what an earlier reading tells of the day.",
 )  # fmt: skip
-@_told
+@told
 def export(
     day: str | None,
     first: str | None,
@@ -196,7 +150,7 @@ def export(
 )  # fmt: skip
 @click.option("--versions", is_flag=True, help="Also all versions that a bucket keeps.")
 @click.option("--dry-run", is_flag=True, help="Only report what would go.")
-@_told
+@told
 def purge(keep_days: int | None, keep_monthly: int | None, versions: bool, dry_run: bool) -> None:  # noqa: FBT001  (click's)
     """Remove old days of the export, and what was read for them alone."""
     from hubspot_assets.assets.resources import check_owner, s3_resource
@@ -235,7 +189,7 @@ def purge(keep_days: int | None, keep_monthly: int | None, versions: bool, dry_r
     type=click.IntRange(0),
 )  # fmt: skip
 @click.option("--seed", default=7, show_default=True)
-@_told
+@told
 def demo(records: int, seed: int) -> None:
     """Deliver yesterday of a sandbox portal into ./demo/export, whatever the settings are."""
     from hubspot_assets.demo import sandbox_settings
@@ -246,7 +200,7 @@ def demo(records: int, seed: int) -> None:
 
 
 @main.command()
-@_told
+@told
 def check() -> None:
     """Try the token, its scopes and every permission on the bucket, and say what is missing."""
     from rich.console import Console
@@ -300,7 +254,7 @@ def iam() -> None:
 @_PARTITION
 @_KEY
 @_VERSIONS
-@_told
+@told
 def policy(url: str, partition: str | None, kms_key_arn: str | None, versions: bool) -> None:  # noqa: FBT001
     """The permission policy of the role."""
     from hubspot_assets.aws.connect import as_json, grant
@@ -314,7 +268,7 @@ def policy(url: str, partition: str | None, kms_key_arn: str | None, versions: b
 @_PRINCIPAL
 @_EXTERNAL_ID
 @_PARTITION
-@_told
+@told
 def trust(principal: str, external_id: str, partition: str | None) -> None:
     """The trust policy of the role."""
     from hubspot_assets.aws.connect import as_json
@@ -325,7 +279,7 @@ def trust(principal: str, external_id: str, partition: str | None) -> None:
 
 @iam.command()
 @_template
-@_told
+@told
 def cloudformation(**options: Any) -> None:  # noqa: ANN401
     """A CloudFormation template of bucket, role and policies, as JSON."""
     from hubspot_assets.aws import templates
@@ -336,7 +290,7 @@ def cloudformation(**options: Any) -> None:  # noqa: ANN401
 
 @iam.command()
 @_template
-@_told
+@told
 def terraform(**options: Any) -> None:  # noqa: ANN401
     """The same for Terraform."""
     from hubspot_assets.aws import templates
@@ -355,7 +309,7 @@ def terraform(**options: Any) -> None:  # noqa: ANN401
 @_KEY
 @_VERSIONS
 @_EXISTING
-@_told
+@told
 def connect(account: str | None, external_id: str | None, **options: Any) -> None:  # noqa: ANN401
     """Ask for a bucket and who runs the exporter; say what to create in AWS. Changes nothing."""
     from hubspot_assets.aws.connect import steps
