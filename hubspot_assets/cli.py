@@ -1,4 +1,4 @@
-"""The commands: sandbox, discover, export, purge, demo, check, connect, iam."""
+"""The commands: sandbox, discover, export, purge, demo, check, days, connect, iam."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
 
+from hubspot_assets.days_command import days
 from hubspot_assets.exits import NOT_DELIVERED, told
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ def main() -> None:
 
     Settings come from the environment or a .env file; .env.example lists them.
     """
+
+
+main.add_command(days)
 
 
 @main.command()

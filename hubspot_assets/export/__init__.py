@@ -4,6 +4,7 @@ The IO manager (`io_manager`) is Dagster's; the rest does without. Old days are 
 `retention`.
 """
 
+from hubspot_assets.export.complete import CompleteDays, complete_days
 from hubspot_assets.export.days import complete_day
 from hubspot_assets.export.errors import TableError
 from hubspot_assets.export.manifest import (
@@ -19,12 +20,14 @@ from hubspot_assets.export.writer import write_table
 
 __all__ = [
     "PART_BYTES",
+    "CompleteDays",
     "DayManifest",
     "DayTable",
     "Part",
     "TableError",
     "TableManifest",
     "complete_day",
+    "complete_days",
     "manifest_path",
     "read_day",
     "read_manifest",

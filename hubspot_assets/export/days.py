@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from datetime import datetime
 from typing import NamedTuple
 
+from hubspot_assets.export.complete import add_day, drop_day
 from hubspot_assets.export.manifest import (
     DayManifest,
     DayTable,
@@ -72,9 +73,11 @@ def complete_day(
         day_lease.check()
         told_by = metadata_of(run_id, code_version)
         store.put(manifest_path(day), manifest.to_json(), metadata=told_by)
+        add_day(store, day, portal_id)
         # Another process of the run may have begun in this moment to write a table again.
         now = {entry.path for entry in store.list(day)}
         if missing := sorted(wanted - _published(day, now)):
+            drop_day(store, day)
             store.delete([manifest_path(day)])
             return missing
     return manifest

@@ -12,11 +12,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from datetime import date
 from typing import TypeVar
 
 import orjson
 
+from hubspot_assets.export.complete import drop_day, is_day
 from hubspot_assets.export.manifest import (
     DayManifest,
     TableManifest,
@@ -151,8 +151,8 @@ def purge(
     A day that a run is reading or writing is left as it is. Raises `StoreError`; the day under
     way is then finished by the next purge.
     """
-    there = [name for name in store.folders() if _is_day(name)]
-    begun = {name for name in _noted_days(state) if _is_day(name)}
+    there = [name for name in store.folders() if is_day(name)]
+    begun = {name for name in _noted_days(state) if is_day(name)}
     unreadable: dict[str, str] = {}
     manifests = _day_manifests(store, there, unreadable)
     to_go = plan({day: bool(manifests.get(day)) for day in there}, keep_days, keep_monthly)
@@ -254,13 +254,6 @@ def _noted_days(state: Store) -> Iterator[str]:
     """The days whose purge has begun."""
     for entry in state.list(_NOTES):
         yield entry.path.removeprefix(f"{_NOTES}/").removesuffix(".json")
-
-
-def _is_day(name: str) -> bool:
-    try:
-        return date.fromisoformat(name).isoformat() == name
-    except ValueError:
-        return False
 
 
 def _day_manifests(
@@ -401,6 +394,7 @@ def _remove(store: Store, state: Store, doomed: _Doomed, *, versions: bool) -> t
         paths = [path for step in doomed.steps for path in step]
         if _noted(state, day) != set(paths):
             state.put(_note_path(day), orjson.dumps(paths))
+        drop_day(store, day)
         for folder in {day, *(path.rpartition("/")[0] for path in paths)}:
             store.sweep(folder)
         for step in doomed.steps:

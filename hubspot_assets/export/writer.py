@@ -8,6 +8,7 @@ from itertools import count
 
 import polars as pl
 
+from hubspot_assets.export.complete import drop_day
 from hubspot_assets.export.errors import TableError
 from hubspot_assets.export.manifest import (
     File,
@@ -63,6 +64,8 @@ def write_table(
         was_there = False
         for path, format_, packed in _packed(day, content, part_bytes, parquet=parquet):
             if not parts and (was_there := any(store.list(f"{day}/{table}"))):
+                if store.exists(manifest_path(day)):
+                    drop_day(store, day)
                 store.delete([manifest_path(day), manifest_path(day, table)])
             store.put(path, packed.data, sha256=packed.sha256, metadata=written_by)
             told = packed.rows, len(packed.data), packed.sha256

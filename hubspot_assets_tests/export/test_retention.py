@@ -91,7 +91,8 @@ def test_old_days_go_with_what_is_staged_of_them(store):
     assert [day.day for day in report.days] == ["2026-01-29", OLD]
     assert days_of(store) == [NEW]
     assert [path for path in everything(store) if not path.startswith(NEW)] == [
-        f"_state/days/{NEW}/owners/{READING}"
+        "_days.json",
+        f"_state/days/{NEW}/owners/{READING}",
     ]
     assert purge(store, state(store), keep_days=1).days == ()
 
