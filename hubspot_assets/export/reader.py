@@ -11,6 +11,7 @@ from polars.io.plugins import register_io_source
 
 from hubspot_assets.export.manifest import (
     DayManifest,
+    Part,
     TableManifest,
     manifest_path,
     missing_parts,
@@ -58,8 +59,7 @@ def read_table(store: Store, day: str, table: str) -> pl.LazyFrame:
     manifest = read_manifest(store, day, table)
     for path in missing_parts(day, manifest.parts, store.list(f"{day}/{table}")):
         raise _damaged(store, path)
-    digests = {f"{day}/{part.path}": part.sha256 for part in manifest.parts}
-    schema = {column.name: _dtype(column) for column in manifest.columns}
+    schema = csv_schema(manifest)
 
     def read(
         columns: list[str] | None,
@@ -68,18 +68,36 @@ def read_table(store: Store, day: str, table: str) -> pl.LazyFrame:
         _batch_size: int | None,
     ) -> Iterator[pl.DataFrame]:
         left = n_rows
-        for path in digests:
+        for part in manifest.parts:
             if left is not None and left <= 0:
                 return
-            data = store.get(path)
-            if hashlib.sha256(data).hexdigest() != digests[path]:
-                raise _damaged(store, path)
-            frame = pl.read_csv(io.BytesIO(data), schema=schema, n_rows=left)
+            frame = read_part(store, day, part, schema, n_rows=left)
             left = None if left is None else left - frame.height
             frame = frame if predicate is None else frame.filter(predicate)
             yield frame if columns is None else frame.select(columns)
 
     return register_io_source(read, schema=schema, explain_name=f"{table} of {day}")
+
+
+def csv_schema(manifest: TableManifest) -> pl.Schema:
+    """What `read_table` gives, before a part has been read."""
+    return pl.Schema({column.name: _dtype(column) for column in manifest.columns})
+
+
+def read_part(
+    store: Store,
+    day: str,
+    part: Part,
+    schema: pl.Schema,
+    columns: list[str] | None = None,
+    n_rows: int | None = None,
+) -> pl.DataFrame:
+    """Rows of a part, of all `columns` of its `schema` or some. Raises `StoreError` where it is
+    not the one that was written."""
+    data = store.get(f"{day}/{part.path}")
+    if hashlib.sha256(data).hexdigest() != part.sha256:
+        raise _damaged(store, f"{day}/{part.path}")
+    return pl.read_csv(io.BytesIO(data), schema=schema, columns=columns, n_rows=n_rows)
 
 
 def _damaged(store: Store, path: str) -> StoreError:
