@@ -1,4 +1,4 @@
-"""The commands: sandbox, discover, export, purge, demo, check, days, connect, iam."""
+"""The commands: sandbox, discover, export, purge, demo, check, days, diff, connect, iam."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import click
 
 from hubspot_assets.days_command import days
+from hubspot_assets.diff_command import diff
 from hubspot_assets.exits import NOT_DELIVERED, told
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def main() -> None:
 
 
 main.add_command(days)
+main.add_command(diff)
 
 
 @main.command()

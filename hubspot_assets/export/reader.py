@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -81,7 +81,7 @@ def read_table(store: Store, day: str, table: str) -> pl.LazyFrame:
 
 def csv_schema(manifest: TableManifest) -> pl.Schema:
     """What `read_table` gives, before a part has been read."""
-    return pl.Schema({column.name: _dtype(column) for column in manifest.columns})
+    return pl.Schema({column.name: _dtype(column, manifest.key) for column in manifest.columns})
 
 
 def read_part(
@@ -108,7 +108,9 @@ def _damaged(store: Store, path: str) -> StoreError:
     )
 
 
-def _dtype(column: Column) -> pl.DataType:
-    if column.type == "NUMBER" and column.name.startswith("PROPERTY_"):
+def _dtype(column: Column, key: Collection[str]) -> pl.DataType:
+    # A key called so is the id of a custom object "Property" in its associations.
+    is_property = column.name.startswith("PROPERTY_") and column.name not in key
+    if column.type == "NUMBER" and is_property:
         return pl.String()
     return DTYPES[column.type][0]
