@@ -189,7 +189,7 @@ def packed(frames, limit):
 
 
 @pytest.mark.parametrize("limit", [1, 5_000, 200_000, 10_000_000])
-def test_the_same_rows_give_the_same_bytes_however_they_come(limit, monkeypatch):
+def test_the_same_rows_give_the_same_bytes_however_they_come(limit, monkeypatch, tmp_path):
     monkeypatch.setattr(parquet, "_ROW_GROUP", 700)
     texts = [hashlib.sha256(str(i).encode()).hexdigest() * (1 + i % 7) for i in range(1500)]
     texts[40] = "x" * 300_000
@@ -203,6 +203,10 @@ def test_the_same_rows_give_the_same_bytes_however_they_come(limit, monkeypatch)
     assert all(each.height for each in read)
     sizes = [sum(map(len, each["TEXT"].to_list())) for each in read]
     assert all(size <= limit or each.height == 1 for size, each in zip(sizes, read, strict=True))
+    (tmp_path / "last.parquet").write_bytes(whole[-1])
+    groups = "SELECT count(DISTINCT row_group_id) FROM parquet_metadata(?)"
+    found = duckdb.execute(groups, [str(tmp_path / "last.parquet")]).fetchone()
+    assert found == (-(-read[-1].height // 700),)
     assert len(whole) == {1: 20, 10_000_000: 1}.get(limit, len(whole))
 
 
@@ -291,19 +295,26 @@ def test_a_purge_that_died_is_gone_on_with(store, monkeypatch):
     for day in ("2026-11-21", DAY):
         write(store, ("", [notes(["x"])]), day=day, parquet=True)
         complete_day(store, day, ["NOTES"], AS_OF, "run", "1.0")
-    delete = store.delete
+    delete = type(store).delete
 
-    def dies(paths, **more):
+    def dies_at_files(self, paths, **more):
         paths = list(paths)
         if any("parquet" in path for path in paths):
             raise StoreError("unplugged")
-        delete(paths, **more)
+        delete(self, paths, **more)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(type(store), "delete", lambda _, paths, **more: dies(paths, **more))
-        with pytest.raises(StoreError, match="unplugged"):
-            purge(store, state(store), 1)
-    assert len(paths(store, "parquet")) == 2
+    def dies_after_one(self, paths, **more):
+        paths = list(paths)
+        delete(self, paths[:1], **more)
+        if paths:
+            raise StoreError("unplugged")
+
+    for dies in (dies_at_files, dies_after_one):
+        with monkeypatch.context() as patch:
+            patch.setattr(type(store), "delete", dies)
+            with pytest.raises(StoreError, match="unplugged"):
+                purge(store, state(store), 1)
+    assert any("2026-11-21" in entry.path for entry in store.list() if "_state" not in entry.path)
     purge(store, state(store), 1)
     assert paths(store, "parquet") == [f"NOTES/day={DAY}/part-00000.parquet"]
     assert "2026-11-21" not in store.folders()
