@@ -1,4 +1,4 @@
-"""Tables as gzip CSV parts with manifests, in a store.
+"""Tables as gzip CSV parts with manifests, in a store, and as Parquet files on request.
 
 The IO manager (`io_manager`) is Dagster's; the rest does without. Old days are removed by
 `retention`.

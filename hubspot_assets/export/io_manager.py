@@ -30,7 +30,8 @@ _ROWS_BY_FOLDER = dg.TableSchema(
 
 
 class CsvExportIOManager(dg.ConfigurableIOManager):
-    """Writes each `TableContent` as the day's gzip CSV parts and manifest.
+    """Writes each `TableContent` as the day's gzip CSV parts and manifest, and the same rows as
+    Parquet if it is to.
 
     The asset's key ends with the table's name, its partition is the day. What cannot be
     written fails the step without a retry, unless the store may soon be well again.
