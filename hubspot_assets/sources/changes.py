@@ -94,7 +94,7 @@ def read_changes(
         told = with_merges(records, fresh.merges, fresh.known)
         reading.counts[RECORDS_ERASED] += erased_since(told, base.began)
         known = touched.until(int(records["id"][-1]))
-        whole, all_values = united(told, values, *known, cap=cap)
+        whole, all_values = united(told, values, *known, cap=cap, asked=asked.known.names)
         reading.add({"records": whole, "values": all_values}, after=None)
         apart += records.height
     staged = reading.finish(base.availability, fresh.last)

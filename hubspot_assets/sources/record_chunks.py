@@ -88,7 +88,9 @@ class RecordChunk:
             self._counts.update(f"{SEEN}{name}" for name in seen)
         if self._earlier and records.height:
             known = self._earlier.until(int(records["id"][-1]))
-            records, values = united(records, values, *known, cap=self._cap)
+            records, values = united(
+                records, values, *known, cap=self._cap, asked=self._known.names
+            )
         self._reading.counts.update(self._counts)
         self._clear()
         self._reading.add({"records": records, "values": values}, after=after)

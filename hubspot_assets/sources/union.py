@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import polars as pl
 
 from hubspot_assets.sources.earlier import of_records
-from hubspot_assets.sources.flatten import EVER, MOMENT, RECORDS_SCHEMA, VALUES_SCHEMA
+from hubspot_assets.sources.flatten import (
+    EVER,
+    MOMENT,
+    RECORDS_SCHEMA,
+    VALUES_SCHEMA,
+    with_columns_of,
+)
 
 _GROUP = ["id", "name"]
 
@@ -17,8 +25,9 @@ def united(
     old_values: pl.DataFrame,
     *,
     cap: int,
+    asked: Collection[str],
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Both frames of `records`, as told now, with what the old ones add.
+    """Both frames of `records`, as told now of the properties `asked` for, with what the old add.
 
     Of a record that is told nothing of (it has no readAt: it was erased, or merged away) the old
     values are the last that are known. Of others the new ones count, and before them old ones that
@@ -35,9 +44,10 @@ def united(
         back=pl.col("gone_old").is_not_null() & pl.col("goneAt").ne_missing(pl.col("goneAt_old")),
     )
     told = both.filter(~pl.col("untold"))["id"]
+    known = old_values.filter(pl.col("id").is_in(told.implode()))
     merged = _values(
-        values,
-        old_values.filter(pl.col("id").is_in(told.implode())),
+        pl.concat([values, _cleared(records, values, known, asked)]),
+        known,
         old_records.select("id", knownAt="readAt"),
         cap,
     )
@@ -77,6 +87,21 @@ def _records(both: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:
         )
         .select(RECORDS_SCHEMA.keys())
     )
+
+
+def _cleared(
+    records: pl.DataFrame, values: pl.DataFrame, old: pl.DataFrame, asked: Collection[str]
+) -> pl.DataFrame:
+    """Rows of properties without a history that had a value and were told without one."""
+    undated = old.filter(
+        pl.col("timestamp").is_null()
+        & pl.col("name").is_in(list(asked))
+        & pl.col("seenSince").ne_missing(pl.lit(EVER, MOMENT))
+    )
+    had_one = undated.unique(_GROUP, keep="last").filter(pl.col("value") != "")
+    cleared = had_one.join(values, on=_GROUP, how="anti").select(_GROUP, value=pl.lit(""))
+    seen = cleared.join(records.select("id", seenSince="readAt"), on="id")
+    return with_columns_of(seen, VALUES_SCHEMA)
 
 
 def _values(

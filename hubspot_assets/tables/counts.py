@@ -122,7 +122,10 @@ SENTENCES: Mapping[str, str | None] = {
         "records were merged into others since the end of the day, before they were read: "
         "they are missing"
     ),
-    RECORDS_UNREAD: "records are left out: HubSpot refused to tell of each, asked for alone",
+    RECORDS_UNREAD: (
+        "records were refused by HubSpot, each asked for alone: they are missing, or as an earlier "
+        "reading found them"
+    ),
     SAME_MOMENT: "values of histories have the moment of a newer one, which alone is here",
     SOURCES_REFUSED: None,
     TOLD_TWICE: "things that HubSpot told twice are here once, as it told them last",

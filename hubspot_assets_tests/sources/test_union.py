@@ -11,6 +11,7 @@ BEFORE = datetime(2026, 11, 10, 1, 30)
 NOW = datetime(2026, 11, 12, 1, 30)
 DAY = timedelta(1)
 CAP = 3
+ASKED = ("city", "score")
 
 
 def records(*rows):
@@ -38,7 +39,7 @@ def undated(value, seen_since=None, name="score"):
 
 def both(new, new_values, old, old_values):
     """The only record, and the values as (value, timestamp, seenSince, heldUntil)."""
-    found, whole = united(new, values(*new_values), old, values(*old_values), cap=CAP)
+    found, whole = united(new, values(*new_values), old, values(*old_values), cap=CAP, asked=ASKED)
     (row,) = found.to_dicts()
     rows = whole.select("value", "timestamp", "seenSince", "heldUntil").rows()
     return {name: value for name, value in row.items() if value is not None}, rows
@@ -79,6 +80,20 @@ def test_another_value_without_history_is_known_since_now_and_the_former_until_t
     assert rows == [("7", None, BEFORE, BEFORE), ("8", None, NOW, None)]
     _, rows = both(one(readAt=NOW), [undated("8", EVER)], one(readAt=BEFORE), [undated("7", EVER)])
     assert rows == [("8", None, EVER, None)]
+
+
+def test_a_value_without_history_that_is_told_no_longer_was_cleared_since():
+    old = [undated("7", BEFORE)]
+    _, rows = both(one(readAt=NOW), [], one(readAt=BEFORE), old)
+    assert rows == [("7", None, BEFORE, BEFORE), ("", None, NOW, None)]
+    later = NOW + DAY
+    _, rows = both(one(readAt=later), [], one(readAt=NOW), [undated("7", BEFORE), undated("", NOW)])
+    assert rows == []
+    _, rows = both(one(readAt=later), [undated("8", later)], one(readAt=NOW), [undated("", NOW)])
+    assert rows == [("", None, NOW, NOW), ("8", None, later, None)]
+    for old in ([undated("7", EVER)], [undated("7", BEFORE, name="not_asked_for")]):
+        _, rows = both(one(readAt=NOW), [], one(readAt=BEFORE), old)
+        assert rows == []
 
 
 def test_of_one_that_nothing_is_told_of_all_that_was_known_stays():
@@ -129,6 +144,6 @@ def test_one_of_which_nothing_was_known_is_as_it_is_told():
     told = {"id": 2, "readAt": NOW, "bornAt": BEFORE, "awayFrom": BEFORE, "wasReadAt": BEFORE}
     new = records({"id": 1, "readAt": NOW}, told, {"id": 3, "readAt": NOW})
     old = records({"id": 1, "readAt": BEFORE}, {"id": 3, "readAt": BEFORE})
-    found, _ = united(new, values(), old, values(), cap=CAP)
+    found, _ = united(new, values(), old, values(), cap=CAP, asked=ASKED)
     assert found["id"].to_list() == [1, 2, 3]
     assert told.items() <= found.row(1, named=True).items()
