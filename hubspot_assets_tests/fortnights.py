@@ -147,12 +147,13 @@ class Fortnight:
                     shown.change((record_id, name), tuple(entry))
         return shown
 
-    def _known(self, staging, type_id):
+    def known(self, staging, type_id):
+        """What the day's readings know of its properties."""
         items = read_items(staging.complete(properties_source(kind(type_id))))
         return KnownProperties.of([each.content for each in items], set())
 
     def _names(self, staging, type_id):
-        known = self._known(staging, type_id)
+        known = self.known(staging, type_id)
         return set(known.names) - known.running
 
     def truth(self, staging, type_id):
@@ -164,7 +165,7 @@ class Fortnight:
 
     def _true(self, staging, type_id):
         names, true = self._names(staging, type_id), Shown()
-        moments = self._known(staging, type_id).moments
+        moments = self.known(staging, type_id).moments
         # What happens at the very end of a day is of the next one.
         at = staging.day.end - JUST_BEFORE
 
