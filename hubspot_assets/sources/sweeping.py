@@ -8,6 +8,7 @@ HubSpot stores values some minutes after their moment. Nothing depends on the se
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 import polars as pl
@@ -16,7 +17,7 @@ from hubspot_assets.day import SETTLING
 from hubspot_assets.hubspot.records import fits_url, list_records
 from hubspot_assets.readings.reading import Staged
 from hubspot_assets.sources.asked import Asked
-from hubspot_assets.sources.flatten import RECORDS_SCHEMA, records_frame, values_frame
+from hubspot_assets.sources.flatten import RECORDS_SCHEMA, Record, records_frame, values_frame
 from hubspot_assets.sources.look import (
     Look,
     archived_records,
@@ -25,6 +26,7 @@ from hubspot_assets.sources.look import (
     prints,
     seen_since,
 )
+from hubspot_assets.sources.record_chunks import FLATTENED_AT_ONCE
 
 
 def can_sweep(asked: Asked) -> bool:
@@ -65,21 +67,29 @@ def sweep(asked: Asked, base: Staged, counts: Counter[str]) -> Look:
 
 def _listed(asked: Asked) -> tuple[pl.DataFrame, datetime]:
     """The live records: id, updatedAt and print of each, and the moment of reading."""
-    found: list[pl.DataFrame] = []
+    empty = pl.DataFrame(
+        schema={"id": pl.Int64, "updatedAt": RECORDS_SCHEMA["updatedAt"], "print": pl.UInt64}
+    )
+    found, told, listed = [empty], list[Record](), 0
     last = datetime.now(UTC)
-    names = asked.known.swept or ["hs_object_id"]
-    for page in list_records(asked.client, asked.object_type.id, names):
+    names, moments = asked.known.swept, asked.known.moments
+    for page in list_records(asked.client, asked.object_type.id, names or ["hs_object_id"]):
         last = page.received_at
         live = [each for each in page.records if not each.get("archived")]
         for each in live:
             properties = each.get("properties") or {}
-            each["properties"] = {name: properties.get(name) for name in asked.known.swept}
-        counts: Counter[str] = Counter()
-        records = records_frame(live, [last] * len(live), counts).select("id", "updatedAt")
-        values = values_frame(live, asked.known.moments, counts)
-        found.append(records.join(prints(values), on="id", how="left"))
-        asked.report(asked.source, sum(each.height for each in found))
-    empty = pl.DataFrame(
-        schema={"id": pl.Int64, "updatedAt": RECORDS_SCHEMA["updatedAt"], "print": pl.UInt64}
-    )
-    return pl.concat([empty, *found]).unique("id", keep="last"), last
+            each["properties"] = {name: properties.get(name) for name in names}
+        told += live
+        listed += len(live)
+        asked.report(asked.source, listed)
+        if len(told) >= FLATTENED_AT_ONCE or page.after is None:
+            found.append(_printed(told, moments, last))
+            told = []
+    return pl.concat(found).unique("id", keep="last", maintain_order=True), last
+
+
+def _printed(told: Sequence[Record], moments: Collection[str], read_at: datetime) -> pl.DataFrame:
+    counts: Counter[str] = Counter()
+    records = records_frame(told, [read_at] * len(told), counts).select("id", "updatedAt")
+    values = prints(values_frame(told, moments, counts))
+    return records.join(values, on="id", how="left", maintain_order="left")
