@@ -276,6 +276,45 @@ def measure_changes(folder: str) -> dict[str, float]:
     return measured
 
 
+def measure_night(folder: str) -> dict[str, float]:
+    """Contacts on two days, the second of which is told by what has changed: CPU, and bytes of the
+    state, of each day, tables and all."""
+    os.environ.update(EXPORT_URL=folder, OBJECT_TYPES="contacts")
+    import httpx
+    import time_machine
+
+    from hubspot_assets.deliver import deliver
+    from hubspot_assets.progress import Display
+    from hubspot_assets.settings import load_settings
+
+    url, state = os.environ["HUBSPOT_BASE_URL"], Path(folder) / "_state"
+    first = datetime.fromisoformat(f"{NOW}+00:00")
+    measured: dict[str, float] = {}
+    for night, at in (("full", first), ("incremental", first + timedelta(days=1))):
+        httpx.post(f"{url}/_sandbox/clock", json={"now": at.isoformat()}).raise_for_status()
+        written, before = size_of(state), cpu()
+        with time_machine.travel(at, tick=True):
+            day = (at - timedelta(days=1)).date().isoformat()
+            deliver(load_settings(), day, TABLES, Display())
+        measured[f"{night} cpu"] = cpu() - before
+        measured[f"{night} bytes"] = size_of(state) - written
+    return measured
+
+
+def measure_whole(folder: str) -> dict[str, float]:
+    """A whole portal with all properties that it has."""
+    os.environ["EXPORT_URL"] = folder
+    from hubspot_assets.deliver import deliver
+    from hubspot_assets.progress import Display
+    from hubspot_assets.settings import load_settings
+
+    delivery = deliver(load_settings(), DAY, [], Display())
+    return {
+        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "rows": sum(each.rows for each, _ in delivery.tables),
+    }
+
+
 def size_of(folder: Path) -> int:
     """Bytes of the files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -287,6 +326,8 @@ MEASURES = {
     "bare": measure_bare,
     "day": measure_day,
     "links": measure_links,
+    "night": measure_night,
+    "whole": measure_whole,
 }
 
 
@@ -408,6 +449,16 @@ def bench(contacts: int) -> bool:
     good.append(verdict("batch reads, times those needed", batches / linked["needed"], 1.1))
     with sandbox_process("--records", str(MANY), *lean) as environment:
         good += changes(run("changes", dict(environment)))
+    with sandbox_process("--records", str(contacts), *lean) as environment:
+        night = run("night", dict(environment))
+    share = night["incremental cpu"] / night["full cpu"]
+    good.append(verdict("CPU of an incremental day, times that of a full one", share, 0.5))
+    share = night["incremental bytes"] / night["full bytes"]
+    good.append(verdict("bytes of its state, times those of a full one", share, 0.1))
+    with sandbox_process("--records", "5000", *options) as environment:
+        whole = run("whole", dict(environment))
+    print(f"      a whole portal at full width: {whole['rows']:,.0f} rows")
+    good.append(verdict("its memory", whole["rss_mb"], 600, " MB"))
     with sandbox_process("--records", "300", *options) as environment:
         day = run("day", dict(environment))
     print(f"      a small day: {day['steps']:.0f} steps, {day['extraction']:.1f} s of extraction")
