@@ -21,13 +21,19 @@ from hubspot_assets.sources.source import CHUNK_CHARACTERS, CHUNK_VALUES
 from hubspot_assets.sources.union import united
 from hubspot_assets.tables.counts import MOMENTS_UNREAD, RECORDS_ARCHIVED, TOLD_TWICE
 
-#: Records are flattened this many at a time, so that few JSON objects are alive at once.
-FLATTENED_AT_ONCE = 500
+#: Cells of records are flattened so many at a time: few JSON objects are alive at once then, and
+#: few frames are small.
+_FLATTENED_AT_ONCE = 60_000
 
 #: What is counted of the values of a property that HubSpot does not list, whose name follows.
 SEEN = "seen/"
 #: Counted while a reading is under way: chunks that hold ids which an earlier one may hold.
 _NOT_IN_ORDER = "chunks_not_in_order"
+
+
+def flattened_at_once(properties: int) -> int:
+    """Of how many records with so many properties each."""
+    return _FLATTENED_AT_ONCE // max(properties, 1)
 
 
 class RecordChunk:
@@ -69,7 +75,7 @@ class RecordChunk:
         self._reading.counts["records"] += new
         self._counts[TOLD_TWICE] += len(live) - new
         self._counts[RECORDS_ARCHIVED] += len(page.records) - len(live)
-        if len(self._told) >= FLATTENED_AT_ONCE:
+        if len(self._told) >= flattened_at_once(len(self._known.definitions)):
             self._flatten()
 
     def stage(self, after: str | None) -> None:

@@ -26,7 +26,7 @@ from hubspot_assets.sources.look import (
     prints,
     seen_since,
 )
-from hubspot_assets.sources.record_chunks import FLATTENED_AT_ONCE
+from hubspot_assets.sources.record_chunks import flattened_at_once
 
 
 def can_sweep(asked: Asked) -> bool:
@@ -82,7 +82,7 @@ def _listed(asked: Asked) -> tuple[pl.DataFrame, datetime]:
         told += live
         listed += len(live)
         asked.report(asked.source, listed)
-        if len(told) >= FLATTENED_AT_ONCE or page.after is None:
+        if len(told) >= flattened_at_once(len(names)) or page.after is None:
             found.append(_printed(told, moments, last))
             told = []
     return pl.concat(found).unique("id", keep="last", maintain_order=True), last

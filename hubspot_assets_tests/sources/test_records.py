@@ -160,7 +160,7 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(pages, "BATCH", PAGE)
     monkeypatch.setattr(pages, "PAGE_OF_IDS", 2 * PAGE)
     monkeypatch.setattr(record_chunks, "CHUNK_VALUES", 1)
-    monkeypatch.setattr(record_chunks, "FLATTENED_AT_ONCE", 1)
+    monkeypatch.setattr(record_chunks, "_FLATTENED_AT_ONCE", 1)
 
 
 def content(staged):
