@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from operator import itemgetter
 from typing import Any
 
@@ -19,7 +19,7 @@ Definition = Mapping[str, Any]
 _AT_EACH_CALL = "calculation_read_time"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, as what is asked for with each page is kept
 class KnownProperties:
     """The live properties of a type: those HubSpot lists, and `unlisted` ones that it may keep."""
 
@@ -33,37 +33,40 @@ class KnownProperties:
         others = unlisted - {each["name"] for each in told}
         return cls((*live, *map(stage_property, sorted(others))), frozenset(others))
 
-    @property
-    def names(self) -> list[str]:
+    @cached_property
+    def names(self) -> tuple[str, ...]:
         """All that is asked for."""
-        return sorted(each["name"] for each in self.definitions)
+        return tuple(sorted(each["name"] for each in self.definitions))
 
-    @property
-    def listed(self) -> set[str]:
+    @cached_property
+    def listed(self) -> frozenset[str]:
         """Those of which HubSpot tells for every record, be it null."""
-        return set(self.names) - self.unlisted
+        return frozenset(self.names) - self.unlisted
 
-    @property
-    def moments(self) -> set[str]:
+    @cached_property
+    def moments(self) -> frozenset[str]:
         """Those whose values are dates and times."""
-        return {each["name"] for each in self.definitions if each["type"] in {"date", "datetime"}}
+        return frozenset(
+            each["name"] for each in self.definitions if each["type"] in {"date", "datetime"}
+        )
 
-    @property
-    def running(self) -> set[str]:
+    @cached_property
+    def running(self) -> frozenset[str]:
         """Those that are another at each call, though nothing has changed."""
-        return {
+        return frozenset(
             each["name"]
             for each in self.definitions
             if each.get("fieldType") == _AT_EACH_CALL or each["name"].startswith(_running())
-        }
+        )
 
-    @property
-    def calculated(self) -> set[str]:
+    @cached_property
+    def calculated(self) -> frozenset[str]:
         """Those that HubSpot calculates: their changes need not move a record's modified date."""
-        return {each["name"] for each in self.definitions if each.get("calculated")} - self.running
+        calculated = (each["name"] for each in self.definitions if each.get("calculated"))
+        return frozenset(calculated) - self.running
 
-    @property
-    def swept(self) -> list[str]:
+    @cached_property
+    def swept(self) -> tuple[str, ...]:
         """What must be looked at to see that a record is as it was, beside its modified date: what
         HubSpot writes by itself, calculated or not, as far as all of it fits a URL."""
         least = self.calculated | ({MERGED_IDS} & self.listed)
@@ -72,8 +75,8 @@ class KnownProperties:
             for each in self.definitions
             if (each.get("modificationMetadata") or {}).get("readOnlyValue")
         }
-        most = sorted(least | own - self.running)
-        return most if fits_url(most) else sorted(least)
+        most = tuple(sorted(least | own - self.running))
+        return most if fits_url(most) else tuple(sorted(least))
 
     def identity(self) -> Sequence[object]:
         """What makes values of one reading comparable with another's."""
