@@ -2,8 +2,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
+# What one of the tests' processes has compiled, the others need not, whatever the environment says.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
-.PHONY: setup demo dev test lint bench clean
+.PHONY: setup demo dev test test-slow lint bench clean
 
 setup: $(SETUP)
 
@@ -22,7 +24,10 @@ dev: setup
 	$(BIN)/python -m hubspot_assets.dev
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
+	$(PYTEST) -n 2 --no-loadscope-reorder -m 'not slow'
+
+test-slow: setup
+	$(PYTEST) -m slow
 
 lint: setup
 	$(BIN)/ruff check .

@@ -75,6 +75,7 @@ def brisk():
         for module in (event_log.in_memory, runs.in_memory):
             patch.setattr(module, "stamp_alembic_rev", lambda *_: None)
         yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

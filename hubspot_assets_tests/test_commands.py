@@ -70,6 +70,7 @@ def test_the_sandbox_serves_and_the_export_delivers(reach, tmp_path):
             **told,
             "EXPORT_URL": str(tmp_path / "out"),
             "OBJECT_TYPES": "contacts",
+            "EVENT_TYPES": "visited_page",
         }
         done = subprocess.run(
             [SCRIPT, "export", "--day", DAY],

@@ -49,8 +49,7 @@ def stopped(process, by):
     return output
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
-def test_an_export_ends_amid_requests_and_the_next_goes_on(by, sandbox, reach, tmp_path):
+def test_an_export_ends_amid_requests_and_the_next_goes_on(sandbox, reach, tmp_path):
     folder = reach(sandbox, OBJECT_TYPES="companies", EXPORT_URL=str(tmp_path / "alone"))
     assert run("export", "--day", DAY)[0] == 0
     undisturbed = rows_of(tmp_path / "alone")
@@ -59,7 +58,7 @@ def test_an_export_ends_amid_requests_and_the_next_goes_on(by, sandbox, reach, t
     until(process, lambda: list(folder.glob("_state/readings/objects/0-2/*/_reading.json")))
     sandbox.faults.add("slow", times=1_000, seconds=60)
     until(process, lambda: sandbox.faults.pending()[0].times < 1_000)
-    stopped(process, by)
+    stopped(process, signal.SIGTERM)
     assert not leftovers(tmp_path)
     assert not (folder / DAY / "_manifest.json").exists()
     sandbox.faults.clear()
@@ -72,20 +71,24 @@ def test_an_export_ends_amid_requests_and_the_next_goes_on(by, sandbox, reach, t
 
 
 @pytest.mark.parametrize(
-    ("kind", "more"), [("slow", {"seconds": 60}), ("rate_limited", {"retry_after": 60})]
+    ("by", "kind", "more"),
+    [
+        (signal.SIGINT, "slow", {"seconds": 60}),
+        (signal.SIGTERM, "rate_limited", {"retry_after": 60}),
+    ],
 )
-def test_discovery_ends_amid_requests(kind, more, sandbox, reach):
+def test_discovery_ends_amid_requests(by, kind, more, sandbox, reach):
     reach(sandbox)
     sandbox.faults.add(kind, times=1_000, path="/schemas|/properties", **more)
     process = start("export", "--day", DAY)
     until(process, lambda: len(sandbox.requests) > 1 or not sandbox.faults.pending())
     time.sleep(1)
-    stopped(process, signal.SIGTERM)
+    stopped(process, by)
 
 
 def test_a_demo_ends_with_its_portal(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    process = start("demo", "--records", "3000")
+    process = start("demo", "--records", "300")
     until(process, lambda: list(tmp_path.glob("demo/export/_state/readings/**/*.parquet")))
     portal = subprocess.run(
         ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import dagster as dg
 import pytest
+from dagster._core.instance.config import dagster_instance_config
 
 from hubspot_assets.definitions import JOB, build_defs
 from hubspot_assets.hubspot.catalog import standard_catalog
@@ -23,6 +24,7 @@ def ui(sandbox, reach, tmp_path, monkeypatch):
         yield client
 
 
+@pytest.mark.slow
 def test_runs_that_are_launched_at_once_read_one_after_another(ui, sandbox):
     # Dagster knows the pool's limit from the first run on.
     finish(ui, [launch(ui, DAYS[0], ["hubspot/teams"])])
@@ -54,3 +56,10 @@ def test_what_asks_hubspot_is_in_the_pool_of_its_portal_and_nothing_else(reach, 
     for each in defs.resolve_asset_graph().assets_defs:
         reads = all(key.path[0] == "hubspot" for key in each.keys)
         assert each.op.pool == ("hubspot_portal" if reads else None)
+
+
+def test_one_run_at_a_time_has_a_pool():
+    """And one waits for the whole of another."""
+    settings, _ = dagster_instance_config(str(ROOT))
+    assert settings["concurrency"]["pools"] == {"default_limit": 1, "granularity": "run"}
+    assert settings["run_coordinator"]["class"] == "QueuedRunCoordinator"

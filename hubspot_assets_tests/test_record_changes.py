@@ -13,6 +13,7 @@ from hubspot_assets.deliver import deliver
 from hubspot_assets.progress import Display
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.settings import Settings
+from hubspot_assets_tests.conftest import set_environment
 
 FIRST = datetime(2026, 11, 10, tzinfo=UTC)
 DAYS = [FIRST + timedelta(days=number) for number in range(3)]
@@ -28,15 +29,18 @@ def portal():
         yield sandbox
 
 
-@pytest.fixture
-def delivered(portal, reach, monkeypatch):
+@pytest.fixture(scope="module")
+def delivered(portal, tmp_path_factory):
     """The export's folder, after each night's run."""
-    folder = reach(portal, OBJECT_TYPES="contacts,companies,deals", EVENT_TYPES="e_visited_page")
-    for day in DAYS:
-        night = day + timedelta(days=1, hours=1, minutes=30)
-        portal.portal.clock.set(night)
-        with time_machine.travel(night):
-            deliver(Settings(), day.date().isoformat(), ["RECORD_CHANGES", "OBJECTS"], Display())
+    types = {"OBJECT_TYPES": "contacts,companies,deals", "EVENT_TYPES": "e_visited_page"}
+    with pytest.MonkeyPatch.context() as patch:
+        folder = set_environment(patch, portal, tmp_path_factory.mktemp("nights"), **types)
+        for day in DAYS:
+            night = day + timedelta(days=1, hours=1, minutes=30)
+            portal.portal.clock.set(night)
+            with time_machine.travel(night):
+                tables = ["RECORD_CHANGES", "OBJECTS"]
+                deliver(Settings(), day.date().isoformat(), tables, Display())
     return folder
 
 
