@@ -169,23 +169,32 @@ SCOPE = error(
 )
 
 
-def test_a_record_that_spoils_its_batch_costs_itself_alone(house, undisturbed, monkeypatch):
-    path = f"{DAY}/OBJECTS_DEALS/part-00000.csv.gz"
+@pytest.mark.parametrize(
+    ("type_id", "table"), [("0-3", "OBJECTS_DEALS"), ("0-1", "OBJECTS_CONTACTS")]
+)
+def test_a_record_that_spoils_its_batch_or_page_costs_itself_alone(
+    house, undisturbed, monkeypatch, type_id, table
+):
+    path = f"{DAY}/{table}/part-00000.csv.gz"
     names, *whole = undisturbed[path]
     spoiling = whole[1][names.index("OBJECTID")]
     send = httpx.HTTPTransport.handle_request
 
     def handle(transport, request):
-        batch = request.url.path.endswith("/0-3/batch/read") and orjson.loads(request.content)
-        if batch and {"id": spoiling} in batch["inputs"]:
+        answer = send(transport, request)
+        if not request.url.path.endswith((f"/{type_id}", f"/{type_id}/batch/read")):
+            return answer
+        content = answer.read()
+        whole = b"propertiesWithHistory" in content and f'"id":"{spoiling}"'.encode() in content
+        if whole:
             return error(400, message=f"{spoiling} is not valid", category="VALIDATION_ERROR")
-        return send(transport, request)
+        return httpx.Response(answer.status_code, headers=answer.headers, content=content)
 
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
-    rows = house.export(select=["OBJECTS_DEALS", "OBJECTS"])
+    rows = house.export(select=[table, "OBJECTS"])
     assert rows[path] == [names, *whole[:1], *whole[2:]]
-    for table in ("OBJECTS_DEALS", "OBJECTS"):
-        told = house.manifest(table)
+    for name in (table, "OBJECTS"):
+        told = house.manifest(name)
         assert told["counts"]["records_unread"] == 1
         assert [each for each in told["warnings"] if each.startswith("1 records are left out: ")]
 

@@ -1,8 +1,9 @@
 """Reading all records of an object type, with their histories, by the plan its names allow.
 
 When the names of all properties fit a URL, one list pass of 50 a page brings values and
-histories. Else ids are listed, 100 a page, and batch-read 50 at a time with the names in the
-body, many in flight. Either way no name is dropped and no URL grows too long.
+histories; a page that HubSpot refuses is read by its ids, as a record may be to blame. Else ids
+are listed, 100 a page, and batch-read 50 at a time with the names in the body, many in flight.
+Either way no name is dropped and no URL grows too long.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 from hubspot_assets.hubspot.batches import Input, read_batch, tolerated
 from hubspot_assets.hubspot.client import Answer, HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
+from hubspot_assets.hubspot.errors import BadRequest, HubSpotError, IncompleteAnswer, UriTooLong
 from hubspot_assets.hubspot.metadata import lister
 from hubspot_assets.hubspot.paging import pages
 
@@ -65,13 +67,11 @@ def read_records(
 ) -> Iterator[Page]:
     """All live records with the properties `names`, values and histories, from `after` on.
 
-    Or all `archived` ones. A record at which HubSpot refuses a batch is left out. Raises
+    Or all `archived` ones. A record at which HubSpot refuses a page or a batch is left out. Raises
     HubSpotError; IncompleteAnswer when a batch loses a record again and again.
     """
     if fits_url(names):
-        # A property named in propertiesWithHistory comes with its value, too: named once.
-        params = {"limit": str(PAGE_WITH_HISTORY), "propertiesWithHistory": ",".join(names)}
-        return _ahead(_pages(client, object_type_id, params | _of(archived), after))
+        return _read_in_pages(client, object_type_id, names, after, archived=archived)
     listed = list_records(client, object_type_id, ["hs_object_id"], after=after, archived=archived)
     ask = partial(batch_read, client, object_type_id, names=names, archived=archived)
     return _read_in_batches(ask, listed, workers, served=bool(after))
@@ -93,6 +93,38 @@ def list_records(
 
 def _of(archived: bool) -> dict[str, str]:  # noqa: FBT001  (HubSpot's parameter)
     return {"archived": "true"} if archived else {}
+
+
+def _read_in_pages(
+    client: HubSpot, object_type_id: str, names: Sequence[str], after: str | None, *, archived: bool
+) -> Iterator[Page]:
+    page_of = {"limit": str(PAGE_WITH_HISTORY)} | _of(archived)
+    # A property named in propertiesWithHistory comes with its value, too: named once.
+    whole = page_of | {"propertiesWithHistory": ",".join(names)}
+    served = bool(after)
+    while True:
+        try:
+            for page in _ahead(_pages(client, object_type_id, whole, after)):
+                yield page
+                after, served = page.after, True
+            return
+        except (BadRequest, IncompleteAnswer) as error:
+            if not _may_be_of_a_record(error):
+                raise
+        page = next(_pages(client, object_type_id, page_of | {"properties": "hs_object_id"}, after))
+        if ids := [record["id"] for record in page.records]:
+            read = batch_read(client, object_type_id, ids, names, served=served, archived=archived)
+            page = replace(read, after=page.after)
+        yield page
+        after, served = page.after, True
+        if after is None:
+            return
+
+
+def _may_be_of_a_record(error: HubSpotError) -> bool:
+    """Whether a page may be refused for what one of its records holds."""
+    refusal = error.__cause__ if isinstance(error, IncompleteAnswer) else error
+    return isinstance(refusal, BadRequest) and not isinstance(refusal, UriTooLong)
 
 
 def _read_in_batches(

@@ -26,7 +26,7 @@ from hubspot_assets.sources.fates import (
 from hubspot_assets.sources.flatten import MOMENT, VALUES_SCHEMA
 from hubspot_assets.sources.nested import in_order, nested
 from hubspot_assets.sources.record_chunks import of_page
-from hubspot_assets.tables.counts import ARCHIVED_UNTOLD, RECORDS_ERASED
+from hubspot_assets.tables.counts import ARCHIVED_UNTOLD, RECORDS_ERASED, RECORDS_UNREAD
 
 
 def read_gone(
@@ -46,6 +46,7 @@ def read_gone(
     reading.resumable = False
     told = list(merges)
     known: set[int] = set()
+    refused = set(unread)
     last = [datetime.now(UTC)]
 
     def readers() -> Iterator[Reader]:
@@ -59,6 +60,8 @@ def read_gone(
         try:
             for page in pages:
                 last.append(page.received_at)
+                reading.counts[RECORDS_UNREAD] += len(page.refused)
+                refused.update(map(int, page.refused))
                 records, values = of_page(page, asked.known, reading.counts, archived=True)
                 told.extend(merges_in(values))
                 known.update(records["id"])
@@ -70,7 +73,7 @@ def read_gone(
         if earlier:
             live = [chunk.read("records", ["id"])["id"] for chunk in reading.staged()]
             found = pl.concat([*live, pl.Series("id", list(known), dtype=pl.Int64)])
-            for records, values in not_found(earlier, found, unread):
+            for records, values in not_found(earlier, found, refused):
                 known.update(records["id"])
                 yield partial(nested, records, values)
         known.update(_among_staged(reading, told))

@@ -15,7 +15,7 @@ from hubspot_assets.hubspot.errors import IncompleteAnswer, UriTooLong
 from hubspot_assets.hubspot.records import read_records
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets_tests.conftest import READ_AT
-from hubspot_assets_tests.hubspot.fakes import Script, ok
+from hubspot_assets_tests.hubspot.fakes import Script, error, ok
 
 CONTACTS = "0-1"
 LIST = "GET /crm/objects/{objectType}"
@@ -280,3 +280,26 @@ def test_pages_that_name_each_other_as_the_next_stop_the_reading():
     with pytest.raises(IncompleteAnswer, match="names itself"):
         list(read_records(hubspot, CONTACTS, ["email"]))
     assert len(script.requests) == 3
+
+
+def test_records_that_spoil_their_pages_cost_themselves_alone(monkeypatch):
+    """Only of their pages are ids asked for, wherever in the list they are."""
+    with portal(FEW) as sandbox:
+        there = live(sandbox)
+        bad = {there[0], there[1], there[60], there[-1]}
+        told = [f'"id":"{each}"'.encode() for each in bad]
+        send = httpx.HTTPTransport.handle_request
+
+        def handle(transport, request):
+            answer = send(transport, request)
+            content = answer.read()
+            if b"propertiesWithHistory" in content and any(each in content for each in told):
+                return error(400, message="a value is not valid", category="VALIDATION_ERROR")
+            return httpx.Response(answer.status_code, headers=answer.headers, content=content)
+
+        monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
+        found = pages(sandbox)
+        assert ids(found) == [each for each in there if each not in bad]
+        assert {int(each) for page in found for each in page.refused} == bad
+        assert len(found) == -(-len(there) // records.PAGE_WITH_HISTORY)
+        assert [page.after for page in found].count(None) == 1

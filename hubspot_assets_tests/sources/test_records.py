@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from urllib.parse import parse_qs
 
@@ -315,6 +315,34 @@ def test_what_is_gone_while_it_is_read_is_counted(house):
     assert ids(staged) == built.live()
     assert staged.counts["records_gone_while_reading"] == 2
     assert staged.counts["records"] == len(before) - 2
+
+
+class Spoiling(Wire):
+    """The network to a portal that refuses whatever would tell of a record's histories."""
+
+    def __init__(self, record_id):
+        super().__init__()
+        self.told = f'"id":"{record_id}"'.encode()
+
+    def handle_request(self, request):
+        answer = super().handle_request(request)
+        content = answer.read()
+        if self.told in content and b"propertiesWithHistory" in content:
+            return httpx.Response(400, json={"status": "error", "message": "no valid value"})
+        return httpx.Response(answer.status_code, content=content)
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_a_record_that_is_refused_is_counted_an_archived_one_too(house, archived):
+    built = house(contact_properties=FEW)
+    built.properties()
+    bad, *others = built.live()[30:33]
+    for each in (bad, *others) if archived else ():
+        built.sandbox.portal.archive(CONTACTS, each, NOW - timedelta(hours=1))
+    built.new_wire = lambda: Spoiling(bad)
+    staged = built.records()
+    assert staged.counts["records_unread"] == 1
+    assert ids(staged) == [each for each in built.live() if each != bad]
 
 
 class Archiving(Wire):
