@@ -1,4 +1,4 @@
-"""The commands: sandbox, discover, export, purge, demo, check, days, diff, connect, iam."""
+"""The commands that a person types."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 
 from hubspot_assets.days_command import days
 from hubspot_assets.diff_command import diff
+from hubspot_assets.ddl.command import ddl
 from hubspot_assets.exits import NOT_DELIVERED, told
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def main() -> None:
 
 main.add_command(days)
 main.add_command(diff)
+main.add_command(ddl)
 
 
 @main.command()

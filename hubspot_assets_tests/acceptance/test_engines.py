@@ -1,0 +1,111 @@
+"""What `hubspot-assets ddl` prints, run by the engines that are here, over the whole day."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hubspot_assets.ddl.delivered import delivered_tables
+from hubspot_assets.ddl.engines import ENGINES, ddl
+from hubspot_assets.storage import open_store
+from hubspot_assets_tests.acceptance.reader import open_day
+from hubspot_assets_tests.conftest import DAY
+
+POSTGRES = shutil.which("postgres")
+#: The server does not run as root.
+SERVER = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+POSTGRES_TABLES = ("OBJECTS", "OBJECTS_CONTACTS", "OBJECTS_BLOG_POSTS", "OBJECT_PROPERTIES_HISTORY")
+
+
+def differences(connection, one, other):
+    """How many rows of two tables have no equal in the other, JSON being compared as text."""
+    described = connection.execute(f"DESCRIBE FROM {other}").fetchall()
+    columns = ", ".join(
+        f'"{name}"::VARCHAR' if of == "JSON" else f'"{name}"' for name, of, *_ in described
+    )
+    return connection.execute(
+        f"SELECT count(*) FROM ((SELECT {columns} FROM {one} EXCEPT ALL "
+        f"SELECT {columns} FROM {other}) UNION ALL (SELECT {columns} FROM {other} EXCEPT ALL "
+        f"SELECT {columns} FROM {one}))"
+    ).fetchall()[0][0]
+
+
+@pytest.fixture(scope="module")
+def with_parquet(exported, tmp_path_factory):
+    """A copy of the export's day with Parquet, written by another hand than ours."""
+    root = tmp_path_factory.mktemp("with_parquet")
+    shutil.copytree(exported / DAY, root / DAY)
+    reading = open_day(exported / DAY)
+    for table in delivered_tables(open_store(root), DAY):
+        folder = root / table.parquet_folder
+        folder.mkdir(parents=True)
+        typed = ", ".join(
+            f'CAST("{each.name}" AS {each.type.replace("STRING", "VARCHAR")}) AS "{each.name}"'
+            for each in table.columns
+        )
+        reading.execute(
+            f"COPY (SELECT {typed} FROM \"{table.name}\") TO '{folder}/part-00000.parquet'"
+        )
+    return root
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_duckdb_sees_every_cell_of_the_day(with_parquet, form):
+    connection = open_day(with_parquet / DAY, schema="told")
+    store = open_store(with_parquet)
+    script = ddl(ENGINES["duckdb"], store, str(with_parquet), "hubspot", form=form)
+    connection.execute(script)
+    tables = delivered_tables(store, DAY)
+    assert len(tables) > 100
+    for table in tables:
+        assert differences(connection, f'hubspot."{table.name}"', f'told."{table.name}"') == 0
+        days = connection.execute(
+            f'SELECT DISTINCT day FROM hubspot_days."{table.name}"'
+        ).fetchall()
+        assert [str(day) for (day,) in days] in ([DAY], [])
+        assert differences(connection, f'hubspot_days."{table.name}"', f'told."{table.name}"') == 0
+
+
+@contextmanager
+def server():
+    """A PostgreSQL server of its own; gives the options by which psql reaches it."""
+    binaries = Path(POSTGRES).resolve().parent
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        if SERVER:
+            shutil.chown(folder, **SERVER)
+        data = f"{folder}/data"
+        init = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8"]
+        subprocess.run([*init, "--locale", "C"], check=True, capture_output=True, cwd="/", **SERVER)
+        options = ["-D", data, "-w", "-o", f"-k {folder} -h '' -F"]
+        control = [binaries / "pg_ctl", *options]
+        subprocess.run([*control, "start", "-l", f"{folder}/log"], check=True, cwd="/", **SERVER)
+        try:
+            yield ["-X", "-q", "-h", folder, "-U", "postgres"]
+        finally:
+            subprocess.run([*control, "stop", "-m", "immediate"], check=True, cwd="/", **SERVER)
+
+
+@pytest.mark.skipif(not POSTGRES, reason="there is no postgres on this machine")
+def test_postgres_holds_every_cell_of_the_day(exported, tmp_path):
+    store = open_store(exported)
+    script = ddl(ENGINES["postgres"], store, str(exported), "hubspot", select=POSTGRES_TABLES)
+    connection = open_day(exported / DAY, only=POSTGRES_TABLES)
+    with server() as options:
+        subprocess.run(["psql", *options], input=script, text=True, check=True, cwd=tmp_path)
+        for name in POSTGRES_TABLES:
+            out = tmp_path / f"{name}.csv"
+            options_of = "(FORMAT csv, NULL '', FORCE_QUOTE *)"
+            copy = f"\\copy hubspot.{name.lower()} TO '{out}' WITH {options_of}"
+            subprocess.run(["psql", *options, "-c", copy], check=True)
+            columns = connection.execute(f'DESCRIBE "{name}"').fetchall()
+            types = ", ".join(f"'{each[0]}': '{each[1]}'" for each in columns)
+            connection.execute(
+                f"CREATE VIEW loaded_{name} AS FROM read_csv('{out}', columns={{{types}}}, "
+                "header=false, auto_detect=false, allow_quoted_nulls=false, parallel=false, "
+                "delim=',', quote='\"', escape='\"', max_line_size=64000000)"
+            )
+            assert differences(connection, f"loaded_{name}", name) == 0
