@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import click
 
 from hubspot_assets.days_command import days
+from hubspot_assets.ddl.command import ddl, glue
 from hubspot_assets.diff_command import diff
-from hubspot_assets.ddl.command import ddl
 from hubspot_assets.exits import NOT_DELIVERED, told
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def main() -> None:
 main.add_command(days)
 main.add_command(diff)
 main.add_command(ddl)
+main.add_command(glue)
 
 
 @main.command()
@@ -262,14 +263,14 @@ def iam() -> None:
 @_PARTITION
 @_KEY
 @_VERSIONS
+@click.option("--glue", "glue_database", help="Also grant `glue sync` into this database.")
 @told
-def policy(url: str, partition: str | None, kms_key_arn: str | None, versions: bool) -> None:  # noqa: FBT001
+def policy(**options: Any) -> None:  # noqa: ANN401
     """The permission policy of the role."""
     from hubspot_assets.aws.connect import as_json, grant
     from hubspot_assets.aws.iam import permission_policy
 
-    granted = grant(url, partition=partition, kms_key_arn=kms_key_arn, versions=versions)
-    click.echo(as_json(permission_policy(granted)))
+    click.echo(as_json(permission_policy(grant(**options))))
 
 
 @iam.command()

@@ -11,6 +11,7 @@ from dagster_aws.s3 import S3Resource
 
 from hubspot_assets.assets.alerts import alert_sensor
 from hubspot_assets.assets.failures import permanent_errors
+from hubspot_assets.assets.glue import glue_asset
 from hubspot_assets.assets.healing import healing_sensor
 from hubspot_assets.assets.labels import Labels
 from hubspot_assets.assets.lineage import Lineage, event_assets
@@ -73,6 +74,11 @@ def build_defs(
         assets=[
             *source_assets(sources, lineage, partitions, settings.zone, labels),
             *table_assets(tables, lineage, partitions, settings.zone, labels),
+            *(
+                [glue_asset(names, settings.glue_database, settings, partitions, labels)]
+                if settings.glue_database
+                else []
+            ),
         ],
         jobs=[job, check_job, discover_job, purging],
         schedules=[

@@ -135,6 +135,9 @@ class Settings(BaseSettings):
     export_role_duration: int = Field(
         3600, ge=900, le=43_200, description="seconds of a role's session, 900 to 43200"
     )
+    glue_database: str | None = Field(
+        None, pattern=r"^[a-z0-9_]{1,255}$", description="lower-case letters, digits and _"
+    )
     export_keep_days: int | None = Field(None, ge=1, description="how many days to keep, as 90")
     export_keep_monthly: int = Field(
         0, ge=0, description="of how many months to keep the last day, as 12"
@@ -290,6 +293,11 @@ class Settings(BaseSettings):
             raise SettingsError(
                 "EXPORT_ROLE_ARN: found nothing, expected the ARN of a role, since "
                 "EXPORT_EXTERNAL_ID is set"
+            )
+        if self.glue_database and not self.export_url.startswith("s3://"):
+            raise SettingsError(
+                f"EXPORT_URL: found {self.export_url}, expected s3://bucket/prefix, since "
+                "GLUE_DATABASE is set"
             )
         if self.s3_sse_kms_key_id and self.s3_sse not in {"aws:kms", "aws:kms:dsse"}:
             raise SettingsError(

@@ -82,6 +82,7 @@ def test_every_setting_is_taken_from_the_environment(env):
         EXPORT_ROLE_ARN="arn:aws-us-gov:iam::123456789012:role/a/path/exporter",
         EXPORT_EXTERNAL_ID="an-external:id",
         EXPORT_ROLE_DURATION="900",
+        GLUE_DATABASE="hubspot",
         EXPORT_KEEP_DAYS="90",
         EXPORT_KEEP_MONTHLY="12",
     )
@@ -122,6 +123,7 @@ def test_every_setting_is_taken_from_the_environment(env):
         "export_role_arn": "arn:aws-us-gov:iam::123456789012:role/a/path/exporter",
         "export_external_id": "an-external:id",
         "export_role_duration": 900,
+        "glue_database": "hubspot",
         "export_keep_days": 90,
         "export_keep_monthly": 12,
     }

@@ -55,7 +55,7 @@ def connect(settings: Settings, time_zone: str | None = None) -> HubSpot:
     )
 
 
-def s3_resource(settings: Settings) -> S3Resource:
+def s3_resource(settings: Settings) -> ExportS3Resource:
     """S3 as the settings say; credentials are found as boto3 finds them."""
     return ExportS3Resource(
         region_name=settings.s3_region,

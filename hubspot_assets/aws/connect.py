@@ -27,11 +27,22 @@ def grant(
     kms_key_arn: str | None = None,
     versions: bool = False,
     principal: str | None = None,
+    glue_database: str | None = None,
 ) -> Grant:
     """The folder of the bucket at `url`; the partition is that of the ARNs, unless given."""
     bucket, prefix = _checked("url", iam.bucket_and_prefix, url)
     key = _checked("kms-key-arn", iam.checked_key, kms_key_arn) if kms_key_arn else None
-    return Grant(bucket, prefix, _partition(partition, principal, key), key, versions)
+    database = _checked("glue", iam.checked_database, glue_database) if glue_database else None
+    return Grant(
+        bucket, prefix, _partition(partition, principal, key), key, versions, glue_database=database
+    )
+
+
+def glue_database(name: str | None) -> str:
+    """The name of a database of the Glue catalog."""
+    if not name:
+        raise SettingsError("GLUE_DATABASE: found nothing, nor --database; expected one of them")
+    return _checked("database", iam.checked_database, name)
 
 
 def trust(principal: str, external_id: str, partition: str | None = None) -> Document:

@@ -21,9 +21,14 @@ PARTITIONS = ("aws", "aws-us-gov", "aws-cn")
 
 #: The statements of the permission policy, of the trust policy and of its caller's own policy.
 LOCATE, LIST, OBJECTS = "LocateBucket", "ListFolder", "ReadWriteObjects"
-VERSIONS, KEY = "ListVersions", "UseKey"
+VERSIONS, KEY, GLUE = "ListVersions", "UseKey", "SyncTables"
 TRUST, CALLER = "AssumeWithExternalId", "AssumeExportRole"
 
+_GLUE_ACTIONS = [
+    *("glue:GetDatabase", "glue:CreateDatabase"),
+    *("glue:GetTables", "glue:CreateTable", "glue:UpdateTable"),
+]
+_DATABASE = re.compile(r"[a-z0-9_]{1,255}")
 _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]")
 _IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
@@ -49,7 +54,8 @@ class Grant:
     """What is granted: one folder of one bucket, or all of it where `prefix` is "".
 
     `versions` also grants the listing of old versions, which purging them needs. `kms_key_arn` is
-    the key that the bucket encrypts with, if it is not S3's own.
+    the key that the bucket encrypts with, if it is not S3's own. `glue_database` is where tables
+    are to be kept in the Glue catalog, in any region.
     """
 
     bucket: str
@@ -57,6 +63,7 @@ class Grant:
     partition: str = "aws"
     kms_key_arn: str | None = None
     versions: bool = False
+    glue_database: str | None = None
 
     @property
     def bucket_arn(self) -> str:
@@ -87,6 +94,8 @@ def permission_policy(grant: Grant) -> Document:
         statements.append(_allow(VERSIONS, listing, grant.bucket_arn, _in_folder(grant.prefix)))
     if grant.kms_key_arn:
         statements.append(_allow(KEY, ["kms:GenerateDataKey", "kms:Decrypt"], grant.kms_key_arn))
+    if grant.glue_database:
+        statements.append(_allow(GLUE, _GLUE_ACTIONS, _glue_resources(grant)))
     return {"Version": VERSION, "Statement": statements}
 
 
@@ -211,6 +220,15 @@ def checked_key(arn: str) -> str:
     return arn
 
 
+def checked_database(name: str) -> str:
+    """`name` itself, if Athena takes it for a database of the Glue catalog."""
+    if not _DATABASE.fullmatch(name):
+        raise ValueError(
+            f"found the database {name!r}, expected at most 255 lower-case letters, digits and _"
+        )
+    return name
+
+
 def checked_external_id(external_id: str) -> str:
     """`external_id` itself, if STS takes it."""
     if not _EXTERNAL_ID.fullmatch(external_id):
@@ -237,6 +255,12 @@ def partition_of(wanted: str | None, arns: Mapping[str, str | None]) -> str:
     return partition or "aws"
 
 
+def _glue_resources(grant: Grant) -> list[str]:
+    """A database with its tables; Glue asks for leave on the catalog that it is in, too."""
+    catalog, database = f"arn:{grant.partition}:glue:*:*", grant.glue_database
+    return [f"{catalog}:catalog", f"{catalog}:database/{database}", f"{catalog}:table/{database}/*"]
+
+
 def _in_folder(prefix: str) -> Document:
     """The condition that a listing is of the folder, or that a missing object would lie in it."""
     if not prefix:
@@ -245,7 +269,7 @@ def _in_folder(prefix: str) -> Document:
 
 
 def _allow(
-    sid: str, actions: list[str], resource: str, condition: Document | None = None
+    sid: str, actions: list[str], resource: str | list[str], condition: Document | None = None
 ) -> Document:
     statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
     return statement | ({"Condition": condition} if condition else {})

@@ -1,4 +1,4 @@
-"""The command that prints what engines are told to read the export."""
+"""The commands that tell engines how to read the export."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ def ddl(
 
     settings = load_settings()
     store = open_store(settings.export_url, s3_resource(settings).get_client)
-    names = [name.strip() for each in select for name in each.split(",") if name.strip()]
     click.echo(
         engines.ddl(
             ENGINES[engine],
@@ -52,7 +51,45 @@ def ddl(
             url or settings.export_url,
             schema,
             day=day,
-            select=names,
+            select=_names(select),
             form=form,
         )
     )
+
+
+@click.group()
+def glue() -> None:
+    """Keep the tables in the Glue catalog, where Athena finds them."""
+
+
+@glue.command()
+@click.option("--database", help="Made if there is none; default: GLUE_DATABASE.")
+@SELECT
+@told
+def sync(database: str | None, select: tuple[str, ...]) -> None:
+    """Create and update the tables of the newest complete day, and nobody else's."""
+    from hubspot_assets.assets.resources import s3_resource
+    from hubspot_assets.aws.connect import glue_database
+    from hubspot_assets.aws.glue import sync_newest_day
+    from hubspot_assets.settings import load_settings
+    from hubspot_assets.storage import open_store
+
+    settings = load_settings()
+    s3 = s3_resource(settings)
+    synced = sync_newest_day(
+        s3.get_glue_client,
+        open_store(settings.export_url, s3.get_client),
+        settings.export_url,
+        glue_database(database or settings.glue_database),
+        _names(select),
+    )
+    for line in synced.retyped:
+        click.echo(f"warning: {line}", err=True)
+    click.echo(
+        f"{synced.day}: {len(synced.created)} tables created, {len(synced.updated)} updated, "
+        f"{len(synced.unchanged)} as they were"
+    )
+
+
+def _names(select: tuple[str, ...]) -> list[str]:
+    return [name.strip() for each in select for name in each.split(",") if name.strip()]

@@ -23,6 +23,7 @@ from hubspot_assets.storage.errors import StoreError
 from hubspot_assets.storage.refusals import BOTO_ERRORS, of_sts
 
 if TYPE_CHECKING:
+    from mypy_boto3_glue import GlueClient
     from mypy_boto3_s3 import S3Client
 
 _CONNECTIONS = 32  # more than the threads that share a client
@@ -83,15 +84,7 @@ class ExportS3Resource(S3Resource):
         Raises `StoreError` where the role can't be assumed, or boto3's own settings are wrong.
         """
         with aws_settings():
-            session = boto3.session.Session(
-                profile_name=self.profile_name,
-                aws_access_key_id=self.aws_access_key_id,
-                aws_secret_access_key=self.aws_secret_access_key,
-                aws_session_token=self.aws_session_token,
-            )
-            if self.role_arn:
-                session = self._as_role(session, self.role_arn)
-            client = session.client(
+            client = self._session().client(
                 "s3",
                 region_name=self.region_name,
                 endpoint_url=self.endpoint_url,
@@ -106,6 +99,25 @@ class ExportS3Resource(S3Resource):
             )
         self._encrypt(client)
         return client
+
+    def get_glue_client(self) -> "GlueClient":
+        """A client of the Glue catalog, by the same credentials. Raises `StoreError`."""
+        with aws_settings():
+            return self._session().client(
+                "glue",
+                region_name=self.region_name,
+                verify=self.verify,
+                config=Config(retries={"mode": "standard", "max_attempts": self.max_attempts}),
+            )
+
+    def _session(self) -> boto3.session.Session:
+        session = boto3.session.Session(
+            profile_name=self.profile_name,
+            aws_access_key_id=self.aws_access_key_id,
+            aws_secret_access_key=self.aws_secret_access_key,
+            aws_session_token=self.aws_session_token,
+        )
+        return self._as_role(session, self.role_arn) if self.role_arn else session
 
     def _as_role(self, session: boto3.session.Session, role_arn: str) -> boto3.session.Session:
         """A session whose only credentials are the role's."""

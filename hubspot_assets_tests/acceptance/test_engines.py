@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from hubspot_assets_tests.conftest import DAY
 
 POSTGRES = shutil.which("postgres")
 #: The server does not run as root.
-SERVER = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+SERVER: Any = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
 #: One of each kind: wide ones, combined ones, long texts, line breaks, empty strings, JSON.
 TABLES = (
     "ASSOCIATIONS_CONTACTS_TO_COMPANIES",
@@ -88,10 +89,10 @@ def server():
         if SERVER:
             shutil.chown(folder, **SERVER)
         data = f"{folder}/data"
-        init = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8"]
+        init = [str(binaries / "initdb"), "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8"]
         subprocess.run([*init, "--locale", "C"], check=True, capture_output=True, cwd="/", **SERVER)
         options = ["-D", data, "-w", "-o", f"-k {folder} -h '' -F"]
-        control = [binaries / "pg_ctl", *options]
+        control = [str(binaries / "pg_ctl"), *options]
         subprocess.run([*control, "start", "-l", f"{folder}/log"], check=True, cwd="/", **SERVER)
         try:
             yield ["-X", "-q", "-h", folder, "-U", "postgres"]

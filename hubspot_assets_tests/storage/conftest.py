@@ -26,9 +26,8 @@ def aws(reach, shared_sandbox):
             AWS_SECRET_ACCESS_KEY="secret",
         )
         name = load_settings().export_url.split("/")[2]
-        location = {"LocationConstraint": REGION}
         s3_resource(load_settings()).get_client().create_bucket(
-            Bucket=name, CreateBucketConfiguration=location
+            Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
         server.puts.clear()
         server.calls.clear()

@@ -207,8 +207,7 @@ def versioned():
     """The store of the settings, whose bucket keeps versions, and its client."""
     client = s3_resource(load_settings()).get_client()
     bucket = load_settings().export_url.split("/")[2]
-    status = {"Status": "Enabled"}
-    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=status)
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     return of_settings(), client, bucket
 
 
