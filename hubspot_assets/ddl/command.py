@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from hubspot_assets.ddl.engines import ENGINES
 from hubspot_assets.ddl.sql import Format
 from hubspot_assets.exits import told
 
+DBT = "dbt"
 SELECT = click.option(
     "--select", multiple=True,
     help="A table, as OBJECTS_CONTACTS; may be repeated. Default: all of the day.",
@@ -16,7 +19,7 @@ DAY = click.option("--day", help="A complete day, as 2026-11-20; default: the ne
 
 
 @click.command()
-@click.argument("engine", type=click.Choice([*ENGINES]))
+@click.argument("engine", type=click.Choice([*ENGINES, DBT]))
 @SELECT
 @DAY
 @click.option("--schema", default="hubspot", show_default=True, help="Schema, database or dataset.")
@@ -27,6 +30,10 @@ DAY = click.option("--day", help="A complete day, as 2026-11-20; default: the ne
     "--format", "form", type=click.Choice(["csv", "parquet"]),
     help="Which files; default: those that the engine reads best.",
 )  # fmt: skip
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default="models/hubspot",
+    show_default=True, help="The folder into which dbt's files go.",
+)  # fmt: skip
 @told
 def ddl(
     engine: str,
@@ -35,15 +42,24 @@ def ddl(
     schema: str,
     url: str | None,
     form: Format | None,
+    out: Path,
 ) -> None:
-    """Print the SQL by which an engine reads the export. Changes nothing."""
+    """Print the SQL by which an engine reads the export, or write sources and models for dbt."""
     from hubspot_assets.assets.resources import s3_resource
-    from hubspot_assets.ddl import engines
+    from hubspot_assets.ddl import dbt, engines
+    from hubspot_assets.ddl.delivered import delivered_tables, newest_day
     from hubspot_assets.settings import load_settings
     from hubspot_assets.storage import open_store
 
     settings = load_settings()
     store = open_store(settings.export_url, s3_resource(settings).get_client)
+    if engine == DBT:
+        tables = delivered_tables(store, day or newest_day(store), _names(select))
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in dbt.files(tables, schema).items():
+            (out / name).write_text(text, encoding="utf-8")
+            click.echo(out / name)
+        return
     click.echo(
         engines.ddl(
             ENGINES[engine],

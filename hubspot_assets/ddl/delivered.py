@@ -36,6 +36,7 @@ class DeliveredTable:
     portal_id: int | None
     columns: tuple[TypedColumn, ...]
     key: tuple[str, ...]
+    rows: int
     csv: tuple[str, ...]
     parquet: tuple[str, ...]
 
@@ -51,6 +52,7 @@ class DeliveredTable:
                 for each in manifest.columns
             ),
             manifest.key,
+            manifest.rows,
             tuple(f"{manifest.day}/{part.path}" for part in manifest.parts),
             tuple(parquet),
         )

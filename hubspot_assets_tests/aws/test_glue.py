@@ -12,8 +12,10 @@ import pytest
 from hubspot_assets.assets.glue import glue_asset
 from hubspot_assets.assets.labels import Labels
 from hubspot_assets.assets.resources import s3_resource
+from hubspot_assets.definitions import build_defs
 from hubspot_assets.export import complete_day
 from hubspot_assets.export.writer import write_table
+from hubspot_assets.hubspot.catalog import standard_catalog
 from hubspot_assets.settings import load_settings
 from hubspot_assets.storage import open_store
 from hubspot_assets.tables.spec import Column
@@ -224,6 +226,18 @@ def test_a_refusal_is_one_line_that_names_the_statement(store, database, monkeyp
     client.meta.events.register("before-call.glue.GetDatabase", deny)
     monkeypatch.setattr(type(resource), "get_glue_client", lambda _: client)
     fails(1, "the statement SyncTables is missing", "glue", "sync", "--database", database)
+
+
+def test_the_asset_comes_after_every_table_where_a_database_is_set(store, monkeypatch):
+    key = dg.AssetKey("glue_catalog")
+    catalog = standard_catalog()
+    graph = build_defs(catalog, load_settings()).resolve_asset_graph()
+    assert not graph.has(key)
+    tables = {each for each in graph.get_all_asset_keys() if len(each.path) == 1}
+    monkeypatch.setenv("GLUE_DATABASE", "hubspot")
+    graph = build_defs(catalog, load_settings()).resolve_asset_graph()
+    assert graph.get(key).parent_keys == tables
+    assert len(tables) > 50
 
 
 def test_the_asset_keeps_the_catalog_after_a_day(store, glue, database, monkeypatch):

@@ -18,6 +18,7 @@ def table(name, *columns, key=("OBJECTID",), folders=("",)):
         123,
         tuple(TypedColumn(*each) for each in columns),
         key,
+        3,
         tuple(f"{DAY}/{name}/{folder}part-00000.csv.gz" for folder in folders),
         tuple(
             f"parquet/{name}/day={DAY}/{folder.strip('/') or 'part'}-00000.parquet"

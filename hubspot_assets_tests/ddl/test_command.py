@@ -76,3 +76,13 @@ def test_what_is_not_there_is_one_line(export):
 def test_an_export_without_a_complete_day(tmp_path, monkeypatch):
     monkeypatch.setenv("EXPORT_URL", str(tmp_path / "none"))
     fails(2, "EXPORT_URL: found no complete day", "ddl", "duckdb")
+
+
+def test_dbt_gets_files(export, tmp_path):
+    output = ddl("dbt", "--schema", "raw", "--out", "project/models")
+    assert output.splitlines() == ["project/models/sources.yml", "project/models/README.md"]
+    sources = (tmp_path / "project/models/sources.yml").read_text()
+    assert 'schema: "raw"' in sources
+    assert "      - name: NOTES\n" in sources
+    described = '          - name: "ID"\n            description: "Id"\n'
+    assert f"{described}            data_tests: [not_null, unique]\n" in sources

@@ -48,7 +48,7 @@ OPTIONS = {
     ("databricks", "parquet"): {"FILEFORMAT", "datetimeRebaseMode", "force"},
     ("duckdb", "csv"): {
         *("columns", "auto_detect", "header", "delim", "quote", "escape", "new_line"),
-        *("allow_quoted_nulls", "parallel", "compression", "max_line_size"),
+        *("allow_quoted_nulls", "parallel", "compression", "max_line_size", "buffer_size"),
         *("all_varchar", "union_by_name", "filename"),
     },
     ("duckdb", "parquet"): {"hive_partitioning", "hive_types", "union_by_name"},
@@ -121,6 +121,7 @@ def test_columns_keep_their_names_and_descriptions(engine, form, lower):
 
 def test_athena_finds_days_without_a_catalog_of_partitions():
     create = parsed("athena", told("athena", "parquet"))[1]
+    assert create.find(exp.Table).name == "objects_contacts"
     properties = {
         each.this.name: each.args["value"].name for each in create.find_all(exp.Property)
         if each.args.get("value") and isinstance(each.this, exp.Literal)
