@@ -73,6 +73,8 @@ def delivered_tables(store: Store, day: str, select: Sequence[str] = ()) -> list
 
     Raises SettingsError where the day is not complete or has no such table, and StoreError.
     """
+    if not _is_day(day):
+        raise SettingsError(f"day: found {day!r}, expected a day, as 2026-11-20")
     try:
         names = [each.table for each in read_day(store, day).tables]
     except NotFoundError as error:

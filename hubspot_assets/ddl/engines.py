@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from hubspot_assets.ddl.sql import Engine, Format, Place
 from hubspot_assets.settings import SettingsError
 from hubspot_assets.storage.store import Store
 
+_SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 ENGINES = {
     each.name: each
     for each in (
@@ -54,6 +56,8 @@ def ddl(
     default the best of what the day has. Raises SettingsError for what is not there, or what the
     engine does not read, and StoreError.
     """
+    if not _SCHEMA.fullmatch(schema):
+        raise SettingsError(f"schema: found {schema!r}, expected letters, digits and _")
     url = checked_url(engine, url)
     tables = delivered_tables(store, day or newest_day(store), select)
     place = Place(url, schema, days(store)[0])

@@ -68,6 +68,8 @@ def test_what_is_not_there_is_one_line(export):
     fails(2, "format: found csv, expected parquet", "ddl", "athena", "--format", "csv", *ELSEWHERE)
     fails(2, "url: found 'out', expected s3://bucket/prefix", "ddl", "athena")
     fails(2, "url: found 's3://b/c', expected gs://", "ddl", "bigquery", "--url", "s3://b/c")
+    fails(2, "day: found '../x', expected a day", "ddl", "duckdb", "--day", "../x")
+    fails(2, "schema: found 'a-b', expected letters", "ddl", "duckdb", "--schema", "a-b")
     status, output = run("ddl", "oracle")
     assert status == 2
     assert "'oracle' is not one of 'athena'" in output
