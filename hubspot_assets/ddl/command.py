@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from hubspot_assets.ddl.engines import ENGINES
-from hubspot_assets.ddl.sql import Format
 from hubspot_assets.exits import told
+
+if TYPE_CHECKING:
+    from hubspot_assets.ddl.sql import Format
 
 DBT = "dbt"
 SELECT = click.option(
@@ -19,7 +21,7 @@ DAY = click.option("--day", help="A complete day, as 2026-11-20; default: the ne
 
 
 @click.command()
-@click.argument("engine", type=click.Choice([*ENGINES, DBT]))
+@click.argument("engine")
 @SELECT
 @DAY
 @click.option("--schema", default="hubspot", show_default=True, help="Schema, database or dataset.")
@@ -44,13 +46,19 @@ def ddl(
     form: Format | None,
     out: Path,
 ) -> None:
-    """Print the SQL by which an engine reads the export, or write sources and models for dbt."""
+    """Print the SQL by which an engine reads the export, or write sources and models for dbt.
+
+    ENGINE is athena, glue, snowflake, redshift, bigquery, databricks, duckdb, postgres or dbt.
+    """
     from hubspot_assets.assets.resources import s3_resource
     from hubspot_assets.ddl import dbt, engines
     from hubspot_assets.ddl.delivered import delivered_tables, newest_day
-    from hubspot_assets.settings import load_settings
+    from hubspot_assets.settings import SettingsError, load_settings
     from hubspot_assets.storage import open_store
 
+    if engine not in {*engines.ENGINES, DBT}:
+        known = ", ".join(engines.ENGINES)
+        raise SettingsError(f"engine: found {engine!r}, expected {known} or {DBT}")
     settings = load_settings()
     store = open_store(settings.export_url, s3_resource(settings).get_client)
     if engine == DBT:
@@ -62,7 +70,7 @@ def ddl(
         return
     click.echo(
         engines.ddl(
-            ENGINES[engine],
+            engines.ENGINES[engine],
             store,
             url or settings.export_url,
             schema,

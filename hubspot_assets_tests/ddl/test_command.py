@@ -1,9 +1,11 @@
 """`hubspot-assets ddl` as a person types it."""
 
 import json
+import re
 
 import pytest
 
+from hubspot_assets.ddl.engines import ENGINES
 from hubspot_assets.export import complete_day
 from hubspot_assets.storage import open_store
 from hubspot_assets_tests.export.tables import AS_OF, notes, write
@@ -70,9 +72,13 @@ def test_what_is_not_there_is_one_line(export):
     fails(2, "url: found 's3://b/c', expected gs://", "ddl", "bigquery", "--url", "s3://b/c")
     fails(2, "day: found '../x', expected a day", "ddl", "duckdb", "--day", "../x")
     fails(2, "schema: found 'a-b', expected letters", "ddl", "duckdb", "--schema", "a-b")
-    status, output = run("ddl", "oracle")
-    assert status == 2
-    assert "'oracle' is not one of 'athena'" in output
+    fails(2, "engine: found 'oracle', expected athena, glue, ", "ddl", "oracle")
+
+
+def test_help_names_every_engine():
+    _, output = run("ddl", "--help")
+    named = output.split("ENGINE is ")[1].split(".")[0]
+    assert set(re.findall(r"[a-z]+", named)) - {"or"} == {*ENGINES, "dbt"}
 
 
 def test_an_export_without_a_complete_day(tmp_path, monkeypatch):
