@@ -11,7 +11,8 @@ from hubspot_assets.settings import Settings
 from hubspot_assets.storage import open_store
 from hubspot_assets.storage.s3_resource import ExportS3Resource
 
-KEY = "glue_catalog"
+#: Of two names, as those of one are tables.
+KEY = dg.AssetKey(["glue", "catalog"])
 
 
 def glue_asset(
@@ -25,7 +26,7 @@ def glue_asset(
     which columns there are."""
 
     @dg.asset(
-        name=KEY,
+        key=KEY,
         deps=[dg.AssetKey([name]) for name in tables],
         description=f"The tables in the database {database} of the Glue catalog, for Athena.",
         group_name="catalog",

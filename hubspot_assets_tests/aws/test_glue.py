@@ -1,4 +1,4 @@
-"""`hubspot-assets glue sync` and the asset `glue_catalog`, against moto's catalog."""
+"""`hubspot-assets glue sync` and the asset `glue/catalog`, against moto's catalog."""
 
 import json
 import uuid
@@ -229,7 +229,7 @@ def test_a_refusal_is_one_line_that_names_the_statement(store, database, monkeyp
 
 
 def test_the_asset_comes_after_every_table_where_a_database_is_set(store, monkeypatch):
-    key = dg.AssetKey("glue_catalog")
+    key = dg.AssetKey(["glue", "catalog"])
     catalog = standard_catalog()
     graph = build_defs(catalog, load_settings()).resolve_asset_graph()
     assert not graph.has(key)
