@@ -29,7 +29,7 @@ class SandboxError(Exception):
 @contextmanager
 def sandbox_process(*options: str) -> Iterator[Mapping[str, str]]:
     """A sandbox with these command line options; gives the environment that reaches it."""
-    command = [sys.executable, "-m", "hubspot_assets.cli", "sandbox", "--port", "0", *options]
+    command = [sys.executable, "-m", "hubspot_assets.sandbox", "--port", "0", *options]
     with subprocess.Popen(  # noqa: S603
         command,
         stdout=subprocess.PIPE,

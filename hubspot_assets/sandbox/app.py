@@ -86,6 +86,7 @@ class Application:
         answer.headers["X-HubSpot-Correlation-Id"] = identifier
         self.requests[f"{request.method} {template}", answer.status] += 1
         self.portal.clock.tick(self.portal.config.tick_ms)
+        await asyncio.sleep(self.portal.config.latency_ms / 1000)
         if fault is not None:
             documented = type_of(request.method, template, version)
             spoil(fault, answer, documented, self._last.get(path))

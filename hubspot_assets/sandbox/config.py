@@ -58,7 +58,10 @@ class PortalConfig:
     as portals have been seen to do, instead of missing the id.
     `stored_late`: values can be read up to five minutes after they are stamped, and modified dates
     up to one minute.
-    `tick_ms`: the portal's time goes on by so much with every request.
+    `tick_ms`: the portal's time goes on by so much with every request. `latency_ms`: each answer
+    takes so much longer, by the real clock.
+    `opaque_cursors`: those of lists of records say nothing, where portals have been seen to give
+    the last id and one; HubSpot documents no form.
     `archived_linger`: records stay in the search until its index has caught up with their end.
     `email_offsets_last_ms`: how long an offset of e-mail events is good for; HubSpot documents that
     they are short-lived, and no number. None: for ever.
@@ -102,6 +105,8 @@ class PortalConfig:
     merged_ids_lead_on: bool = True
     stored_late: bool = True
     tick_ms: int = 0
+    latency_ms: int = 0
+    opaque_cursors: bool = False
     archived_linger: bool = False
     event_ids_repeat: bool = False
     email_offsets_last_ms: int | None = None

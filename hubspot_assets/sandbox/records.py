@@ -7,6 +7,7 @@ from typing import Any
 
 from hubspot_assets.sandbox.associations import Inline
 from hubspot_assets.sandbox.call import Answer, Call
+from hubspot_assets.sandbox.cursors import cursor, cursor_numbers
 from hubspot_assets.sandbox.errors import invalid, missing_records, not_found
 from hubspot_assets.sandbox.facts import ObjectType
 from hubspot_assets.sandbox.life import Life
@@ -56,15 +57,23 @@ def list_records(call: Call) -> Answer:
         limit = call.limit(10, PAGE)
     inline = Inline(call, kind)
     chosen = selection(call.portal, kind, call.many("properties"), with_history)
-    start = life.index_at(call.after(), call.now)
+    start = life.index_at(_after(call), call.now)
     walk = life.archived if call.flag("archived") else life.live
     _interfere(call, life, walk(call.now, start))
     found = list(islice(walk(call.now, start), limit + 1))
     after = life.record_id(found[limit - 1], call.now) + 1 if len(found) > limit else None
     rendered = _rendered(call, life, chosen, found[:limit])
     rendered = list(map(inline.add, found, rendered))
-    paging = call.paging(after)
+    opaque = after is not None and call.portal.config.opaque_cursors
+    paging = call.paging(cursor(after or 0) if opaque else after)
     return Answer(200, enclosed(rendered, {} if paging is None else {"paging": paging}))
+
+
+def _after(call: Call) -> int:
+    """The id from which a list is to go on."""
+    if call.one("after") and call.portal.config.opaque_cursors:
+        return cursor_numbers(call.one("after"), 1)[0]
+    return call.after()
 
 
 def read_record(call: Call) -> Answer:
