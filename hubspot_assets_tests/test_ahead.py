@@ -1,18 +1,50 @@
-"""Short sources are read ahead, several at a time, and never before what they need."""
+"""Sources are read ahead, several at a time, and never before what they need."""
 
 from contextlib import closing
-from threading import Barrier, BrokenBarrierError
+from threading import Barrier, Event, Lock, Thread
 
 import pytest
 
-from hubspot_assets.assets.ahead import ReadAhead
+from hubspot_assets.assets.ahead import LARGE_AT_ONCE, ReadAhead
+from hubspot_assets.hubspot.stopping import Stopped
 from hubspot_assets.sources.source import Source
 
 
-def source(name, *needs, short=True, also=()):
+def source(name, *needs, large=False, also=()):
     return Source(
-        name, (name,), name, None, needs=needs, short=short, also=also, group="events", api="events"
+        name, (name,), name, None, needs=needs, large=large, also=also, group="events", api="events"
     )
+
+
+class Reads:
+    """A `read` that notes what was read, and whose reading of some sources waits until let go."""
+
+    def __init__(self, *held):
+        self.names = []
+        self.at_once = self.most_at_once = 0
+        self._held = {each: Event() for each in held}
+        self._begun = {}
+        self._lock = Lock()
+
+    def __call__(self, each):
+        with self._lock:
+            self.names.append(each.name)
+            self.at_once += 1
+            self.most_at_once = max(self.at_once, self.most_at_once)
+            self._begun.setdefault(each.name, Event()).set()
+        if each.name in self._held:
+            assert self._held[each.name].wait(20)
+        with self._lock:
+            self.at_once -= 1
+        return each.name
+
+    def let(self, name):
+        self._held[name].set()
+
+    def until_begun(self, name):
+        with self._lock:
+            begun = self._begun.setdefault(name, Event())
+        assert begun.wait(20)
 
 
 def test_what_is_due_is_read_at_once():
@@ -28,39 +60,67 @@ def test_what_is_due_is_read_at_once():
 
 
 @pytest.mark.parametrize("needed", ["contacts", "addresses"])
-def test_what_is_needed_comes_first(needed):
-    contacts = source("contacts", short=False, also=("addresses",))
-    owners, events = source("owners"), source("events", needed)
-    read = []
-    with closing(ReadAhead([events, owners, contacts], 2)) as ahead:
-        ahead.take(owners, lambda each: read.append(each.name))
-        assert read == ["owners"]
-        ahead.take(contacts, lambda each: read.append(each.name))
-        assert read == ["owners", "contacts"]
-        ahead.take(events, lambda each: read.append(each.name))
-    assert read == ["owners", "contacts", "events"]
+def test_what_is_needed_comes_first_and_what_needs_it_is_begun_by_itself(needed):
+    contacts, events = source("contacts", also=("addresses",)), source("events", needed)
+    owners = source("owners")
+    read = Reads("contacts", "owners")
+    with closing(ReadAhead([events, owners, contacts], 3)) as ahead:
+        waiting = Thread(target=ahead.take, args=(owners, read))
+        waiting.start()
+        read.until_begun("contacts")
+        assert "events" not in read.names
+        read.let("contacts")
+        read.until_begun("events")
+        read.let("owners")
+        waiting.join()
+        assert ahead.take(events, read) == "events"
+    assert sorted(read.names) == ["contacts", "events", "owners"]
 
 
-def test_a_long_source_is_read_when_its_turn_comes():
-    alone = Barrier(2, timeout=0.2)
-    long = [source("contacts", short=False), source("deals", short=False)]
-    with closing(ReadAhead(long, 2)) as ahead, pytest.raises(BrokenBarrierError):
-        ahead.take(long[0], lambda _: alone.wait())
-
-
-def test_a_failure_is_told_in_its_turn_and_the_source_read_again_when_it_is_tried_again():
-    good, bad = source("good"), source("bad")
+def test_what_was_not_read_costs_what_needs_it_and_nothing_else():
+    contacts, links, owners = source("contacts"), source("links", "contacts"), source("owners")
     tries = []
 
     def read(each):
         tries.append(each.name)
-        if tries.count("bad") == 1 and each is bad:
+        if tries.count("contacts") == 1 and each is contacts:
             raise OSError("no")
         return each.name
 
-    with closing(ReadAhead([bad, good], 1)) as ahead:
-        assert ahead.take(good, read) == "good"
+    with closing(ReadAhead([contacts, links, owners], 1)) as ahead:
+        assert ahead.take(owners, read) == "owners"
         with pytest.raises(OSError, match="no"):
-            ahead.take(bad, read)
-        assert ahead.take(bad, read) == "bad"
-    assert tries == ["bad", "good", "bad"]
+            ahead.take(contacts, read)
+        assert "links" not in tries
+        assert ahead.take(contacts, read) == "contacts"
+        assert ahead.take(links, read) == "links"
+    assert sorted(tries) == ["contacts", "contacts", "links", "owners"]
+
+
+def test_few_large_sources_are_read_ahead_at_a_time():
+    every = [source(str(each), large=True) for each in range(6)]
+    read = Reads(*(each.name for each in every))
+    with closing(ReadAhead(every, 6)) as ahead:
+        last = Thread(target=ahead.take, args=(every[-1], read))
+        last.start()
+        for each in every:
+            read.until_begun(each.name)
+            read.let(each.name)
+        last.join()
+        assert [ahead.take(each, read) for each in every[:-1]] == ["0", "1", "2", "3", "4"]
+    assert read.most_at_once <= LARGE_AT_ONCE + 1
+
+
+def test_a_run_that_is_stopped_begins_nothing_more():
+    first, *others = (source(str(each)) for each in range(9))
+    tries = []
+
+    def read(each):
+        tries.append(each.name)
+        raise Stopped
+
+    ahead = ReadAhead([*others, first], 1)
+    with pytest.raises(Stopped):
+        ahead.take(first, read)
+    ahead.close()
+    assert len(tries) == 2  # its own, and what had been begun with it

@@ -49,7 +49,7 @@ def connect(settings: Settings, time_zone: str | None = None) -> HubSpot:
         settings.hubspot_base_url,
         paths=_paths(settings),
         budgets=budgets,
-        connections=settings.hubspot_workers + 2,
+        in_flight=settings.hubspot_workers,
         time_zone=known_zone(time_zone) or UTC,
         stop=stop,
     )

@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,22 +52,19 @@ def source_assets(
 ) -> list[dg.AssetsDefinition]:
     """An asset, and a step, for all sources of one path."""
     by_path = groupby(sorted(sources, key=lambda each: each.path), lambda each: each.path)
-    steps = {_step_name(path): tuple(of) for path, of in by_path}
-    return [_asset(name, steps, lineage, partitions, zone, labels) for name in steps]
+    return [_asset(tuple(of), sources, lineage, partitions, zone, labels) for _, of in by_path]
 
 
 def _asset(
-    name: str,
-    steps: Mapping[str, Sequence[Source]],
+    sources: Sequence[Source],
+    every: Sequence[Source],
     lineage: Lineage,
     partitions: Partitions,
     zone: ZoneInfo,
     labels: Labels,
 ) -> dg.AssetsDefinition:
-    sources = steps[name]
-
     @dg.multi_asset(
-        name=name,
+        name=_step_name(sources[0]),
         specs=[_spec(sources, lineage, partitions, labels)],
         pool=labels.pool,
     )
@@ -88,12 +86,13 @@ def _asset(
         with blamed(context, lineage.keys):
             client = hubspot.client  # nothing is contained of what is wrong with all
             staging.day(day)  # others are waited for here, where that can be interrupted
-            ahead = hubspot.ahead(lambda: ReadAhead(_of_run(context, steps), hubspot.workers))
+            ahead = hubspot.ahead(lambda: ReadAhead(_of_run(context, every), hubspot.workers))
+            take = partial(ahead.take, read=read) if ahead else read
 
             def read_all() -> list[_Outcome]:
                 if len(sources) == 1:
-                    return [ahead.take(sources[0], read) if ahead else read(sources[0])]
-                return list(in_order(_contained(read), sources, hubspot.workers))
+                    return [take(sources[0])]
+                return list(in_order(_contained(take), sources, hubspot.workers))
 
             outcomes = interruptible(read_all, client.stop)
             _see(context, outcomes, hubspot.settings.catalog_path)
@@ -102,18 +101,16 @@ def _asset(
     return asset
 
 
-def _step_name(path: Sequence[str]) -> str:
-    return "__".join(key_of(path).path)
+def _step_name(source: Source) -> str:
+    return "__".join(key_of(source.path).path)
 
 
-def _of_run(
-    context: dg.AssetExecutionContext, steps: Mapping[str, Sequence[Source]]
-) -> list[Source]:
-    """The sources that the run reads."""
+def _of_run(context: dg.AssetExecutionContext, every: Sequence[Source]) -> list[Source]:
+    """The sources that the run reads, of `every` one that there is."""
     names = set(context.job_def.graph.node_dict)
     if context.run.step_keys_to_execute is not None:
         names.intersection_update(context.run.step_keys_to_execute)
-    return [each for name in names & steps.keys() for each in steps[name]]
+    return [each for each in every if _step_name(each) in names]
 
 
 def _read(source: Source, day: Day, hubspot: HubSpotResource, staging: StagingResource) -> _Outcome:

@@ -13,11 +13,12 @@ import logging
 import random
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
-from threading import Lock
+from threading import Lock, Semaphore
 from typing import Any, Self, cast
 from urllib.parse import urlencode
 
@@ -26,7 +27,7 @@ import orjson
 from isal import isal_zlib
 
 from hubspot_assets.hubspot.auth import Auth
-from hubspot_assets.hubspot.budgets import Budgets, Clock, Sleep
+from hubspot_assets.hubspot.budgets import DEFAULTS, Budgets, Clock, Sleep
 from hubspot_assets.hubspot.errors import (
     AuthenticationError,
     DailyLimitReached,
@@ -154,10 +155,10 @@ class HubSpot:
     """HubSpot's public API, for many threads at once.
 
     `budgets` default to ones of this client alone; others sleep by `stop`, if it is to end their
-    waits too. `connections` is how many calls may be in flight; `timeout` is for each connect,
-    read and write, in seconds. A call is tried `max_attempts` times and for `max_seconds` at
-    most, not counting the wait for its first turn. `time_zone` is the portal's: its midnight ends
-    the day of the daily limit.
+    waits too. `in_flight` is how many calls there may be at once on each budget; `timeout` is for
+    each connect, read and write, in seconds. A call is tried `max_attempts` times and for
+    `max_seconds` at most, not counting the wait for its first turn. `time_zone` is the portal's:
+    its midnight ends the day of the daily limit.
     """
 
     def __init__(
@@ -168,7 +169,7 @@ class HubSpot:
         paths: Paths | None = None,
         budgets: Budgets | None = None,
         transport: httpx.BaseTransport | None = None,
-        connections: int = 32,
+        in_flight: int = 32,
         timeout: float = 60.0,
         max_attempts: int = 6,
         max_seconds: float = 600.0,
@@ -191,12 +192,15 @@ class HubSpot:
         self._uniform = uniform
         self._tally = _Tally()
         self._moved: dict[tuple[str, str], Endpoint] = {}
+        # Taken before its turn: a call that had to wait behind others with a turn of its own would
+        # arrive out of turn.
+        self._slots = {name: Semaphore(in_flight) for name in DEFAULTS}
         self._extensions = {
             "timeout": httpx.Timeout(timeout, pool=None).as_dict(),
             "trace": self._stop.watch,
         }
         # A connection outlives the pauses between the bursts of a budget of 10 seconds.
-        limits = httpx.Limits(max_connections=connections, keepalive_expiry=30.0)
+        limits = httpx.Limits(max_connections=None, keepalive_expiry=30.0)
         self._http = httpx.Client(transport=transport, limits=limits, verify=_certificates())
         for name in ("httpx", "httpcore"):  # they log URLs, cursors and all
             logging.getLogger(name).setLevel(logging.WARNING)
@@ -283,14 +287,11 @@ class HubSpot:
         deadline: float | None = None
         while True:
             attempt += 1
-            self._stop.check()
-            if call.endpoint.budget:
-                self._tally.waited(self.budgets.acquire(call.endpoint.budget))
-            if deadline is None:
-                deadline = self._clock() + self._max_seconds
-            token = "" if call.form else self._auth.token(self._exchange)
             try:
-                outcome = self._attempt(call, token, attempt)
+                with self._turn(call.endpoint.budget):
+                    deadline = deadline or self._clock() + self._max_seconds
+                    token = "" if call.form else self._auth.token(self._exchange)
+                    outcome = self._attempt(call, token, attempt)
             except AuthenticationError as error:
                 if renewed or not error.expired or not self._auth.renew(token, self._exchange):
                     raise
@@ -311,6 +312,15 @@ class HubSpot:
                 call = call.at(older)
                 continue
             self._pause(asked, outcome, attempt, deadline)
+
+    @contextmanager
+    def _turn(self, budget: str | None) -> Iterator[None]:
+        """Waits for the turn of a call on a budget, where it has one. Raises Stopped."""
+        with self._slots[budget] if budget else nullcontext():
+            self._stop.check()
+            if budget:
+                self._tally.waited(self.budgets.acquire(budget))
+            yield
 
     def _move(self, to: Endpoint) -> None:
         """Notes where an endpoint is, which is not in the version that was chosen."""

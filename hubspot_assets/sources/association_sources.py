@@ -39,7 +39,6 @@ def association_sources(pairs: Sequence[LinkedPair]) -> Iterator[Source]:
             api="associations",
             needs=(DEFINITIONS, *pair.records),
             member=pair.name,
-            short=pair.has_tables,
             pair=(pair.first.object_type.id, pair.second.object_type.id),
         )
 

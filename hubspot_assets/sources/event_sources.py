@@ -42,7 +42,6 @@ def event_sources(exported: Exported) -> Iterator[Source]:
                 _occurrences(of, exported.portal),
                 group="events",
                 api="events",
-                short=True,
             )
     yield Source(
         DEFINITIONS,
@@ -51,7 +50,6 @@ def event_sources(exported: Exported) -> Iterator[Source]:
         _definitions,
         group="definitions",
         api="event_definitions",
-        short=True,
     )
     yield Source(
         EVENT_TYPES,
@@ -60,7 +58,6 @@ def event_sources(exported: Exported) -> Iterator[Source]:
         _event_types(exported.events),
         group="definitions",
         api="events",
-        short=True,
     )
     yield Source(
         EMAIL_EVENTS,
@@ -75,6 +72,7 @@ def event_sources(exported: Exported) -> Iterator[Source]:
             of.records for of in exported.types if of.object_type.id in (CONTACTS, MARKETING_EMAILS)
         ),
         also=(EMAIL_CONTACTS, EMAIL_CONTENTS),
+        large=True,
     )
 
 
