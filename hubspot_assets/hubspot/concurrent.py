@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -30,7 +30,7 @@ def interruptible(call: Callable[[], Result], stop: Callable[[], object]) -> Res
 
 def in_order(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """`function` of each item, by `workers` threads at a time, in the order of `items`.
 
     Items are taken as there is room for them, at most twice `workers` ahead of the consumer,
@@ -49,3 +49,13 @@ def in_order(
             yield pending.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """`items`, the next one fetched while the consumer works on the present one."""
+    done = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="hubspot-list") as pool:
+        pending = pool.submit(next, items, done)
+        while (item := pending.result()) is not done:
+            pending = pool.submit(next, items, done)
+            yield item  # type: ignore[misc]

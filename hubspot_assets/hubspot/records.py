@@ -9,21 +9,20 @@ Either way no name is dropped and no URL grows too long.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from hubspot_assets.hubspot.batches import Input, read_batch, tolerated
 from hubspot_assets.hubspot.client import Answer, HubSpot
-from hubspot_assets.hubspot.concurrent import in_order
+from hubspot_assets.hubspot.concurrent import ahead, in_order
 from hubspot_assets.hubspot.errors import BadRequest, HubSpotError, IncompleteAnswer, UriTooLong
 from hubspot_assets.hubspot.metadata import lister
 from hubspot_assets.hubspot.paging import pages
+from hubspot_assets.hubspot.ranges import Ask, Cuts, by_search, in_ranges
 
 Record = dict[str, Any]
-T = TypeVar("T")
 
 #: Bytes of property names in a URL. HubSpot's edge was seen to refuse from about 8 KB on.
 NAMES_IN_URL = 5_000
@@ -70,9 +69,19 @@ def read_records(
     Or all `archived` ones. A record at which HubSpot refuses a page or a batch is left out. Raises
     HubSpotError; IncompleteAnswer when a batch loses a record again and again.
     """
+    cuts = None if archived else by_search(client, object_type_id)
     if fits_url(names):
-        return _read_in_pages(client, object_type_id, names, after, archived=archived)
-    listed = list_records(client, object_type_id, ["hs_object_id"], after=after, archived=archived)
+        ask = partial(_whole_pages, client, object_type_id, names, archived=archived)
+        return _listed(object_type_id, ask, PAGE_WITH_HISTORY, after, cuts, workers)
+    listed = list_records(
+        client,
+        object_type_id,
+        ["hs_object_id"],
+        after=after,
+        archived=archived,
+        cuts=cuts,
+        workers=workers,
+    )
     ask = partial(batch_read, client, object_type_id, names=names, archived=archived)
     return _read_in_batches(ask, listed, workers, served=bool(after))
 
@@ -84,27 +93,37 @@ def list_records(
     *,
     after: str | None = None,
     archived: bool = False,
+    cuts: Cuts | None = None,
+    workers: int = 8,
 ) -> Iterator[Page]:
     """All live records, or all `archived` ones, with the present values of the properties `names`,
-    which must fit a URL. Raises HubSpotError."""
+    which must fit a URL; in ranges of ids where `cuts` tells how to part them. Raises HubSpotError.
+    """
     params = {"limit": str(PAGE_OF_IDS), "properties": ",".join(names)} | _of(archived)
-    return _ahead(_pages(client, object_type_id, params, after))
+    ask = partial(_pages, client, object_type_id, params)
+    return _listed(object_type_id, ask, PAGE_OF_IDS, after, cuts, workers)
 
 
 def _of(archived: bool) -> dict[str, str]:  # noqa: FBT001  (HubSpot's parameter)
     return {"archived": "true"} if archived else {}
 
 
-def _read_in_pages(
-    client: HubSpot, object_type_id: str, names: Sequence[str], after: str | None, *, archived: bool
+def _whole_pages(
+    client: HubSpot,
+    object_type_id: str,
+    names: Sequence[str],
+    after: str | None,
+    *,
+    archived: bool,
 ) -> Iterator[Page]:
+    """The pages of a list, from a cursor on; one that is refused is read by ids, in a batch."""
     page_of = {"limit": str(PAGE_WITH_HISTORY)} | _of(archived)
     # A property named in propertiesWithHistory comes with its value, too: named once.
     whole = page_of | {"propertiesWithHistory": ",".join(names)}
     served = bool(after)
     while True:
         try:
-            for page in _ahead(_pages(client, object_type_id, whole, after)):
+            for page in _pages(client, object_type_id, whole, after):
                 yield page
                 after, served = page.after, True
             return
@@ -203,6 +222,21 @@ def answering_for(client: HubSpot, object_type_id: str, record_id: str) -> str |
     return str(others[0]) if len(others) == 1 else None
 
 
+def _listed(
+    object_type_id: str,
+    ask: Ask,
+    size: int,
+    after: str | None,
+    cuts: Cuts | None,
+    workers: int,
+) -> Iterator[Page]:
+    """The pages of a list, `size` records each, in order of ids; the next one is fetched while one
+    is worked on."""
+    if cuts is None:
+        return ahead(ask(after))
+    return ahead(in_ranges(f"records of {object_type_id}", ask, cuts, size, after, workers))
+
+
 def _pages(
     client: HubSpot, object_type_id: str, params: dict[str, str], after: str | None
 ) -> Iterator[Page]:
@@ -210,13 +244,3 @@ def _pages(
     ask = lister(client, "objects", params, object_type=object_type_id)
     for answer, following in pages(ask, after):
         yield Page(answer.identified(), answer.received_at, following)
-
-
-def _ahead(items: Iterator[T]) -> Iterator[T]:
-    """`items`, the next one fetched while the consumer works on the present one."""
-    done = object()
-    with ThreadPoolExecutor(1, thread_name_prefix="hubspot-list") as pool:
-        pending = pool.submit(next, items, done)
-        while (item := pending.result()) is not done:
-            pending = pool.submit(next, items, done)
-            yield item  # type: ignore[misc]

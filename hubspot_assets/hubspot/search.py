@@ -35,14 +35,14 @@ class Searched:
 @dataclass(frozen=True, slots=True)
 class Search:
     """The records of a type whose date `modified`, a property, the index has as at or after
-    `since`, or else as `before`.
+    `since`, or else as `before`; all records where neither is given.
 
     All raise HubSpotError: Refused for a type that can't be searched, or not by that property.
     """
 
     client: HubSpot
     object_type_id: str
-    modified: str
+    modified: str = ""
     since: datetime | None = None
     before: datetime | None = None
 
@@ -51,6 +51,15 @@ class Search:
         bounds = (("GTE", first), ("LT", end))
         answer = self._ask([_is(RECORD_ID, op, bound) for op, bound in bounds if bound], limit=1)
         return _total(answer)
+
+    def id_at(self, position: int, above: int) -> int | None:
+        """The id at a position, from 0 on and below 10,000, among those above another; None where
+        there are not so many. Raises IncompleteAnswer where it is not above."""
+        answer = self._ask([_is(RECORD_ID, "GT", above)], limit=1, after=position)
+        ids = [int(each["id"]) for each in answer.identified()]
+        if ids and ids[0] <= above + position:
+            raise IncompleteAnswer(f"{answer.where}: what was found is not in order of ids")
+        return ids[0] if ids else None
 
     def pages(
         self, first: int = 0, end: int | None = None, *, names: tuple[str, ...] = ()
@@ -79,7 +88,12 @@ class Search:
                 return
 
     def _ask(
-        self, bounds: list[Filter], *, names: tuple[str, ...] = (), limit: int | None = None
+        self,
+        bounds: list[Filter],
+        *,
+        names: tuple[str, ...] = (),
+        limit: int | None = None,
+        after: int = 0,
     ) -> Answer:
         dates = (("GTE", self.since), ("LT", self.before))
         filters = [_is(self.modified, op, _epoch(date)) for op, date in dates if date]
@@ -88,7 +102,7 @@ class Search:
             "sorts": [{"propertyName": RECORD_ID, "direction": "ASCENDING"}],
             "properties": names or [RECORD_ID],
             "limit": limit or PAGE,
-        }
+        } | ({"after": str(after)} if after else {})
         return self.client.post("objects", "search", json=body, object_type=self.object_type_id)
 
 

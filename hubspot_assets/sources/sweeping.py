@@ -37,7 +37,8 @@ def can_sweep(asked: Asked) -> bool:
 def sweep(asked: Asked, base: Staged, counts: Counter[str]) -> Look:
     """Reads the lists of live and of archived records, and what the base holds."""
     before = known_records(base, asked.known.swept)
-    listed, last = _listed(asked)
+    live = before.filter(pl.col("gone").is_null())
+    listed, last = _listed(asked, live["id"].sort())
     binned = newly_archived(archived_records(asked, counts), before)
     joined = listed.join(before, on="id", how="left", suffix="_before")
     changed = joined.filter(
@@ -48,7 +49,7 @@ def sweep(asked: Asked, base: Staged, counts: Counter[str]) -> Look:
         | pl.col("print").ne_missing(pl.col("print_before")),
         ~pl.col("id").is_in(binned["id"].implode()),
     )
-    missing = before.filter(pl.col("gone").is_null()).join(listed, on="id", how="anti")["id"]
+    missing = live.join(listed, on="id", how="anti")["id"]
     since = pl.lit(seen_since(base).replace(tzinfo=None))
     unseen = (
         changed.filter(pl.col("updatedAt") < since),
@@ -65,15 +66,26 @@ def sweep(asked: Asked, base: Staged, counts: Counter[str]) -> Look:
     )
 
 
-def _listed(asked: Asked) -> tuple[pl.DataFrame, datetime]:
-    """The live records: id, updatedAt and print of each, and the moment of reading."""
+def _listed(asked: Asked, known: pl.Series) -> tuple[pl.DataFrame, datetime]:
+    """The live records: id, updatedAt and print of each, and the moment of reading; `known` ids,
+    in order, tell where the list may be parted."""
+
+    def cuts(above: int, apart: int) -> pl.Series:
+        return known.filter(known > above).gather_every(apart, apart)
+
     empty = pl.DataFrame(
         schema={"id": pl.Int64, "updatedAt": RECORDS_SCHEMA["updatedAt"], "print": pl.UInt64}
     )
     found, told, listed = [empty], list[Record](), 0
     last = datetime.now(UTC)
     names, moments = asked.known.swept, asked.known.moments
-    for page in list_records(asked.client, asked.object_type.id, names or ["hs_object_id"]):
+    for page in list_records(
+        asked.client,
+        asked.object_type.id,
+        names or ["hs_object_id"],
+        cuts=cuts,
+        workers=asked.workers,
+    ):
         last = page.received_at
         live = [each for each in page.records if not each.get("archived")]
         for each in live:

@@ -38,7 +38,7 @@ def test_items_are_taken_lazily_and_many_are_in_flight() -> None:
     results = in_order(work, items(), workers=4)
     assert next(results) == 0
     assert len(taken) == 8
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert len(taken) == 8
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from hubspot_assets.hubspot import records
+from hubspot_assets.hubspot import ranges, records
 from hubspot_assets.hubspot.auth import BearerToken
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import IncompleteAnswer, UriTooLong
@@ -20,6 +20,7 @@ from hubspot_assets_tests.hubspot.fakes import Script, error, ok
 CONTACTS = "0-1"
 LIST = "GET /crm/objects/{objectType}"
 BATCH = "POST /crm/objects/{objectType}/batch/read"
+SEARCH = "POST /crm/objects/{objectType}/search"  # where a long list may be parted
 #: The sandbox answers 414 to anything longer: half of what HubSpot's edge lets pass.
 LONGEST_URI = 6_000
 FEW, ALL = 120, None
@@ -61,9 +62,11 @@ def batched():
 
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch):
-    """Of a portal that is half as large there are as many pages."""
+    """Of a portal that is half as large there are as many pages, and all is read in ranges."""
     for name in ("PAGE_WITH_HISTORY", "BATCH", "PAGE_OF_IDS"):
         monkeypatch.setattr(records, name, getattr(records, name) // 2)
+    monkeypatch.setattr(ranges, "ALONE", 1)
+    monkeypatch.setattr(ranges, "PAGES", 2)
 
 
 def client(sandbox):
@@ -109,7 +112,7 @@ def test_names_of_5000_bytes_go_into_the_url_and_longer_ones_into_bodies(batched
     with client(batched) as hubspot:
         found = list(read_records(hubspot, CONTACTS, asked))
     assert ids(found) == live(batched)
-    assert answers(batched).keys() == plan
+    assert answers(batched).keys() - {SEARCH} == plan
 
 
 def values_of(record):

@@ -4,6 +4,7 @@ import httpx
 import pytest
 import time_machine
 
+from hubspot_assets.hubspot import ranges, records
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sandbox import PortalConfig, serve
@@ -105,6 +106,25 @@ def test_only_what_has_changed_is_read(lived, change):
     assert ids <= news
     assert second.counts["changed"] == len(ids) < 12
     assert lived.is_right()
+
+
+@pytest.mark.parametrize("opaque", [False, True])
+def test_a_sweep_by_ranges_of_ids_sees_what_one_in_sequence_sees(nights, monkeypatch, opaque):
+    for module, name in ((records, "PAGE_OF_IDS"), (ranges, "PAGES"), (ranges, "ALONE")):
+        monkeypatch.setattr(module, name, 2)
+    begun = []
+    behind = ranges._Ranges.behind
+    monkeypatch.setattr(ranges._Ranges, "behind", lambda *args: begun.append(args) or behind(*args))
+    lived = nights(opaque_cursors=opaque)
+    first = lived.night(0)
+    begun.clear()
+    lived.sandbox.requests.clear()
+    for number in range(1, 5):
+        swept = lived.night(number)
+        assert lived.is_right()
+    assert swept.base_folder == first.folder
+    assert (len(begun) == 4) != opaque
+    assert not any(each.endswith("/search") for each, _ in lived.sandbox.requests)
 
 
 def test_a_base_whose_note_is_half_written_is_none(lived):

@@ -12,7 +12,7 @@ import orjson
 import polars as pl
 import pytest
 
-from hubspot_assets.hubspot import metadata
+from hubspot_assets.hubspot import metadata, ranges
 from hubspot_assets.hubspot import records as pages
 from hubspot_assets.hubspot.auth import BearerToken
 from hubspot_assets.hubspot.catalog import standard_catalog
@@ -113,7 +113,7 @@ class House:
             kept = [each for each in every if each.content["name"] not in without]
         return extract_items(self.staging, properties_source(kind), lambda: iter(kept))
 
-    def records(self, type_id=CONTACTS, portal="here"):
+    def records(self, type_id=CONTACTS, portal="here", workers=1):
         """All of them, whatever was read before."""
         with self.client() as client:
             return extract_records(
@@ -121,7 +121,7 @@ class House:
                 self.staging,
                 self.kind(type_id),
                 portal=portal,
-                workers=1,
+                workers=workers,
                 incremental="off",
             )
 
@@ -131,12 +131,12 @@ class House:
     def live(self):
         return list(self.sandbox.portal.live_ids(CONTACTS, NOW))
 
-    def break_off(self, path=LIST, skip=3):
+    def break_off(self, path=LIST, skip=3, workers=1):
         """A reading that dies at a request, after `skip` others of its kind."""
         self.sandbox.faults.add("internal_error", times=10_000, path=path, skip=skip)
         try:
             with pytest.raises(GaveUp):
-                self.records()
+                self.records(workers=workers)
         finally:
             self.sandbox.faults.clear()
 
@@ -208,6 +208,27 @@ def test_a_reading_that_died_goes_on_from_its_checkpoint(house, plan, tmp_path):
     assert ids(staged) == live
     assert staged.counts == whole.counts
     assert staged.counts["records"] == len(live)
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("skip", [1, 2, 4, 7])
+def test_a_reading_in_ranges_of_ids_goes_on_from_its_checkpoint(house, plan, skip, monkeypatch):
+    for module, name, number in (
+        (pages, "PAGE_WITH_HISTORY", 5),
+        (pages, "PAGE_OF_IDS", 5),
+        (ranges, "ALONE", 1),
+        (ranges, "PAGES", 2),
+    ):
+        monkeypatch.setattr(module, name, number)
+    broken = house(contact_properties=PLANS[plan][0])
+    broken.properties()
+    broken.break_off(LIST, skip, workers=3)
+    staged = broken.records(workers=3)
+    assert ids(staged) == broken.live()
+    monkeypatch.setattr(ranges, "ALONE", 1_000)
+    undisturbed = broken.records(workers=3)
+    assert content(staged) == content(undisturbed)
+    assert staged.counts == undisturbed.counts
 
 
 @pytest.mark.parametrize("plan", PLANS)
