@@ -5,15 +5,13 @@ from threading import Barrier, Event, Lock, Thread
 
 import pytest
 
-from hubspot_assets.assets.ahead import LARGE_AT_ONCE, ReadAhead
+from hubspot_assets.assets.ahead import ReadAhead, by_need
 from hubspot_assets.hubspot.stopping import Stopped
 from hubspot_assets.sources.source import Source
 
 
-def source(name, *needs, large=False, also=()):
-    return Source(
-        name, (name,), name, None, needs=needs, large=large, also=also, group="events", api="events"
-    )
+def source(name, *needs, also=()):
+    return Source(name, (name,), name, None, needs=needs, also=also, group="events", api="events")
 
 
 class Reads:
@@ -97,10 +95,10 @@ def test_what_was_not_read_costs_what_needs_it_and_nothing_else():
     assert sorted(tries) == ["contacts", "contacts", "links", "owners"]
 
 
-def test_few_large_sources_are_read_ahead_at_a_time():
-    every = [source(str(each), large=True) for each in range(6)]
+def test_so_many_sources_are_read_ahead_at_a_time_and_no_more():
+    every = [source(str(each)) for each in range(6)]
     read = Reads(*(each.name for each in every))
-    with closing(ReadAhead(every, 6)) as ahead:
+    with closing(ReadAhead(every, 2)) as ahead:
         last = Thread(target=ahead.take, args=(every[-1], read))
         last.start()
         for each in every:
@@ -108,7 +106,13 @@ def test_few_large_sources_are_read_ahead_at_a_time():
             read.let(each.name)
         last.join()
         assert [ahead.take(each, read) for each in every[:-1]] == ["0", "1", "2", "3", "4"]
-    assert read.most_at_once <= LARGE_AT_ONCE + 1
+    assert read.most_at_once <= 3  # that of the step, too
+
+
+def test_what_most_others_wait_for_comes_first():
+    every = [source("owners"), source("deals", "types"), source("types"), source("links", "types")]
+    every.append(source("labels", "deals", also=("more",)))
+    assert [each.name for each in by_need(every)] == ["types", "deals", "owners", "links", "labels"]
 
 
 def test_a_run_that_is_stopped_begins_nothing_more():

@@ -6,8 +6,10 @@ waits for another but for what it needs.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -16,23 +18,26 @@ from hubspot_assets.sources.source import Source
 
 T = TypeVar("T")
 
-#: So many large sources are read ahead at a time, beside one that a step waits for: each holds a
-#: chunk in memory.
-LARGE_AT_ONCE = 2
+
+def by_need(sources: Iterable[Source]) -> list[Source]:
+    """The order in which to read: first what most others wait for."""
+    every = list(sources)
+    needed = Counter(name for each in every for name in each.needs)
+    return sorted(every, key=lambda each: -sum(needed[name] for name in each.fills))
 
 
 class ReadAhead:
-    """What is read ahead in one run, whose `sources` these are: the first ones first, `workers` at
-    a time. In one process; safe to share between threads."""
+    """What is read ahead in one run, whose `sources` these are: the first ones first, `most` at a
+    time. In one process; safe to share between threads."""
 
-    def __init__(self, sources: Iterable[Source], workers: int) -> None:
+    def __init__(self, sources: Iterable[Source], most: int) -> None:
         self._due = {each.name: each for each in sources}
         self._unread = {name for each in self._due.values() for name in each.fills}
         self._begun: dict[str, Future[Any]] = {}
-        self._reading: dict[str, Source] = {}
-        self._workers = workers
+        self._reading = 0
+        self._most = most
         self._lock = Lock()
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="ahead")
+        self._pool = ThreadPoolExecutor(most, thread_name_prefix="ahead")
 
     def take(self, source: Source, read: Callable[[Source], T]) -> T:
         """What `read` gives of a source, now or since it was begun.
@@ -49,14 +54,11 @@ class ReadAhead:
         return result
 
     def _begin(self, read: Callable[[Source], object]) -> None:
-        large = sum(each.large for each in self._reading.values())
-        for each in list(self._due.values()):
-            if len(self._reading) == self._workers:
-                return
-            if self._unread.isdisjoint(each.needs) and not (each.large and large >= LARGE_AT_ONCE):
-                large += each.large
-                self._reading[each.name] = self._due.pop(each.name)
-                self._begun[each.name] = self._pool.submit(self._read, each, read)
+        ready = (each for each in self._due.values() if self._unread.isdisjoint(each.needs))
+        for each in list(islice(ready, self._most - self._reading)):
+            del self._due[each.name]
+            self._reading += 1
+            self._begun[each.name] = self._pool.submit(self._read, each, read)
 
     def _read(self, source: Source, read: Callable[[Source], T]) -> T:
         try:
@@ -69,7 +71,7 @@ class ReadAhead:
             return result
         finally:
             with self._lock:
-                del self._reading[source.name]
+                self._reading -= 1
                 self._begin(read)
 
     def _note(self, source: Source, read: Callable[[Source], object]) -> None:

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+from dagster._core.storage.tags import PRIORITY_TAG
 
-from hubspot_assets.assets.ahead import ReadAhead
+from hubspot_assets.assets.ahead import ReadAhead, by_need
 from hubspot_assets.assets.failures import NOT_READ, PERMANENT, blamed
 from hubspot_assets.assets.labels import Labels
 from hubspot_assets.assets.lineage import Lineage, key_of
@@ -52,7 +53,8 @@ def source_assets(
 ) -> list[dg.AssetsDefinition]:
     """An asset, and a step, for all sources of one path."""
     by_path = groupby(sorted(sources, key=lambda each: each.path), lambda each: each.path)
-    return [_asset(tuple(of), sources, lineage, partitions, zone, labels) for _, of in by_path]
+    every = by_need(sources)
+    return [_asset(tuple(of), every, lineage, partitions, zone, labels) for _, of in by_path]
 
 
 def _asset(
@@ -67,6 +69,9 @@ def _asset(
         name=_step_name(sources[0]),
         specs=[_spec(sources, lineage, partitions, labels)],
         pool=labels.pool,
+        # After tables, so that those are made meanwhile. What is read ahead first, as most wait for
+        # it, is taken last: it is what takes longest, and would be waited for idly.
+        op_tags={PRIORITY_TAG: str(max(map(every.index, sources)) - len(every))},
     )
     def asset(
         context: dg.AssetExecutionContext, hubspot: HubSpotResource, staging: StagingResource
@@ -86,7 +91,7 @@ def _asset(
         with blamed(context, lineage.keys):
             client = hubspot.client  # nothing is contained of what is wrong with all
             staging.day(day)  # others are waited for here, where that can be interrupted
-            ahead = hubspot.ahead(lambda: ReadAhead(_of_run(context, every), hubspot.workers))
+            ahead = hubspot.ahead(lambda: ReadAhead(_of_run(context, every), 2 * hubspot.workers))
             take = partial(ahead.take, read=read) if ahead else read
 
             def read_all() -> list[_Outcome]:
@@ -106,7 +111,7 @@ def _step_name(source: Source) -> str:
 
 
 def _of_run(context: dg.AssetExecutionContext, every: Sequence[Source]) -> list[Source]:
-    """The sources that the run reads, of `every` one that there is."""
+    """The sources that the run reads, of `every` one that there is, in their order."""
     names = set(context.job_def.graph.node_dict)
     if context.run.step_keys_to_execute is not None:
         names.intersection_update(context.run.step_keys_to_execute)

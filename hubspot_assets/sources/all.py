@@ -63,6 +63,7 @@ def all_sources(exported: Exported) -> list[Source]:
                 ask.staging,
                 [(of.object_type, of.table) for of in types],
                 exported.catalog.object_types,
+                ask.workers,
             ),
             group="definitions",
             api="objects",

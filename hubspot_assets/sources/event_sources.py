@@ -72,7 +72,6 @@ def event_sources(exported: Exported) -> Iterator[Source]:
             of.records for of in exported.types if of.object_type.id in (CONTACTS, MARKETING_EMAILS)
         ),
         also=(EMAIL_CONTACTS, EMAIL_CONTENTS),
-        large=True,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from hubspot_assets.hubspot.catalog import ObjectType, changed_types
 from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import NotServed
 from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.hubspot.own_apis import probe
@@ -25,6 +26,7 @@ def extract_object_types(
     staging: Staging,
     object_types: Sequence[tuple[ObjectType, str]],
     discovered: Sequence[ObjectType],
+    workers: int = 8,
 ) -> Staged:
     """Stages the (object type, table name) pairs, each with the availability found by asking.
 
@@ -32,14 +34,17 @@ def extract_object_types(
     `discovered`.
     """
 
+    def tried(of: tuple[ObjectType, str]) -> Read:
+        object_type, table = of
+        try:
+            asked, status = probe(client, object_type), "available"
+        except NotServed as error:
+            asked, status = datetime.now(UTC), unavailable(error, object_type).status
+        entry: dict[str, Any] = {"table": table, "availability": status}
+        return Read(asdict(object_type) | entry, asked)
+
     def read() -> Iterator[Read]:
-        for object_type, table in object_types:
-            try:
-                asked, status = probe(client, object_type), "available"
-            except NotServed as error:
-                asked, status = datetime.now(UTC), unavailable(error, object_type).status
-            entry: dict[str, Any] = {"table": table, "availability": status}
-            yield Read(asdict(object_type) | entry, asked)
+        yield from in_order(tried, object_types, workers)
         for warning in changed_types(client, discovered):
             yield Read({"warning": warning}, datetime.now(UTC))
 

@@ -36,7 +36,6 @@ def own_sources(exported: Exported) -> Iterator[Source]:
                 api=of.object_type.api,
                 needs=tuple(name for each in made_of for name in (each.records, each.properties)),
                 also=(of.properties,),
-                large=True,
                 object_type_id=of.object_type.id,
             )
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
+from threading import BoundedSemaphore
 
 import polars as pl
 
@@ -25,6 +26,10 @@ from hubspot_assets.tables.counts import MOMENTS_UNREAD, RECORDS_ARCHIVED, TOLD_
 #: few frames are small.
 _FLATTENED_AT_ONCE = 60_000
 
+#: Types of which more than a few records are in memory at a time, in a process.
+LARGE_AT_ONCE = 2
+_large = BoundedSemaphore(LARGE_AT_ONCE)
+
 #: What is counted of the values of a property that HubSpot does not list, whose name follows.
 SEEN = "seen/"
 #: Counted while a reading is under way: chunks that hold ids which an earlier one may hold.
@@ -40,7 +45,8 @@ class RecordChunk:
     """Pages of records on their way into one chunk of `reading`: of each record, the last told.
 
     `merges` are those that the records tell of. What an `earlier` reading knew and HubSpot has
-    dropped since is added.
+    dropped since is added. Waits, once it has more than a few, while other types have so many, too;
+    to be closed in any case.
     """
 
     def __init__(
@@ -52,6 +58,7 @@ class RecordChunk:
         self._cap = cap
         self.merges: list[Merge] = []
         self._highest: int | None = None
+        self._is_large = False
         self._clear()
 
     def _clear(self) -> None:
@@ -76,7 +83,15 @@ class RecordChunk:
         self._counts[TOLD_TWICE] += len(live) - new
         self._counts[RECORDS_ARCHIVED] += len(page.records) - len(live)
         if len(self._told) >= flattened_at_once(len(self._known.definitions)):
+            if not self._is_large:
+                self._is_large = _large.acquire()
             self._flatten()
+
+    def close(self) -> None:
+        """Lets another type have its place in memory."""
+        if self._is_large:
+            _large.release()
+            self._is_large = False
 
     def stage(self, after: str | None) -> None:
         """Stages what was taken in; `after` is the cursor behind it."""

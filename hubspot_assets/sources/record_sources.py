@@ -42,7 +42,6 @@ def _records(of: ExportedType, portal: str) -> Source:
         group="records",
         api="objects",
         needs=(of.properties, *([PIPELINES] if of.object_type.pipelines else [])),
-        large=True,
         object_type_id=of.object_type.id,
     )
 

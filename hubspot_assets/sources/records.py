@@ -135,6 +135,8 @@ def _read_all(
             if reading.counts["records"]:
                 raise
             return reading.finish(_refusal(client, asked.object_type, error), last)
+        finally:
+            chunk.close()
         merges += chunk.merges
         live = untold and _live(client, asked.object_type)
         reading.counts[PROPERTIES_ARCHIVED] = len(untold and untold - live)

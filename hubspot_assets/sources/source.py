@@ -46,9 +46,8 @@ class Source:
     `name` is what its reading is called, as objects/0-1, and `also` names others that it fills
     along the way. `path` is how people find it, as ("contacts",): sources of one path are found
     together, and then each says which `member` it is. `group` is what people look for, and `api`
-    the one of HubSpot's that tells it. What it `needs` must be read before it. Of those that are
-    `large`, as they hold much in memory while they are read, a few are read at a time. `pair` are
-    the two object types whose links it holds.
+    the one of HubSpot's that tells it. What it `needs` must be read before it. `pair` are the two
+    object types whose links it holds.
     """
 
     name: str
@@ -60,7 +59,6 @@ class Source:
     needs: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     member: str = ""
-    large: bool = False
     object_type_id: str | None = None
     pair: tuple[str, str] | None = None
 

@@ -114,7 +114,12 @@ def test_a_sweep_by_ranges_of_ids_sees_what_one_in_sequence_sees(nights, monkeyp
         monkeypatch.setattr(module, name, 2)
     begun = []
     behind = ranges._Ranges.behind
-    monkeypatch.setattr(ranges._Ranges, "behind", lambda *args: begun.append(args) or behind(*args))
+
+    def noted(*args):
+        begun.append(args)
+        return behind(*args)
+
+    monkeypatch.setattr(ranges._Ranges, "behind", noted)
     lived = nights(opaque_cursors=opaque)
     first = lived.night(0)
     begun.clear()
