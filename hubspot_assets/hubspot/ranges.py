@@ -75,6 +75,7 @@ def in_ranges(
     if following is None:
         return
     if not leads:
+        log.info("%s: read in sequence, as the cursors are no ids", what)
         yield from pages
         return
     ranges = _Ranges(what, ask, leads[0], workers)

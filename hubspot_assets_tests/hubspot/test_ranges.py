@@ -124,10 +124,12 @@ class Offsets(Opaque):
         return str(end)
 
 
-def test_cursors_that_are_no_bounds_of_ids_are_followed_one_by_one():
+def test_cursors_that_are_no_bounds_of_ids_are_followed_one_by_one(caplog):
+    caplog.set_level(logging.INFO)
     for listed in (Opaque(some(1_000)), Offsets(some(1_000))):
         assert ids(listed.read(cuts=lambda *_: 1 / 0)) == listed.every
         assert listed.begun == [None]
+        assert "records: read in sequence, as the cursors are no ids" in caplog.text
 
 
 class Ignoring(Listed):

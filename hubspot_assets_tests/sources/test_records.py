@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from threading import Event, Thread
 from urllib.parse import parse_qs
 
 import httpx
@@ -229,6 +230,36 @@ def test_a_reading_in_ranges_of_ids_goes_on_from_its_checkpoint(house, plan, ski
     undisturbed = broken.records(workers=3)
     assert content(staged) == content(undisturbed)
     assert staged.counts == undisturbed.counts
+
+
+class Room:
+    """A place in memory that is given once it is let go."""
+
+    def __init__(self):
+        self.asked, self.given, self.released = Event(), Event(), 0
+
+    def acquire(self):
+        self.asked.set()
+        return self.given.wait(20)
+
+    def release(self):
+        self.released += 1
+
+
+def test_a_large_type_waits_while_others_are_in_memory(house, monkeypatch):
+    built = house(contact_properties=FEW)
+    built.properties()
+    monkeypatch.setattr(record_chunks, "_large", room := Room())
+    reading = Thread(target=built.records)
+    reading.start()
+    assert room.asked.wait(20)
+    with pytest.raises(NotStagedError):
+        built.complete()
+    room.given.set()
+    reading.join()
+    assert ids(built.complete()) == built.live()
+    built.break_off()
+    assert room.released == 2
 
 
 @pytest.mark.parametrize("plan", PLANS)
