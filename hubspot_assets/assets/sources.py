@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -54,12 +54,14 @@ def source_assets(
     """An asset, and a step, for all sources of one path."""
     by_path = groupby(sorted(sources, key=lambda each: each.path), lambda each: each.path)
     every = by_need(sources)
-    return [_asset(tuple(of), every, lineage, partitions, zone, labels) for _, of in by_path]
+    order = {each.name: number - len(every) for number, each in enumerate(every)}
+    return [_asset(tuple(of), every, order, lineage, partitions, zone, labels) for _, of in by_path]
 
 
 def _asset(
     sources: Sequence[Source],
     every: Sequence[Source],
+    order: Mapping[str, int],
     lineage: Lineage,
     partitions: Partitions,
     zone: ZoneInfo,
@@ -71,7 +73,7 @@ def _asset(
         pool=labels.pool,
         # After tables, so that those are made meanwhile. What is read ahead first, as most wait for
         # it, is taken last: it is what takes longest, and would be waited for idly.
-        op_tags={PRIORITY_TAG: str(max(map(every.index, sources)) - len(every))},
+        op_tags={PRIORITY_TAG: str(max(order[each.name] for each in sources))},
     )
     def asset(
         context: dg.AssetExecutionContext, hubspot: HubSpotResource, staging: StagingResource
