@@ -107,6 +107,13 @@ def test_a_short_list_is_not_parted():
     assert listed.begun == [None]
 
 
+def test_a_range_that_is_far_too_long_is_not_held_in_memory():
+    listed = Listed(range(1, 1_001))
+    assert ids(listed.read(cuts=lambda *_: [990])) == listed.every
+    held = (ALONE + 2 * PAGES) * SIZE
+    assert listed.begun[-1] == str(held + 1)
+
+
 class Opaque(Listed):
     """A list that takes its own cursors alone."""
 
