@@ -82,8 +82,8 @@ def read_records(
         cuts=cuts,
         workers=workers,
     )
-    ask = partial(batch_read, client, object_type_id, names=names, archived=archived)
-    return _read_in_batches(ask, listed, workers, served=bool(after))
+    read = partial(batch_read, client, object_type_id, names=names, archived=archived)
+    return _read_in_batches(read, listed, workers, served=bool(after))
 
 
 def list_records(
