@@ -16,7 +16,7 @@ from hubspot_assets.diff_command import diff
 from hubspot_assets.exits import NOT_DELIVERED, told
 
 if TYPE_CHECKING:
-    from hubspot_assets.settings import Settings
+    from hubspot_assets.check import Finding
 
 P = ParamSpec("P")
 
@@ -98,6 +98,7 @@ def discover() -> None:
     from hubspot_assets.settings import load_settings
 
     settings = load_settings()
+    click.echo("discovering the portal…")
     with instance():
         pass  # whose databases the UI and the daemon find made, which are started at once
     catalog, changes = refresh_catalog(settings, s3_resource(settings).get_client)
@@ -134,7 +135,7 @@ def export(
     read_again: bool,  # noqa: FBT001  (click's)
 ) -> None:
     """Read the portal and deliver the tables of a day, or of several."""
-    from hubspot_assets.settings import SettingsError, load_settings
+    from hubspot_assets.settings import SettingsError
 
     if (last and not first) or (first and (day or read_again)):
         raise SettingsError("from: expected with --to alone, not with --day or --read-again")
@@ -143,9 +144,9 @@ def export(
     if select and not names:
         raise SettingsError("select: found nothing, expected a table, as OBJECTS_CONTACTS")
     if first:
-        _export_days(load_settings(), first, last, names)
+        _export_days(first, last, names)
     else:
-        _export(load_settings(), day, names, read_again=read_again)
+        _export(day, names, read_again=read_again)
 
 
 @main.command()
@@ -203,29 +204,38 @@ def demo(records: int, seed: int) -> None:
     """Deliver yesterday of a sandbox portal into ./demo/export, whatever the settings are."""
     from hubspot_assets.demo import sandbox_settings
 
-    with sandbox_settings(records=records, seed=seed) as settings:
+    with sandbox_settings(records=records, seed=seed):
         click.echo(f"a sandbox portal of {records:,} contacts, read over HTTP")
-        _export(settings, None, [])
+        _export(None, [])
 
 
 @main.command()
 @told
 def check() -> None:
     """Try the token, its scopes and every permission on the bucket, and say what is missing."""
-    from rich.console import Console
-
-    from hubspot_assets.assets.resources import s3_resource
-    from hubspot_assets.check import failures, preflight, table_of_findings
     from hubspot_assets.progress import Display
-    from hubspot_assets.settings import load_settings
 
-    settings = load_settings()
-    findings = list(preflight(settings, s3_resource(settings).get_client))
-    Display(Console()).show(table_of_findings(findings))
-    sys.exit(NOT_DELIVERED if failures(findings) else 0)
+    display = Display()
+    with display.live():
+        from hubspot_assets.assets.resources import s3_resource
+        from hubspot_assets.check import failures, lines_of, preflight
+        from hubspot_assets.settings import load_settings
+
+        settings = load_settings()
+        findings: list[Finding] = []
+        display.doing("trying what an export needs")
+        for each in preflight(settings, s3_resource(settings).get_client):
+            if not findings or each.where != findings[-1].where:
+                display.say(each.where)
+            for line in lines_of(each, display.console.width):
+                display.say(line)
+            findings.append(each)
+    failed = failures(findings)
+    click.echo(f"{len(findings)} tried, {len(failed)} failed")
+    sys.exit(NOT_DELIVERED if failed else 0)
 
 
-_URL = click.option("--url", required=True, help="s3://bucket/prefix of the export.")
+_URL = click.option("--url", help="s3://bucket/prefix of the export; default: EXPORT_URL.")
 _PRINCIPAL = click.option(
     "--principal", required=True,
     help="Who runs the exporter: an account id, or the ARN of a role or user.",
@@ -265,12 +275,12 @@ def iam() -> None:
 @_VERSIONS
 @click.option("--glue", "glue_database", help="Also grant `glue sync` into this database.")
 @told
-def policy(**options: Any) -> None:  # noqa: ANN401
+def policy(url: str | None, **options: Any) -> None:  # noqa: ANN401
     """The permission policy of the role."""
     from hubspot_assets.aws.connect import as_json, grant
     from hubspot_assets.aws.iam import permission_policy
 
-    click.echo(as_json(permission_policy(grant(**options))))
+    click.echo(as_json(permission_policy(grant(_exported_to(url), **options))))
 
 
 @iam.command()
@@ -289,23 +299,23 @@ def trust(principal: str, external_id: str, partition: str | None) -> None:
 @iam.command()
 @_template
 @told
-def cloudformation(**options: Any) -> None:  # noqa: ANN401
+def cloudformation(url: str | None, **options: Any) -> None:  # noqa: ANN401
     """A CloudFormation template of bucket, role and policies, as JSON."""
     from hubspot_assets.aws import templates
     from hubspot_assets.aws.connect import as_json, setup
 
-    click.echo(as_json(templates.cloudformation(setup(**options))))
+    click.echo(as_json(templates.cloudformation(setup(url=_exported_to(url), **options))))
 
 
 @iam.command()
 @_template
 @told
-def terraform(**options: Any) -> None:  # noqa: ANN401
+def terraform(url: str | None, **options: Any) -> None:  # noqa: ANN401
     """The same for Terraform."""
     from hubspot_assets.aws import templates
     from hubspot_assets.aws.connect import setup
 
-    click.echo(templates.terraform(setup(**options)), nl=False)
+    click.echo(templates.terraform(setup(url=_exported_to(url), **options)), nl=False)
 
 
 @main.command()
@@ -326,37 +336,52 @@ def connect(account: str | None, external_id: str | None, **options: Any) -> Non
     click.echo(steps(account=account, external_id=external_id, **options))
 
 
-def _export(
-    settings: Settings, day: str | None, select: list[str], *, read_again: bool = False
-) -> None:
-    from hubspot_assets.deliver import check_day, deliver
-    from hubspot_assets.progress import Display, table_of_tables
+def _exported_to(url: str | None) -> str:
+    """The bucket that a document is for: the given one, else the setting's."""
+    from hubspot_assets.settings import SettingsError, load_settings
 
-    wanted = check_day(day, settings)
+    found = url or load_settings().export_url
+    if url is None and not found.startswith("s3://"):
+        raise SettingsError(f"EXPORT_URL: found {found}, nor --url; expected s3://bucket/prefix")
+    return found
+
+
+def _export(day: str | None, select: list[str], *, read_again: bool = False) -> None:
+    from hubspot_assets.progress import Display, duration, summary
+
+    began = time.monotonic()
     with Display().live() as display:
+        from hubspot_assets.deliver import check_day, deliver
+        from hubspot_assets.settings import load_settings
+
+        settings = load_settings()
+        wanted = check_day(day, settings)
         delivery = deliver(settings, wanted, select, display, read_again=read_again)
-    display.show(table_of_tables(delivery.tables))
-    display.console.print(f"{wanted} is delivered: {settings.export_url}/{wanted}/")
+    for line in summary([manifest for manifest, _ in delivery.tables], display.console.width):
+        display.say(line)
+    took = duration(time.monotonic() - began)
+    display.say(f"{wanted} is delivered in {took}: {settings.export_url}/{wanted}/")
 
 
-def _export_days(settings: Settings, first: str, last: str | None, select: list[str]) -> None:
-    from hubspot_assets.deliver import check_days, deliver_days
-    from hubspot_assets.progress import Display
+def _export_days(first: str, last: str | None, select: list[str]) -> None:
+    from hubspot_assets.progress import Display, duration
 
-    days = check_days(first, last, settings)
     began = time.monotonic()
     requests = 0
     with Display().live() as display:
+        from hubspot_assets.deliver import check_days, deliver_days
+        from hubspot_assets.settings import load_settings
+
+        settings = load_settings()
+        days = check_days(first, last, settings)
         for each in deliver_days(settings, days, select, display):
             requests += each.requests
             rows = sum(manifest.rows for manifest, _ in each.tables)
-            display.console.print(
+            display.say(
                 f"{each.day} is delivered: {len(each.tables)} tables, {rows:,} rows, "
-                f"{each.requests:,} requests: {settings.export_url}/{each.day}/",
-                soft_wrap=True,
+                f"{each.requests:,} requests: {settings.export_url}/{each.day}/"
             )
-    seconds = time.monotonic() - began
-    click.echo(f"{len(days)} days, {requests:,} requests, {seconds:,.0f} s")
+    click.echo(f"{len(days)} days, {requests:,} requests, {duration(time.monotonic() - began)}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -55,12 +56,12 @@ def files(folder):
 def test_a_demo_takes_no_setting_and_leaves_a_real_export_alone(checkout, sandbox, monkeypatch):
     before, environment = files(checkout), dict(os.environ)
     export = cli._export
-    monkeypatch.setattr(cli, "_export", lambda settings, day, _: export(settings, day, ["OWNERS"]))
+    monkeypatch.setattr(cli, "_export", lambda day, _: export(day, ["OWNERS"]))
     status, output = run("demo", "--records", "10")
     assert status == 0, output
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
     delivered = checkout / "demo" / "export" / str(yesterday)
-    assert f"{yesterday} is delivered: {delivered}/" in output
+    assert re.search(rf"^{yesterday} is delivered in \d+ s: {delivered}/$", output, re.MULTILINE)
     assert (delivered / "OWNERS" / "_manifest.json").exists()
     assert files(checkout) == before
     assert (dict(os.environ), Path.cwd()) == (environment, checkout)

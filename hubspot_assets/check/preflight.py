@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-from rich.table import Table
-
 from hubspot_assets.assets.resources import connect
 from hubspot_assets.check.bucket import check_bucket, check_folder, check_role
 from hubspot_assets.check.finding import Finding
 from hubspot_assets.check.portal import check_portal
 from hubspot_assets.portal import check_places
+from hubspot_assets.progress import hanging
 from hubspot_assets.settings import Settings
 from hubspot_assets.storage import OtherPortalError, StoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-_COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
 def preflight(settings: Settings, s3: Callable[[], S3Client]) -> Iterator[Finding]:
@@ -57,19 +53,10 @@ def failures(findings: Sequence[Finding]) -> list[Finding]:
     return [each for each in findings if each.status == "failed"]
 
 
-def table_of_findings(findings: Sequence[Finding]) -> Table:
-    """A row per finding."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("where", "tried", "result", "detail"):
-        table.add_column(name, no_wrap=True)
-    for each in findings:
-        table.add_row(
-            escape(each.where),
-            escape(each.tried),
-            f"[{_COLOURS[each.status]}]{each.status}[/]",
-            escape(each.detail),
-        )
-    return table
+def lines_of(finding: Finding, width: int) -> list[str]:
+    """The finding as a person reads it below the heading of where it was tried."""
+    detail = f": {finding.detail}" if finding.detail else ""
+    return hanging(f"  {finding.status:<9}", f"{finding.tried}{detail}", width)
 
 
 def _places(settings: Settings) -> list[str]:

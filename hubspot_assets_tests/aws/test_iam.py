@@ -320,3 +320,15 @@ def test_external_ids_are_long_and_never_the_same():
     for each in made:
         assert iam.checked_external_id(each) == each
         assert not each.startswith("-")
+
+
+def test_the_url_is_that_of_the_settings_where_none_is_given(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EXPORT_URL", "s3://from-the-settings/hubspot")
+    for command in ("policy", "cloudformation", "terraform"):
+        who = () if command == "policy" else WHO
+        status, output = run("iam", command, *who)
+        assert status == 0, output
+        assert "from-the-settings" in output
+    monkeypatch.setenv("EXPORT_URL", "./export")
+    fails(2, "EXPORT_URL: found ./export, nor --url; expected s3://", "iam", "policy")

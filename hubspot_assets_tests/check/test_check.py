@@ -281,7 +281,7 @@ def test_a_folder_is_written_to_and_left_empty(reach, shared_sandbox):
     folder = reach(shared_sandbox)
     status, output = run("check")
     assert status == 0, output
-    assert re.search(rf"{folder} +write, read and delete +ok", output)
+    assert f"{folder}\n  ok       write, read and delete\n" in output
     assert list(folder.iterdir()) == []
 
 
@@ -295,7 +295,7 @@ def test_a_folder_that_can_not_be_written_is_told(reach, shared_sandbox, tmp_pat
 
 def test_a_state_elsewhere_is_tried_as_well(reach, shared_sandbox, tmp_path):
     reach(shared_sandbox, STATE_URL=str(tmp_path / "state"))
-    assert f"{tmp_path}/state " in run("check")[1]
+    assert f"\n{tmp_path}/state\n" in run("check")[1]
 
 
 def test_every_source_of_a_table_is_a_row(reach, shared_sandbox):
