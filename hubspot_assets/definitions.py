@@ -28,7 +28,7 @@ from hubspot_assets.assets.tables import IO_MANAGER, table_assets
 from hubspot_assets.check.job import check_job, check_schedule
 from hubspot_assets.day import newest_complete_day
 from hubspot_assets.discovery import discover_job, discover_schedule
-from hubspot_assets.export.io_manager import of_whole_days
+from hubspot_assets.export.io_manager import CsvExportIOManager, Told, of_whole_days
 from hubspot_assets.export.purge_job import purge_job, purge_schedule
 from hubspot_assets.exported import Exported
 from hubspot_assets.hubspot.catalog import Catalog, load_catalog
@@ -48,11 +48,12 @@ def build_defs(
     *,
     resources: Mapping[str, object] | None = None,
     loggers: Mapping[str, dg.LoggerDefinition] | None = None,
+    told: Told = lambda _: None,
 ) -> dg.Definitions:
     """Everything Dagster runs, as a pure function of catalog and settings.
 
     `resources` replace those of the same name: hubspot, staging, csv_export, s3; `loggers`
-    replace Dagster's own.
+    replace Dagster's own. `told` hears of each table that is written, in this process.
     """
     purging = purge_job(settings, _check_owner)
     exported = Exported.of(catalog, settings)
@@ -93,7 +94,7 @@ def build_defs(
         ],
         executor=_executor(settings),
         resources={
-            **_resources(catalog, settings, names),
+            **_resources(catalog, settings, of_whole_days(names, told)),
             **(resources or {}),
         },
         loggers=loggers,
@@ -114,14 +115,16 @@ def _check_owner(settings: Settings, s3: S3Resource) -> None:
         check_owner(settings, s3.get_client)
 
 
-def _resources(catalog: Catalog, settings: Settings, tables: list[str]) -> Mapping[str, object]:
+def _resources(
+    catalog: Catalog, settings: Settings, exporter: type[CsvExportIOManager]
+) -> Mapping[str, object]:
     s3, portal = s3_resource(settings), catalog.portal_id
     options = ReadingOptions.configure_at_launch()
     return {
         "reading": options,
         "hubspot": HubSpotResource(portal_time_zone=catalog.time_zone, portal_id=portal),
         "staging": StagingResource(url=settings.state, s3=s3, portal_id=portal, options=options),
-        IO_MANAGER: of_whole_days(tables)(
+        IO_MANAGER: exporter(
             url=settings.export_url,
             s3=s3,
             portal_id=portal,

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
@@ -19,12 +19,12 @@ from dagster._core.events import RunFailureReason
 from dagster_shared.error import SerializableErrorInfo
 
 from hubspot_assets.assets.failures import told_by
-from hubspot_assets.assets.resources import HubSpotResource, s3_resource
+from hubspot_assets.assets.resources import s3_resource, watched_by
 from hubspot_assets.day import newest_complete_day
 from hubspot_assets.definitions import JOB, build_defs, first_day
 from hubspot_assets.discovery import refresh_catalog
 from hubspot_assets.export import TableManifest, read_day, read_manifest
-from hubspot_assets.export.manifest import missing_parts
+from hubspot_assets.export.manifest import manifest_path, missing_parts
 from hubspot_assets.hubspot.catalog import Catalog, load_catalog
 from hubspot_assets.instance import instance
 from hubspot_assets.progress import Display
@@ -115,39 +115,54 @@ def deliver_days(
     run is at that day. Raises DeliveryError when a table could not be written, the others being
     there, or what was written is gone.
     """
+    display.doing("discovering the portal")
     catalog, changes = refresh_catalog(settings, s3_resource(settings).get_client)
     for warning in (*changes, *catalog.warnings):
         display.warn(warning)
     # A day before the first partition is there for who names it.
     start = min(first_day(catalog, settings), *map(date.fromisoformat, days))
     settings = settings.model_copy(update={"export_start": start})
-    defs = _definitions(settings, catalog, display)
-    keys = _selected(defs, select)
+    followed = _followed(settings, catalog, display)
+    keys = _selected(followed.defs, select)
     for day in days:
-        delivery = _run(defs, settings, day, keys, display, whole=not select, read_again=read_again)
+        delivery = _run(
+            followed, settings, day, keys, display, whole=not select, read_again=read_again
+        )
         now = catalog.with_linked(load_catalog(settings.catalog_path).linked)
         if not select and now != catalog:
-            catalog, defs = now, _definitions(settings, now, display)
-            new = {key for key in _selected(defs, ()) - keys if _is_table(key)}
-            more = _run(defs, settings, day, new, display, whole=True)
+            catalog, followed = now, _followed(settings, now, display)
+            new = {key for key in _selected(followed.defs, ()) - keys if _is_table(key)}
+            more = _run(followed, settings, day, new, display, whole=True)
             keys |= new
             tables = tuple(sorted((*delivery.tables, *more.tables), key=_table))
             delivery = replace(delivery, tables=tables)
         yield delivery
 
 
-def _definitions(settings: Settings, catalog: Catalog, display: Display) -> dg.Definitions:
-    """The definitions of a run that the display follows."""
-    hubspot = HubSpotResource(
+class _Followed(NamedTuple):
+    """Definitions whose runs a display follows, and note what they have `written`."""
+
+    defs: dg.Definitions
+    written: list[TableManifest]
+
+
+def _followed(settings: Settings, catalog: Catalog, display: Display) -> _Followed:
+    written: list[TableManifest] = []
+    hubspot = watched_by(display.records)(
         portal_time_zone=catalog.time_zone, portal_id=catalog.portal_id
-    ).watched_by(display.records)
-    return build_defs(
-        catalog, settings, loggers={"display": display.logger()}, resources={"hubspot": hubspot}
     )
+    defs = build_defs(
+        catalog,
+        settings,
+        loggers={"display": display.logger()},
+        resources={"hubspot": hubspot},
+        told=written.append,
+    )
+    return _Followed(defs, written)
 
 
 def _run(
-    defs: dg.Definitions,
+    followed: _Followed,
     settings: Settings,
     day: str,
     keys: set[dg.AssetKey],
@@ -158,6 +173,8 @@ def _run(
 ) -> Delivery:
     """Materializes these assets, with which the day is `whole`, and sees that all is there."""
     display.begin(len(keys), day)
+    defs, written = followed
+    written.clear()
     job = defs.resolve_job_def(JOB)
     run_id = str(uuid.uuid4())
     s3 = s3_resource(settings).get_client
@@ -181,7 +198,7 @@ def _run(
         if not result.success:
             raise DeliveryError("\n".join(_causes(result, defs.resolve_asset_graph(), keys)))
         tables = sorted(key.path[-1] for key in keys if _is_table(key))
-        delivery = _delivered(store, settings.export_url, day, tables, whole=whole)
+        delivery = _delivered(store, settings.export_url, day, tables, written, whole=whole)
         return replace(delivery, requests=_requests(result))
 
 
@@ -211,15 +228,27 @@ def _table(delivered: tuple[TableManifest, str]) -> str:
     return delivered[0].table
 
 
-def _delivered(store: Store, url: str, day: str, tables: Sequence[str], *, whole: bool) -> Delivery:
-    """What is there, as the manifests say; a `whole` day has one as well.
+def _delivered(
+    store: Store,
+    url: str,
+    day: str,
+    tables: Sequence[str],
+    written: Collection[TableManifest],
+    *,
+    whole: bool,
+) -> Delivery:
+    """What is there, as the manifests say that were `written`; a `whole` day has one as well.
 
-    Raises DeliveryError where a manifest is missing, or a part that it names.
+    Raises DeliveryError where a manifest is missing, or a part that one names.
     """
+    by_name = {each.table: each for each in written}
     try:
-        manifests = [read_manifest(store, day, name) for name in tables]
+        manifests = [by_name.get(name) or read_manifest(store, day, name) for name in tables]
+        there = list(store.list(day))
+        paths = {entry.path for entry in there}
+        gone = [path for name in tables if (path := manifest_path(day, name)) not in paths]
         parts = (part for manifest in manifests for part in manifest.parts)
-        for path in missing_parts(day, parts, store.list(day)):
+        for path in (*gone, *missing_parts(day, parts, there)):
             raise NotFoundError(f"{store.url_of(path)} is not as it was written")
         told = {each.table for each in read_day(store, day).tables} if whole else set(tables)
         for table in sorted(set(tables) - told):

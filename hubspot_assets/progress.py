@@ -6,7 +6,7 @@ import logging
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -46,7 +46,7 @@ class Display:
         self._task = self._progress.add_task("starting", total=None, detail="")
 
     @contextmanager
-    def live(self) -> Iterator[Display]:
+    def live(self) -> Iterator[Self]:
         """Shows the progress until the block ends."""
         with self._progress:
             yield self

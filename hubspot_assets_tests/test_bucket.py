@@ -18,6 +18,7 @@ from hubspot_assets.definitions import JOB, build_defs
 from hubspot_assets.hubspot.catalog import load_catalog
 from hubspot_assets.settings import load_settings
 from hubspot_assets_tests.conftest import DAY, READ_AT
+from hubspot_assets_tests.store_calls import beyond_parts, noted_calls
 from hubspot_assets_tests.test_commands import fails, run
 
 
@@ -58,6 +59,21 @@ def keys(client, prefix=""):
 
 def content(client, key):
     return client.get_object(Bucket="a-bucket", Key=key)["Body"].read()
+
+
+def test_a_day_costs_few_calls_of_the_store(bucket):
+    """At 25 ms each they are what a small day takes longest for."""
+    with noted_calls() as calls:
+        assert run("export", "--day", DAY)[0] == 0
+    tables = json.loads(content(bucket, f"some/prefix/{DAY}/_manifest.json"))["tables"]
+    readings = [each for each in keys(bucket) if each.endswith("/_reading.json")]
+    of_export, of_state = beyond_parts(calls)
+    own = 25  # of the run: whose the folder is, leases, the catalog, one listing a kind of source
+    assert of_export <= 3 * len(tables) + own
+    assert of_state <= 4 * len(readings) + own
+    assert not [call for call in calls if call.operation == "HeadObject"]
+    read = [call.key for call in calls if call.operation == "GetObject"]
+    assert not [key for key in read if key.endswith((".parquet", f"{DAY}/_manifest.json"))][1:]
 
 
 def test_a_day_is_delivered_to_a_bucket(bucket, shared_sandbox, tmp_path):

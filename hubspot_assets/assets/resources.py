@@ -24,6 +24,7 @@ from hubspot_assets.readings.reading import READINGS
 from hubspot_assets.readings.staging import Staging
 from hubspot_assets.settings import Settings, SettingsError, load_settings
 from hubspot_assets.storage import Store, open_store
+from hubspot_assets.storage.copies import Copies
 from hubspot_assets.storage.leases import Leases
 from hubspot_assets.storage.owner import owned
 from hubspot_assets.storage.s3_resource import ExportS3Resource
@@ -126,11 +127,6 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     _ahead: ReadAhead | None = PrivateAttr(default=None)
     _settings: Settings | None = PrivateAttr(default=None)
 
-    def watched_by(self, progress: Progress) -> "HubSpotResource":
-        """The same resource, which tells `progress` of the records it reads; in process only."""
-        self._progress = progress
-        return self
-
     def report(self, source: str, records: int) -> None:
         """Tells how many records of a source have been read."""
         if self._progress:
@@ -205,6 +201,18 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self.settings.sweep_days
 
 
+def watched_by(progress: Progress) -> type[HubSpotResource]:
+    """The resource that tells `progress` of the records it reads; in process only.
+
+    A class of its own, as Dagster makes a resource anew for each run, by its config alone.
+    """
+
+    class Watched(HubSpotResource):
+        _progress: Progress | None = PrivateAttr(default_factory=lambda: progress)
+
+    return Watched
+
+
 class ReadingOptions(dg.ConfigurableResource):  # type: ignore[type-arg]
     """What a run may say of its readings: in the launchpad, as the resource `reading`."""
 
@@ -221,6 +229,7 @@ class StagingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     portal_id: int | None = Field(default=None, description="The portal of the catalog, if known.")
     options: dg.ResourceDependency[ReadingOptions]
     _store: Store | None = PrivateAttr(default=None)
+    _copies: Copies | None = PrivateAttr(default=None)
     _leases: Leases | None = PrivateAttr(default=None)
     _days: dict[str, Staging] = PrivateAttr(default_factory=dict)
 
@@ -232,6 +241,8 @@ class StagingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
         """Its end: others may read the days that it read."""
+        if self._copies:
+            self._copies.close()
         if self._leases:
             self._leases.release()
 
@@ -241,7 +252,8 @@ class StagingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises StoreError, and OtherPortalError where it is another portal's.
         """
         if self._store is None:
-            store = open_store(self.url, self.s3.get_client)
+            self._copies = Copies()
+            store = open_store(self.url, self.s3.get_client, copies=self._copies)
             owned(store, self.portal_id, "STATE_URL")
             self._store = store
         if self._leases is None:

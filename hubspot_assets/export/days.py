@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import datetime
-from typing import NamedTuple
 
 from hubspot_assets.export.complete import add_day, drop_day
 from hubspot_assets.export.manifest import (
     DayManifest,
     DayTable,
-    Part,
+    TableManifest,
     manifest_path,
     missing,
     missing_parts,
@@ -27,13 +26,6 @@ from hubspot_assets.storage.store import Entry, Store
 _READERS = 16
 
 
-class _Told(NamedTuple):
-    """What a table's manifest says: the day's line of it, and its parts."""
-
-    table: DayTable
-    parts: tuple[Part, ...]
-
-
 def complete_day(
     store: Store,
     day: str,
@@ -44,20 +36,22 @@ def complete_day(
     lease: Lease | None = None,
     *,
     portal_id: int | None = None,
+    written: Collection[TableManifest] = (),
 ) -> DayManifest | list[str]:
     """Write the manifest of the day `day` (ISO date) if all `expected` tables are complete.
 
     Complete is a table whose manifest is there, and each part that it names. The day's manifest
     tells of every such table in the day's folder, also of those that are no longer expected.
     Otherwise nothing is written, and the names of the missing tables are the answer. The run has
-    the day's `lease`, or it is waited for. Raises `StoreError`.
+    the day's `lease`, or it is waited for; the manifests that it has `written` itself are not read
+    again. Raises `StoreError`.
     """
     wanted = set(expected)
     with nullcontext(lease) if lease else held(store, day) as day_lease:
         entries = {entry.path: entry for entry in store.list(day)}
         if missing := sorted(wanted - _published(day, entries)):
             return missing
-        tables = _complete(store, day, entries)
+        tables = _complete(store, day, entries, written)
         if missing := sorted(wanted - tables.keys()):
             return missing
         manifest = DayManifest(
@@ -89,21 +83,23 @@ def _published(day: str, paths: Iterable[str]) -> set[str]:
     return {table for path, table in tables.items() if path == manifest_path(day, table)}
 
 
-def _complete(store: Store, day: str, entries: Mapping[str, Entry]) -> dict[str, DayTable]:
+def _complete(
+    store: Store, day: str, entries: Mapping[str, Entry], written: Collection[TableManifest]
+) -> dict[str, DayTable]:
     """The complete tables of a day, by name."""
-    manifests = {table: entries[manifest_path(day, table)] for table in _published(day, entries)}
+    published = _published(day, entries)
+    told = {each.table: each for each in written if each.table in published}
     with ThreadPoolExecutor(_READERS) as pool:
-        read = pool.map(lambda entry: _read(store, entry), manifests.values())
-        told = {table: each for table, each in zip(manifests, read, strict=True) if each}
+        read = pool.map(lambda table: _read(store, day, table), published - told.keys())
+        told |= {each.table: each for each in read if each}
     parts = [part for each in told.values() for part in each.parts]
     torn = {path.split("/")[1] for path in missing_parts(day, parts, entries.values())}
-    return {table: each.table for table, each in told.items() if table not in torn}
+    return {table: _line(each) for table, each in told.items() if table not in torn}
 
 
-def _read(store: Store, entry: Entry) -> _Told | None:
+def _read(store: Store, day: str, table: str) -> TableManifest | None:
     """What a manifest says; None where its table is being rewritten since it was listed, or
     lacks a file beside its parts."""
-    day, table, name = entry.path.split("/")
     try:
         manifest = read_manifest(store, day, table)
     except NotFoundError:
@@ -111,15 +107,19 @@ def _read(store: Store, entry: Entry) -> _Told | None:
     files = {file.path: file.bytes for file in manifest.files}
     if files and missing(files, store.list(parquet_folder(day, table))):
         return None
+    return manifest
+
+
+def _line(manifest: TableManifest) -> DayTable:
+    """The line of a table in the manifest of its day."""
     formats = dict.fromkeys(file.format for file in manifest.files)
-    line = DayTable(
-        table=table,
+    return DayTable(
+        table=manifest.table,
         rows=manifest.rows,
         bytes=manifest.bytes,
         parts=len(manifest.parts),
-        manifest=f"{table}/{name}",
+        manifest=manifest_path(manifest.day, manifest.table).partition("/")[2],
         formats=("csv", *formats),
         point_in_time=manifest.point_in_time,
         availability=manifest.availability,
     )
-    return _Told(line, manifest.parts)

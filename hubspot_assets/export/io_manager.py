@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,9 @@ from hubspot_assets.storage.owner import owned
 from hubspot_assets.storage.store import Store, open_store
 from hubspot_assets.tables.content import TableContent
 from hubspot_assets.tables.spec import TableSpec
+
+Told = Callable[[TableManifest], object]
+"""Hears of a table that is complete."""
 
 _ROWS_BY_FOLDER = dg.TableSchema(
     [dg.TableColumn("folder", "string"), dg.TableColumn("rows", "int")]
@@ -45,10 +48,13 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
     parquet: bool = Field(default=False, description="Whether Parquet files stand beside the CSV.")
     #: The tables of a whole day, once all of which are complete its manifest is written.
     _tables: tuple[str, ...] = PrivateAttr(default=())
+    _told: Told = PrivateAttr(default=lambda _: None)
     _store: Store | None = PrivateAttr(default=None)
     _owner: int | None = PrivateAttr(default=None)
-    #: By day its end and the tables that the run has written since it was last looked through.
-    _written: dict[str, tuple[datetime, set[str]]] = PrivateAttr(default_factory=dict)
+    #: By day its end and what the run has written of it since it was last looked through.
+    _written: dict[str, tuple[datetime, dict[str, TableManifest]]] = PrivateAttr(
+        default_factory=dict
+    )
     _leases: Leases | None = PrivateAttr(default=None)
 
     @property
@@ -100,9 +106,10 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
                 portal_id=self._owner,
                 parquet=self.parquet,
             )
-            _, written = self._written.setdefault(day, (obj.as_of, set()))
-            written.add(manifest.table)
-            if not _to_come(context) & set(self._tables) - written:
+            _, written = self._written.setdefault(day, (obj.as_of, {}))
+            written[manifest.table] = manifest
+            self._told(manifest)
+            if not _to_come(context) & set(self._tables) - written.keys():
                 self._complete(day, obj.as_of, context.run_id)
         except (StoreError, TableError) as error:
             raise _failure(error) from error
@@ -117,7 +124,7 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
 
     def _complete(self, day: str, as_of: datetime, run_id: str) -> None:
         """Publishes a day if all its tables are there, once the run has written its own."""
-        del self._written[day]
+        _, written = self._written.pop(day)
         if self._tables:
             complete_day(
                 self.store,
@@ -128,6 +135,7 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
                 __version__,
                 lease=self._lease(day),
                 portal_id=self._owner,
+                written=written.values(),
             )
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
@@ -166,14 +174,16 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
         return dg.MetadataValue.url(url) if "://" in url else dg.MetadataValue.path(url)
 
 
-def of_whole_days(tables: Iterable[str]) -> type[CsvExportIOManager]:
+def of_whole_days(tables: Iterable[str], told: Told = lambda _: None) -> type[CsvExportIOManager]:
     """The IO manager that writes a day's manifest once all these tables of it are complete.
 
-    They are no config of it: a launchpad would show hundreds of names.
+    `told` hears of each table that it has written. They are no config of it: a launchpad would
+    show hundreds of names.
     """
 
     class OfWholeDays(CsvExportIOManager):
         _tables: tuple[str, ...] = PrivateAttr(default=tuple(tables))
+        _told: Told = PrivateAttr(default_factory=lambda: told)  # a default would be copied
 
     return OfWholeDays
 

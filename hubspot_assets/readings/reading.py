@@ -168,6 +168,8 @@ class Reading:
 
     def __post_init__(self) -> None:
         self._close: Callable[[], object] = lambda: None
+        self._put: dict[str, int] = {}
+        self._was_begun_before = self.chunks_staged > 0
 
     @classmethod
     def going_on(
@@ -236,15 +238,18 @@ class Reading:
             for name, frame in frames.items():
                 file = folder / f"{name}.parquet"
                 write_temporary(self._writable(frame), file)
-                self.sizes[-1][name] = file.stat().st_size
-                self.store.put(self._path(self.chunks_staged, name), file)
+                path, size = self._path(self.chunks_staged, name), file.stat().st_size
+                self.sizes[-1][name] = self._put[path] = size
+                self.store.put(path, file)
                 file.unlink()
         self.chunks_staged += 1
         self.after = after
         if self.resumable:
             self.lease.check()
             note = self._note() | {"after": after, "sizes": self.sizes}
-            self.store.put(f"{self.folder}/{CHECKPOINT}", orjson.dumps(note))
+            checkpoint = orjson.dumps(note)
+            self._put[f"{self.folder}/{CHECKPOINT}"] = len(checkpoint)
+            self.store.put(f"{self.folder}/{CHECKPOINT}", checkpoint)
 
     def finish(self, availability: Availability, observed_at: datetime) -> Staged:
         """Makes this reading complete, and so one that serves.
@@ -255,8 +260,7 @@ class Reading:
             "availability": asdict(availability),
             "observed_at": observed_at.isoformat(),
         }
-        there = {entry.path: entry.bytes for entry in self.store.list(self.folder)}
-        own = self._own_files()
+        there, own = self._there(), self._own_files()
         self._verify(own, there)
         self.lease.check()
         complete = orjson.dumps(note, option=orjson.OPT_INDENT_2)
@@ -302,6 +306,12 @@ class Reading:
         return {
             self._path(number, name): size for number, of in chunks for name, size in of.items()
         }
+
+    def _there(self) -> dict[str, int]:
+        """What is there of it, by path in bytes; what was put in one go needs no second look."""
+        if self._was_begun_before or self.chunks_staged > 1:
+            return {entry.path: entry.bytes for entry in self.store.list(self.folder)}
+        return {path: size for path, size in self._put.items() if path.startswith(self.folder)}
 
     def _verify(self, own: Mapping[str, int], there: Mapping[str, int]) -> None:
         for path, size in own.items():

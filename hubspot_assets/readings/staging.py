@@ -10,7 +10,6 @@ pointer's name tells all makes one listing of a day do for all its sources.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from typing import Any
 import orjson
 
 from hubspot_assets.day import SETTLING, Day
+from hubspot_assets.readings.listing import Listing
 from hubspot_assets.readings.reading import (
     CHECKPOINT,
     NOTE,
@@ -61,6 +61,8 @@ class Staging:
         self._store = store
         self._lease = lease
         self._serving: dict[str, Staged] = {}
+        self._listing = Listing(store)
+        self._notes: dict[str, Staged] = {}
 
     def serving(self, source: str) -> Staged | None:
         """The reading that serves the day for good, of whichever day's run; else None.
@@ -92,9 +94,7 @@ class Staging:
 
     def sources(self, family: str) -> list[str]:
         """The sources of which there are readings, as objects/0-1 of `family` objects."""
-        root = f"{READINGS}/{family}"
-        below = (entry.path.removeprefix(f"{root}/") for entry in self._store.list(root))
-        return sorted({f"{family}/{path.partition('/')[0]}" for path in below})
+        return self._look.sources(family)
 
     def begin(
         self, source: str, plan: str, *, resume: bool = True, window: Window | None = None
@@ -137,6 +137,7 @@ class Staging:
         try:
             self._store.sweep(f"{READINGS}/{source}")
             reading = self._unfinished(source, plan if resume else None, lease)
+            self._listing.forget(source)
             if reading is None:
                 began = began or datetime.now(UTC)
                 reading = self._new(source, plan, lease, began, window, base, resume=resume)
@@ -169,7 +170,7 @@ class Staging:
         """The reading to go on with; what is left of others of the same time is removed."""
         found = None
         left: list[str] = []
-        for name, files in self._readings(source).items():
+        for name, files in self._look.of(source).items():
             if NOTE in files or name.of not in ("", self.day.name):
                 continue
             folder = f"{READINGS}/{source}/{name}"
@@ -184,6 +185,11 @@ class Staging:
                 left += (f"{folder}/{file}" for file in files)
         self._store.delete(left)
         return found
+
+    @property
+    def _look(self) -> Listing:
+        """What there is of readings; without the lease others may have changed it since."""
+        return self._listing if self._lease else Listing(self._store)
 
     @property
     def _is_young(self) -> bool:
@@ -212,7 +218,7 @@ class Staging:
     def _finished_ones(self, source: str) -> list[Name]:
         """The complete readings, in order; none that began by a clock that ran far ahead."""
         latest = datetime.now(UTC) + SETTLING
-        found = self._readings(source).items()
+        found = self._look.of(source).items()
         return [name for name, files in found if NOTE in files and name.began <= latest]
 
     @cached_property
@@ -233,25 +239,24 @@ class Staging:
             self._store.put(f"{DAYS}/{self.day.name}/{staged.source}/{name}", b"{}")
             self._pointers[staged.source] = name
 
-    def _readings(self, source: str) -> dict[Name, list[str]]:
-        """The files of each reading, complete or not, in order of their beginnings."""
-        root = f"{READINGS}/{source}"
-        found: dict[Name, list[str]] = defaultdict(list)
-        for entry in self._store.list(root):
-            folder, _, file = entry.path.removeprefix(f"{root}/").partition("/")
-            if "/" not in file and (name := Name.told(folder)):
-                found[name].append(file)
-        return dict(sorted(found.items()))
-
     def _staged(self, source: str, name: Name) -> Staged | None:
         folder = f"{READINGS}/{source}/{name}"
-        note = self._note(f"{folder}/{NOTE}")
-        with suppress(KeyError, TypeError, ValueError):
-            staged = Staged.of(self._store, source, folder, note) if note else None
-            if staged is None or staged.base_folder == folder:
-                return staged
-            return staged if self._store.exists(f"{staged.base_folder}/{NOTE}") else None
-        return None
+        if folder not in self._notes:
+            note = self._note(f"{folder}/{NOTE}")
+            with suppress(KeyError, TypeError, ValueError):
+                staged = Staged.of(self._store, source, folder, note) if note else None
+                if staged and self._is_based(staged):
+                    if self._lease is None:
+                        return staged
+                    self._notes[folder] = staged
+        return self._notes.get(folder)
+
+    def _is_based(self, staged: Staged) -> bool:
+        """Whether the base is there, where it has one."""
+        if staged.base_folder == staged.folder:
+            return True
+        base = Name.told(staged.base_folder.rpartition("/")[2])
+        return base is not None and NOTE in self._look.of(staged.source).get(base, ())
 
     def _note(self, path: str) -> Mapping[str, Any] | None:
         # Nothing there, or half-written, as a machine that lost power leaves it.

@@ -6,7 +6,7 @@ import logging
 
 import orjson
 
-from hubspot_assets.storage.errors import OtherPortalError, StoreError
+from hubspot_assets.storage.errors import NotFoundError, OtherPortalError, StoreError
 from hubspot_assets.storage.store import Store
 
 MARKER = "_portal.json"
@@ -89,10 +89,10 @@ def _unmarked(store: Store) -> int | None:
 
 def _told(store: Store, path: str) -> int | None:
     """The portal that a JSON file names; None where there is no such file, or it names none."""
-    if not store.exists(path):
-        return None
     try:
         found = orjson.loads(store.get(path)).get("portal_id")
+    except NotFoundError:
+        return None
     except (orjson.JSONDecodeError, AttributeError):
         found = None
     if type(found) is int:

@@ -24,6 +24,7 @@ from botocore.exceptions import (
 )
 
 from hubspot_assets.storage.conditions import Conditions
+from hubspot_assets.storage.copies import Copies
 from hubspot_assets.storage.deletions import Deletions
 from hubspot_assets.storage.errors import KeptError, NotFoundError, StoreError
 from hubspot_assets.storage.refusals import BOTO_ERRORS, code_of, of_s3
@@ -76,17 +77,23 @@ class S3Store:
     """Objects are keys below `prefix`. A key appears whole, as S3 has it.
 
     S3's faults are retried by botocore, as its client is configured. Keys that are no paths of
-    a store, as the empty object that a console makes for a folder, are not seen.
+    a store, as the empty object that a console makes for a folder, are not seen. Files that are
+    put and read are read again from `copies`, where nobody else writes them meanwhile.
     """
 
     def __init__(
-        self, bucket: str, prefix: str, new_client: Callable[[], S3Client] | None = None
+        self,
+        bucket: str,
+        prefix: str,
+        new_client: Callable[[], S3Client] | None = None,
+        copies: Copies | None = None,
     ) -> None:
         self._bucket = bucket
         self._below = f"{prefix}/" if prefix else ""
         self._new_client = new_client or (lambda: boto3.session.Session().client("s3"))
         self._opened: S3Client | None = None
         self._opening = threading.Lock()
+        self._copies = copies
         self._conditions = Conditions(bucket, lambda key, ask: self._ask(self._path(key), ask))
         self._deletions = Deletions(bucket, lambda key, ask: self._ask(self._path(key), ask))
 
@@ -116,6 +123,8 @@ class S3Store:
                 client.upload_fileobj(file, self._bucket, key, ExtraArgs=more, Config=in_parts)
 
         self._ask(path, send)
+        if self._copies and isinstance(source, Path):
+            self._copies.keep(path, source)
 
     def get(self, path: str) -> bytes:
         content = io.BytesIO()
@@ -140,8 +149,11 @@ class S3Store:
     def local_copy(self, path: str) -> Iterator[Path]:
         with temporary_folder() as folder:
             copy = folder / Path(path).name
-            with copy.open("wb") as file:
-                self._download(path, file)
+            if not (self._copies and self._copies.link(path, copy)):
+                with copy.open("wb") as file:
+                    self._download(path, file)
+                if self._copies:
+                    self._copies.keep(path, copy)
             yield copy
 
     def list(self, prefix: str = "", *, versions: bool = False) -> Iterator[Entry]:
@@ -166,7 +178,11 @@ class S3Store:
             yield from (name.rstrip("/") for name in names)
 
     def delete(self, paths: Iterable[str], *, versions: bool = False) -> None:
-        keys = dict.fromkeys(self._key(path) for path in paths)
+        gone = list(paths)
+        if self._copies:
+            for path in gone:
+                self._copies.drop(path)
+        keys = dict.fromkeys(self._key(path) for path in gone)
         if versions and keys:
             self._delete_versions(keys)
         else:

@@ -16,6 +16,8 @@ from hubspot_assets.storage.errors import StoreError
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+    from hubspot_assets.storage.copies import Copies
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -110,11 +112,14 @@ class Store(Protocol):
         """Where the object is: `s3://bucket/prefix/path`, or an absolute file path."""
 
 
-def open_store(url: str | Path, s3: Callable[[], S3Client] | None = None) -> Store:
+def open_store(
+    url: str | Path, s3: Callable[[], S3Client] | None = None, *, copies: Copies | None = None
+) -> Store:
     """The store at `url`: `s3://bucket/prefix`, or a folder, made when first written to.
 
     `s3` makes the boto3 client; it is called once, when a bucket is first used. Without
-    it, boto3's own chain of credentials and settings serves. Opening touches nothing.
+    it, boto3's own chain of credentials and settings serves. Opening touches nothing. With
+    `copies` a bucket's files are kept near: for who lets nobody else write them meanwhile.
     Raises `StoreError` for a URL that is neither.
     """
     from hubspot_assets.storage.folder import FolderStore
@@ -125,7 +130,7 @@ def open_store(url: str | Path, s3: Callable[[], S3Client] | None = None) -> Sto
         bucket, _, prefix = text.removeprefix("s3://").partition("/")
         if not bucket:
             raise StoreError(f"{text!r} names no bucket; expected s3://bucket/prefix")
-        return S3Store(bucket, prefix.strip("/"), s3)
+        return S3Store(bucket, prefix.strip("/"), s3, copies)
     if not text or "://" in text:
         raise StoreError(f"cannot export to {text!r}; expected s3://bucket/prefix or a folder")
     return FolderStore(Path(text).expanduser().absolute())

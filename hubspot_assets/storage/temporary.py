@@ -21,8 +21,13 @@ _OLD = 2 * 24 * 3600
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """A folder of this process in the temporary folder, gone at the end of the block."""
-    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{mark()}-") as folder:
+    with tempfile.TemporaryDirectory(prefix=temporary_prefix()) as folder:
         yield Path(folder)
+
+
+def temporary_prefix() -> str:
+    """What the names begin with that this process gives in the temporary folder."""
+    return f"{_PREFIX}{mark()}-"
 
 
 def sweep_temporary() -> None:
