@@ -183,7 +183,7 @@ def test_an_unreachable_host_is_one_line(shared_sandbox, reach):
 def test_a_folder_that_can_not_be_written_is_one_line(shared_sandbox, reach, tmp_path):
     (tmp_path / "file").touch()
     reach(shared_sandbox, EXPORT_URL=str(tmp_path / "file" / "export"))
-    fails(1, "cannot write", "export", "--day", DAY)
+    fails(1, "a file stands where a folder is needed", "export", "--day", DAY)
 
 
 def test_a_missing_scope_costs_its_tables_alone(reach):
@@ -355,7 +355,7 @@ def test_wrong_settings_of_boto3_are_one_line_with_advice(shared_sandbox, reach,
     fails(1, "boto3's own settings are wrong: ", "purge", "--keep-days", "1")
     status, output = run("check")
     assert status == 1
-    assert re.search(f"failed +boto3's own settings are wrong: .*{re.escape(text)}", output)
+    assert re.search(f"  failed   .*: boto3's own settings are wrong: .*{re.escape(text)}", output)
 
 
 def test_an_error_that_nobody_foresaw_names_the_asset_and_where(
