@@ -102,6 +102,7 @@ def discover_schedule(hour: int, minute: int, time_zone: str) -> dg.ScheduleDefi
     return dg.ScheduleDefinition(
         name="daily_discovery",
         job=discover_job,
+        description="Looks for new, renamed and deleted types before the night's export.",
         cron_schedule=f"{minute} {hour} * * *",
         execution_timezone=time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,

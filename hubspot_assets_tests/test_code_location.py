@@ -66,6 +66,13 @@ def test_every_asset_says_what_it_is(standard):
         assert spec.partitions_def is not None
 
 
+def test_all_that_runs_says_what_it_does(standard):
+    repository = standard.get_repository_def()
+    jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    for each in (*jobs, *repository.schedule_defs, *repository.sensor_defs):
+        assert each.description, each.name
+
+
 def refuse(*_):
     raise AssertionError("a connection was made")
 

@@ -46,6 +46,8 @@ def check_schedule(hour: int, minute: int, time_zone: str) -> dg.ScheduleDefinit
     return dg.ScheduleDefinition(
         name="check_before_export",
         job=check_job,
+        description="Shows an hour before the export what it would fail by: a scope that was "
+        "revoked, a bucket that can't be written.",
         cron_schedule=f"{at % 60} {at // 60} * * *",
         execution_timezone=time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,

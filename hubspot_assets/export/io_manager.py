@@ -12,6 +12,7 @@ from dagster_aws.s3 import S3Resource
 from pydantic import Field, PrivateAttr
 
 from hubspot_assets import __version__
+from hubspot_assets.export.console import console_url
 from hubspot_assets.export.days import complete_day
 from hubspot_assets.export.errors import TableError
 from hubspot_assets.export.manifest import TableManifest, manifest_path
@@ -22,6 +23,7 @@ from hubspot_assets.storage.leases import Lease, Leases
 from hubspot_assets.storage.owner import owned
 from hubspot_assets.storage.store import Store, open_store
 from hubspot_assets.tables.content import TableContent
+from hubspot_assets.tables.counts import UNPARSED
 from hubspot_assets.tables.spec import TableSpec
 
 Told = Callable[[TableManifest], object]
@@ -155,10 +157,16 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
             "dagster/size_bytes": manifest.bytes,
             "parts": len(manifest.parts),
             "availability": manifest.availability.status,
+            "warnings": len(manifest.warnings),
+            **({UNPARSED: 0} if spec.wide else {}),  # a plot needs the days without, too
             **manifest.counts,
         }
         if manifest.files:
             metadata["parquet_bytes"] = sum(file.bytes for file in manifest.files)
+        if console := console_url(
+            self.store.url_of(path), self.s3.region_name, self.s3.endpoint_url
+        ):
+            metadata["folder_in_the_console"] = dg.MetadataValue.url(console)
         if spec.wide:
             names = [column.name for column in spec.columns]
             metadata["property_columns"] = sum(map(_is_property, names))

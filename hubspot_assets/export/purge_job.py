@@ -73,6 +73,8 @@ def purge_schedule(job: dg.JobDefinition, settings: Settings) -> dg.ScheduleDefi
     return dg.ScheduleDefinition(
         name="daily_purge",
         job=job,
+        description="Keeps EXPORT_KEEP_DAYS days and EXPORT_KEEP_MONTHLY months of the export; off "
+        "until it is turned on.",
         cron_schedule=f"{_SCHEDULE_MINUTE} {_SCHEDULE_HOUR} * * *",
         execution_timezone=settings.zone.key,
         default_status=dg.DefaultScheduleStatus.STOPPED,

@@ -83,6 +83,7 @@ def test_a_table_and_its_metadata(tmp_path):
         "parts": 1,
         "manifest": f"{tmp_path}/{DAY}/NOTES/_manifest.json",
         "availability": "available",
+        "warnings": len(manifest.warnings),
         "values_unparsed": 3,
     }
     assert "a secret" not in "".join(str(event) for event in result.all_events)
@@ -95,7 +96,9 @@ def test_a_wide_table_tells_how_many_properties_have_columns(tmp_path):
     ]
     wide = WIDE.with_columns(tuple(properties))
     result = materialize([asset_of("WIDE", lambda: content(spec=wide))], tmp_path)
-    assert metadata_of(result, "WIDE")["property_columns"] == 3
+    metadata = metadata_of(result, "WIDE")
+    assert metadata["property_columns"] == 3
+    assert metadata["values_not_parsed"] == 0  # a plot shows the days without any, too
 
 
 def test_a_table_with_sub_folders_tells_the_rows_of_each(tmp_path):
