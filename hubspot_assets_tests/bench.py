@@ -194,6 +194,37 @@ def measure_day(folder: str) -> dict[str, float]:
     }
 
 
+def measure_store(_: str) -> dict[str, float]:
+    """The calls that a whole day takes of a bucket: those of the export and of the state, besides
+    one for each part and chunk."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    from hubspot_assets.deliver import deliver
+    from hubspot_assets.progress import Display
+    from hubspot_assets.settings import load_settings
+    from hubspot_assets_tests.store_calls import beyond_parts, noted_calls
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    url, region = "http://{}:{}".format(*server.get_host_and_port()), "us-east-1"
+    os.environ.update(EXPORT_URL="s3://bucket/prefix", S3_ENDPOINT_URL=url, S3_REGION=region)
+    os.environ.update(AWS_ACCESS_KEY_ID="any", AWS_SECRET_ACCESS_KEY="any")
+    boto3.client("s3", endpoint_url=url, region_name=region).create_bucket(Bucket="bucket")
+    with noted_calls() as calls:
+        delivery = deliver(load_settings(), DAY, [], Display())
+    server.stop()
+    of_export, of_state = beyond_parts(calls)
+    complete = [each for each in calls if each.key.endswith("/_reading.json")]
+    return {
+        "calls": len(calls),
+        "of_export": of_export,
+        "of_state": of_state,
+        "tables": len(delivery.tables),
+        "readings": sum(each.operation == "PutObject" for each in complete),
+    }
+
+
 def measure_links(folder: str) -> dict[str, float]:
     """The links of contacts, companies and deals, and the batch reads that they need at least."""
     os.environ.update(EXPORT_URL=folder, OBJECT_TYPES="contacts,companies,deals")
@@ -328,6 +359,7 @@ MEASURES = {
     "export": measure_export,
     "bare": measure_bare,
     "day": measure_day,
+    "store": measure_store,
     "links": measure_links,
     "night": measure_night,
     "whole": measure_whole,
@@ -484,6 +516,14 @@ def bench(contacts: int, lean_contacts: int) -> bool:
     good.append(verdict("a whole small day beyond its extraction", beyond, 10, " s"))
     good.append(verdict("launching it", day["launch"], 5, " s"))
     good.append(verdict("its event log", day["log_mb"], 5, " MB"))
+    with sandbox_process("--records", "300", *options) as environment:
+        of = run("store", dict(environment))
+    print(
+        f"      a small day in a bucket: {of['calls']:,.0f} calls for {of['tables']:.0f} tables of "
+        f"{of['readings']:.0f} readings"
+    )
+    good.append(verdict("calls per table, besides its parts", of["of_export"] / of["tables"], 5))
+    good.append(verdict("per reading, besides its chunks", of["of_state"] / of["readings"], 5))
     good += speed(lean_contacts)
     return all(good)
 

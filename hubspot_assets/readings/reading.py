@@ -311,7 +311,9 @@ class Reading:
         """What is there of it, by path in bytes; what was put in one go needs no second look."""
         if self._was_begun_before or self.chunks_staged > 1:
             return {entry.path: entry.bytes for entry in self.store.list(self.folder)}
-        return {path: size for path, size in self._put.items() if path.startswith(self.folder)}
+        return {
+            path: size for path, size in self._put.items() if path.startswith(f"{self.folder}/")
+        }
 
     def _verify(self, own: Mapping[str, int], there: Mapping[str, int]) -> None:
         for path, size in own.items():
