@@ -5,7 +5,7 @@ SETUP := $(VENV)/.set-up
 # What one of the tests' processes has compiled, the others need not, whatever the environment says.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
-.PHONY: setup demo dev test test-slow lint bench clean
+.PHONY: setup demo dev test test-slow lint bench screenshots clean
 
 setup: $(SETUP)
 
@@ -36,6 +36,10 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m hubspot_assets_tests.bench
+
+## Pictures of Dagster's UI over a sandbox portal, into docs/images; needs Chromium
+screenshots: setup
+	$(BIN)/python -m hubspot_assets_tests.screenshots
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

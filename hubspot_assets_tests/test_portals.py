@@ -85,9 +85,7 @@ def test_a_run_asks_for_the_portal_once(sandbox, reach):
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_refuses_the_folder_of_another_portal(theirs, command):
     before = contents(theirs.parent)
-    status, output = run(*command)
-    assert status == 2
-    assert output.splitlines() == [refused("EXPORT_URL", theirs)]
+    fails(2, refused("EXPORT_URL", theirs), *command)
     assert contents(theirs.parent) == before
 
 
