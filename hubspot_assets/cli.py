@@ -98,7 +98,7 @@ def discover() -> None:
     from hubspot_assets.settings import load_settings
 
     settings = load_settings()
-    click.echo("discovering the portal…")
+    click.echo("discovering the portal…", err=True)
     with instance():
         pass  # whose databases the UI and the daemon find made, which are started at once
     catalog, changes = refresh_catalog(settings, s3_resource(settings).get_client)
