@@ -38,6 +38,11 @@ class Day:
         return self.start, self.end
 
     @property
+    def start_naive(self) -> datetime:
+        """`start` without a time zone, as frames have it."""
+        return self.start.replace(tzinfo=None)
+
+    @property
     def end_naive(self) -> datetime:
         """`end` without a time zone, as frames have it."""
         return self.end.replace(tzinfo=None)

@@ -18,6 +18,7 @@ from hubspot_assets.hubspot.budgets import Budgets
 from hubspot_assets.hubspot.catalog import known_zone
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.paths import Paths
+from hubspot_assets.hubspot.record_counts import RecordCounts
 from hubspot_assets.hubspot.stopping import Stop
 from hubspot_assets.portal import check_places, portal_of
 from hubspot_assets.readings.reading import READINGS
@@ -126,6 +127,7 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     _client: HubSpot | None = PrivateAttr(default=None)
     _ahead: ReadAhead | None = PrivateAttr(default=None)
     _settings: Settings | None = PrivateAttr(default=None)
+    _own_counts: RecordCounts = PrivateAttr(default_factory=RecordCounts)
 
     def report(self, source: str, records: int) -> None:
         """Tells how many records of a source have been read."""
@@ -199,6 +201,11 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def sweep_days(self) -> int:
         """After how many days at most all records are looked through."""
         return self.settings.sweep_days
+
+    @property
+    def own_counts(self) -> RecordCounts:
+        """What HubSpot counts, asked for once for all types."""
+        return self._own_counts
 
 
 def watched_by(progress: Progress) -> type[HubSpotResource]:

@@ -131,6 +131,7 @@ def _read(source: Source, day: Day, hubspot: HubSpotResource, staging: StagingRe
         hubspot.report,
         hubspot.incremental,
         hubspot.sweep_days,
+        hubspot.own_counts,
     )
     staged = source.read(ask)
     return _Outcome(source, staged, client.stats, time.monotonic() - started)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
+from hubspot_assets.hubspot.record_counts import RecordCounts
 from hubspot_assets.hubspot.records import BATCH, Page, answering_for, batch_read
 from hubspot_assets.sources.known_properties import KnownProperties
 from hubspot_assets.sources.source import Report, object_source, quiet
+from hubspot_assets.tables.counts import RECORDS_BY_HUBSPOT, RECORDS_READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,20 @@ class Asked:
     known: KnownProperties
     workers: int = 8
     report: Report = quiet
+    own_counts: RecordCounts | None = None
 
     @property
     def source(self) -> str:
         """What their reading is called."""
         return object_source(self.object_type)
+
+    def note_own_count(self, counts: Counter[str]) -> None:
+        """Puts how many live records HubSpot counts, if it does, beside how many were read."""
+        if self.own_counts is None:
+            return
+        if (told := self.own_counts.of(self.client, self.object_type.id)) is not None:
+            counts[RECORDS_BY_HUBSPOT] = told
+            counts[RECORDS_READ] = counts["records"]
 
     def batches(
         self, ids: Sequence[int], *, archived: bool = False, silent: bool = False

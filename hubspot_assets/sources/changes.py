@@ -41,6 +41,7 @@ from hubspot_assets.tables.counts import (
     MOMENTS_UNREAD,
     RECORDS_ERASED,
     RECORDS_GONE,
+    RECORDS_MISSED,
     RECORDS_UNREAD,
     UNLIKE_HISTORY,
     VALUES_UNTOLD,
@@ -72,6 +73,7 @@ def read_changes(
     elif can_sweep(asked):
         look = sweep(asked, base, reading.counts)
         reading.counts["drift"] = look.drift
+        reading.counts[RECORDS_MISSED] = look.drift if base.swept_at < base.began else 0
     else:
         log.warning("%s: too many calculated properties to look for changes", asked.source)
         return None
@@ -97,6 +99,7 @@ def read_changes(
         whole, all_values = united(told, values, *known, cap=cap, asked=asked.known.names)
         reading.add({"records": whole, "values": all_values}, after=None)
         apart += records.height
+    asked.note_own_count(reading.counts)
     staged = reading.finish(base.availability, fresh.last)
     if apart > max(FEW, look.before.height * MOST_APART // 100):
         return staging.compacted(staged)

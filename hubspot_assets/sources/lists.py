@@ -48,6 +48,7 @@ from hubspot_assets.tables.counts import (
     LISTS_OF_ANOTHER_SIZE,
     LISTS_OF_TYPES_REFUSED,
     LISTS_PARTIAL,
+    LISTS_READ,
     LISTS_REFUSED,
     LISTS_REPEATED,
     LISTS_UNTOLD,
@@ -128,7 +129,7 @@ def extract_memberships(
                 "of them; nothing of this source is delivered, try again"
             )
         chunk.stage()
-    if chunk.refusal and not reading.counts["lists_read"]:
+    if chunk.refusal and not reading.counts[LISTS_READ]:
         if not isinstance(chunk.refusal, NotServed):
             raise chunk.refusal
         return reading.finish(unavailable(chunk.refusal), datetime.now(UTC))
@@ -280,7 +281,7 @@ class _MembersChunk:
     def _count(self, roster: _Roster, members: int) -> None:
         of, counts, refusal = roster.list, self._reading.counts, roster.refusal
         if roster.known:
-            counts["lists_read"] += 1
+            counts[LISTS_READ] += 1
             counts["memberships"] += members
             counts[LISTS_PARTIAL] += of.status is not None
             counts[LISTS_OF_ANOTHER_SIZE] += of.status is None and of.size not in (None, members)

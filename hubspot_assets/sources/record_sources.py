@@ -62,4 +62,5 @@ def read_records(ask: Ask, of: ExportedType, portal: str) -> Staged:
         report=lambda _, records: ask.report(of.folder, records),
         incremental=ask.incremental,
         sweep_days=ask.sweep_days,
+        own_counts=ask.own_counts,
     )

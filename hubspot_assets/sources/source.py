@@ -10,6 +10,7 @@ from hubspot_assets.day import Day
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import NotServed
+from hubspot_assets.hubspot.record_counts import RecordCounts
 from hubspot_assets.readings.reading import Staged
 from hubspot_assets.readings.staging import Staging
 
@@ -28,7 +29,8 @@ def quiet(source: str, records: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a reading is given: whom it asks, where it puts what it reads, and for which day."""
+    """What a reading is given: whom it asks, where it puts what it reads, and for which day; and
+    HubSpot's own counts, where they are asked for."""
 
     client: HubSpot
     staging: Staging
@@ -37,6 +39,7 @@ class Ask:
     report: Report = quiet
     incremental: str = "auto"
     sweep_days: int = 7
+    own_counts: RecordCounts | None = None
 
 
 @dataclass(frozen=True, slots=True)

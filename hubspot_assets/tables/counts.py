@@ -1,7 +1,8 @@
 """What is counted because it is not a row, or a cell, as HubSpot told it, in words.
 
 Readings count some of it and tables the rest, under these names; the manifest has the numbers, and
-a warning for each that is not zero.
+a warning for each that is not zero. What is only counted to hold the others, or another day,
+against is no reason for a warning.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ LINKS_UNREAD = "links_unread"
 LISTS_GONE = "lists_gone_while_reading"
 LISTS_OF_ANOTHER_SIZE = "lists_of_another_size"
 LISTS_OF_TYPES_REFUSED = "object_types_whose_lists_were_refused"
+LISTS_READ = "lists_read"
 LISTS_PARTIAL = "lists_not_processed"
 LISTS_REFUSED = "lists_refused"
 LISTS_REPEATED = "lists_repeated"
@@ -37,6 +39,11 @@ PARTS_GONE = "parts_gone_while_reading"
 PARTS_REFUSED = "parts_refused"
 PROPERTIES_ARCHIVED = "properties_archived_while_reading"
 RECIPIENTS_UNKNOWN = "recipients_unknown"
+RECORDS_BY_HUBSPOT = "records_by_hubspots_count"
+RECORDS_ENDED = "records_ended_on_day"
+RECORDS_LIVE = "records_live"
+RECORDS_MISSED = "records_missed_by_search"
+RECORDS_READ = "records_read"
 RECORDS_ARCHIVED = "records_archived_among_live"
 RECORDS_UNSEEN = "records_merged_before_they_were_read"
 RECORDS_ERASED = "records_erased"
@@ -49,6 +56,7 @@ SOURCES_REFUSED = "sources_refused"
 TOLD_TWICE = "told_twice"
 UNLIKE_HISTORY = "values_unlike_newest_history"
 UNPARSED = "values_not_parsed"
+VALUES_SET = "values_set"
 VALUES_UNTOLD = "values_untold"
 VALUES_UNWRITABLE = "values_unwritable"
 
@@ -137,12 +145,29 @@ SENTENCES: Mapping[str, str | None] = {
     ),
 }
 
+#: The same of what is no reason for a warning.
+MEASURES: Mapping[str, str] = {
+    LISTS_READ: "lists whose members were read",
+    RECORDS_BY_HUBSPOT: "live records by HubSpot's own count, when those that it counts were read",
+    RECORDS_ENDED: "records were archived, merged or erased on the day",
+    RECORDS_LIVE: "records were live at the end of the day",
+    RECORDS_MISSED: (
+        "records had changed before the last reading and were not found by search: days since the "
+        "last sweep show them as they were"
+    ),
+    RECORDS_READ: "live records were read of the types whose records HubSpot counts",
+    VALUES_SET: "properties of live records were set at the end of the day",
+}
+
+
+_NAMES = SENTENCES.keys() | MEASURES.keys()
+
 
 def counted(readings: Iterable[Mapping[str, int]]) -> Counter[str]:
     """What readings counted of the above, added up; their other counts are left out."""
     total: Counter[str] = Counter()
     for counts in readings:
-        total.update({name: number for name, number in counts.items() if name in SENTENCES})
+        total.update({name: counts[name] for name in counts.keys() & _NAMES})
     return total
 
 

@@ -21,15 +21,18 @@ from hubspot_assets.tables import records, specs, typed
 from hubspot_assets.tables.content import Findings, TableContent, TableSource
 from hubspot_assets.tables.counts import (
     CELLS_UNKNOWN,
+    RECORDS_ENDED,
+    RECORDS_LIVE,
     RECORDS_OF_EARLIER,
     RECORDS_UNSEEN,
     SOURCES_REFUSED,
+    VALUES_SET,
     counted,
 )
 from hubspot_assets.tables.observed import NOT_HISTORY
 from hubspot_assets.tables.record_changes import record_changes
 from hubspot_assets.tables.records import AsOf
-from hubspot_assets.tables.spec import TableSpec
+from hubspot_assets.tables.spec import Row, TableSpec
 from hubspot_assets.tables.table import Table
 
 Content = Callable[[Staging, Day], TableContent]
@@ -57,25 +60,28 @@ class _RecordTable:
 
         def frames(counts: Counter[str]) -> Iterator[pl.DataFrame]:
             for chunk in staged.chunks():
-                state = self._as_of(chunk, of, day)
+                told = chunk.read("records")
+                state = self._as_of(chunk, told, of, day)
                 if self.cells:
                     counts[CELLS_UNKNOWN] += state.unknown.height
+                    counts[VALUES_SET] += state.values.height
+                counts[RECORDS_LIVE] += state.records.height
+                counts[RECORDS_ENDED] += records.ended(told, day.start_naive, day.end_naive)
                 counts[RECORDS_UNSEEN] += state.unseen
                 counts[RECORDS_OF_EARLIER] += state.earlier
                 yield self.rows(state, counts)
 
         return frames
 
-    def _as_of(self, chunk: Chunk, of: ExportedType, day: Day) -> AsOf:
+    def _as_of(self, chunk: Chunk, told: pl.DataFrame, of: ExportedType, day: Day) -> AsOf:
         end = day.end_naive
-        rows = chunk.read("records")
-        changed = rows.filter(pl.col("updatedAt") >= end).height > 0
+        changed = told.filter(pl.col("updatedAt") >= end).height > 0
         if self.values or changed:
             values = chunk.read("values", list(self.columns))
         else:
             values = pl.DataFrame(schema={name: VALUES_SCHEMA[name] for name in self.columns})
         return records.as_of(
-            rows,
+            told,
             values,
             end,
             cap=records.history_cap(of.object_type.id),
@@ -123,7 +129,7 @@ def _changes_of(
             yield record_changes(
                 chunk.read("records"),
                 chunk.read("values"),
-                (day.start.replace(tzinfo=None), day.end_naive),
+                (day.start_naive, day.end_naive),
                 object_type_id=of.object_type.id,
                 cap=records.history_cap(of.object_type.id),
                 modified_property=of.object_type.modified_property,
@@ -227,7 +233,8 @@ def _combined_table(spec: TableSpec, object_type_id: str, *, whole_history: bool
 
 
 def _type_table(of: ExportedType) -> Table:
-    base = specs.objects_of_type(of.table, of.label)
+    row: Row = "record" if of.object_type.api == "crm" else "thing"
+    base = specs.objects_of_type(of.table, of.label, row)
 
     def content(staging: Staging, day: Day) -> TableContent:
         staged = staging.complete(of.records)

@@ -127,6 +127,12 @@ def there_at(records: pl.DataFrame, end: datetime) -> pl.DataFrame:
     )
 
 
+def ended(records: pl.DataFrame, start: datetime, end: datetime) -> int:
+    """How many of the records that were there at `start` were so no longer at `end`."""
+    before, after = there_at(records, start), there_at(records, end)
+    return before.join(after.select("id"), on="id", how="anti").height
+
+
 #: The columns that this is told by, beside the id.
 LIFE = ("createdAt", "bornAt", "gone", "goneAt", "awayFrom", "awayUntil", "readAt")
 

@@ -7,6 +7,9 @@ from typing import Literal
 
 import polars as pl
 
+#: What a row is: a thing where it is nothing that several tables are of. Records are those of the
+#: CRM objects API.
+Row = Literal["record", "value", "history", "change", "link", "event", "member", "thing"]
 ColumnType = Literal["NUMBER", "BOOLEAN", "TIMESTAMP", "DATE", "JSON", "VARCHAR"]
 
 #: The frame types that may stand behind a column type. A NUMBER is Int64, or String
@@ -35,8 +38,8 @@ class TableSpec:
     """One table of the export.
 
     `columns` are in the order of the file; `key` names the columns that identify a row,
-    in the order by which rows are sorted. `wide` tables have, beyond `columns`, one column
-    per property of the portal: those are known only when the table is made.
+    in the order by which rows are sorted, and `row` is what one is. `wide` tables have, beyond
+    `columns`, one column per property of the portal: those are known only when the table is made.
     """
 
     name: str
@@ -46,6 +49,12 @@ class TableSpec:
     group: str
     point_in_time: bool
     wide: bool = False
+    row: Row = "thing"
+
+    @property
+    def of_its_day(self) -> bool:
+        """Whether it holds what happened on its day alone."""
+        return self.row in ("event", "change")
 
     def with_columns(self, more: tuple[Column, ...]) -> TableSpec:
         """The same table with `more` columns after its own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hubspot_assets.tables.spec import Column, ColumnType, TableSpec
+from hubspot_assets.tables.spec import Column, ColumnType, Row, TableSpec
 
 _WORDS = {
     "OBJECTTYPEID": "Type of the record: 0-n HubSpot's, 2-n custom",
@@ -32,6 +32,7 @@ OBJECTS = TableSpec(
     name="OBJECTS",
     description="One row per live record of every object type.",
     group="records",
+    row="record",
     point_in_time=True,
     key=("OBJECTTYPEID", "OBJECTID"),
     columns=_columns("""
@@ -46,6 +47,7 @@ OBJECT_PROPERTIES = TableSpec(
     name="OBJECT_PROPERTIES",
     description="One row per set property of a live record: its value at the end of the day.",
     group="records",
+    row="value",
     point_in_time=True,
     key=("OBJECTTYPEID", "OBJECTID", "NAME"),
     columns=_columns("""
@@ -63,6 +65,7 @@ OBJECT_PROPERTIES_HISTORY = TableSpec(
     description="One row per value that a property of a live record has had, newest 45 "
     "for contacts and 20 for other types.",
     group="records",
+    row="history",
     point_in_time=True,
     key=("OBJECTTYPEID", "OBJECTID", "NAME", "UPDATEDAT"),
     columns=_columns("""
@@ -83,6 +86,7 @@ OBJECT_WITH_OBJECT_PROPERTIES = TableSpec(
     name="OBJECT_WITH_OBJECT_PROPERTIES",
     description="One row per live record, its set properties as one JSON object of strings.",
     group="records",
+    row="record",
     point_in_time=True,
     key=("OBJECTTYPEID", "OBJECTID"),
     columns=_columns("""
@@ -99,6 +103,7 @@ RECORD_CHANGES = TableSpec(
     description="One row per record and what happened to it on the day: created, updated, "
     "archived, restored, merged or erased.",
     group="records",
+    row="change",
     point_in_time=True,
     key=("OBJECTTYPEID", "OBJECTID", "CHANGE"),
     columns=_columns("""
@@ -253,6 +258,7 @@ ASSOCIATIONS = TableSpec(
     name="ASSOCIATIONS",
     description="One row per link of two records, direction and label.",
     group="associations",
+    row="link",
     point_in_time=False,
     key=("COMBINEDASSOCIATIONTYPEID", "FROMOBJECTID", "TOOBJECTID"),
     columns=_columns("""
@@ -311,6 +317,7 @@ LIST_MEMBERSHIPS = TableSpec(
     name="LIST_MEMBERSHIPS",
     description="One row per member of a list.",
     group="lists",
+    row="member",
     point_in_time=False,
     key=("LISTID", "OBJECTID"),
     columns=_columns("""
@@ -331,13 +338,14 @@ COMBINED = (
 )
 
 
-def objects_of_type(table: str, plural_label: str) -> TableSpec:
+def objects_of_type(table: str, plural_label: str, row: Row = "record") -> TableSpec:
     """`OBJECTS_<type>`: a row per live record, a column per property (added when it is made)."""
     return TableSpec(
         name=table,
         description=f"One row per live record of the type {plural_label}, "
         "a typed column per property.",
         group="records",
+        row=row,
         point_in_time=True,
         key=("OBJECTID",),
         columns=OBJECTS.columns,
@@ -353,6 +361,7 @@ def associations_of_pair(
         name=table,
         description=f"One row per link and label from {labels[0]} to {labels[1]}.",
         group="associations",
+        row="link",
         point_in_time=False,
         key=(*columns, "COMBINEDASSOCIATIONTYPEID"),
         columns=_columns(f"""
@@ -374,6 +383,7 @@ def events_of_type(table: str, label: str) -> TableSpec:
         name=table,
         description=f"One row per occurrence of the event {label} on the day.",
         group="events",
+        row="event",
         point_in_time=True,
         key=("ID", "OCCURREDAT"),
         columns=_columns("""

@@ -187,6 +187,9 @@ def test_a_search_misses_what_moves_no_date_alone_and_the_next_sweep_finds_it(ni
         dates = {record.record_id: record.updated_at for record, _ in missed}
         since = [built.portal.record(type_id, i, at).updated_at > dates[i] for i in dates]
         assert swept.counts["drift"] >= since.count(False) > 0
+        assert swept.counts["records_missed_by_search"] == swept.counts["drift"]
+        again = built.read(at + DAY, type_id, "sweep")
+        assert (again.counts["drift"] > 0, again.counts["records_missed_by_search"]) == (True, 0)
         again, known = built.differing(swept, at, type_id)
         assert not [name for _, name in again if name in known.calculated]
 
