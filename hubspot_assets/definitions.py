@@ -10,6 +10,7 @@ from dagster._core.definitions.definitions_load_context import StateBackedDefini
 from dagster_aws.s3 import S3Resource
 
 from hubspot_assets.assets.alerts import alert_sensor
+from hubspot_assets.assets.checks import fresh_by
 from hubspot_assets.assets.failures import permanent_errors
 from hubspot_assets.assets.glue import glue_asset
 from hubspot_assets.assets.healing import healing_sensor
@@ -62,6 +63,7 @@ def build_defs(
     names = sorted(each.spec.name for each in tables)
     lineage = Lineage(sources)
     labels = Labels(catalog.portal_id, settings.export_owners)
+    fresh = fresh_by(settings)
     partitions = dg.DailyPartitionsDefinition(
         start_date=first_day(catalog, settings).isoformat(), timezone=settings.export_timezone
     )
@@ -74,7 +76,10 @@ def build_defs(
     return dg.Definitions(
         assets=[
             *source_assets(sources, lineage, partitions, settings.zone, labels),
-            *table_assets(tables, lineage, partitions, settings.zone, labels),
+            *dg.map_asset_specs(
+                lambda spec: dg.apply_freshness_policy(spec, fresh),
+                table_assets(tables, lineage, partitions, settings.zone, labels),
+            ),
             *(
                 [glue_asset(names, settings.glue_database, settings, partitions, labels)]
                 if settings.glue_database

@@ -103,6 +103,11 @@ class Settings(BaseSettings):
     export_executor: Literal["in_process", "multiprocess"] = Field(
         "in_process", description="in_process or multiprocess"
     )
+    export_fresh_by: str = Field(
+        "06:00",
+        pattern=r"^(0[2-9]|1\d|2[0-3]):[0-5]\d$",
+        description="a time of the day, 02:00 or later, as 06:00",
+    )
     export_heal_days: int = Field(
         7, ge=0, le=90, description="how many of the newest days are completed later, 0 to 90"
     )
@@ -310,6 +315,12 @@ class Settings(BaseSettings):
     def zone(self) -> ZoneInfo:
         """The export time zone."""
         return ZoneInfo(self.export_timezone)
+
+    @property
+    def fresh_by(self) -> tuple[int, int]:
+        """Hour and minute by which the tables are to be there."""
+        hour, minute = self.export_fresh_by.split(":")
+        return int(hour), int(minute)
 
     @property
     def state(self) -> str:

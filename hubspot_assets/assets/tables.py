@@ -5,11 +5,13 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from hubspot_assets.assets.checks import check_results, check_specs
 from hubspot_assets.assets.failures import blamed
 from hubspot_assets.assets.labels import Labels
 from hubspot_assets.assets.lineage import Lineage
 from hubspot_assets.assets.resources import StagingResource
 from hubspot_assets.day import Day
+from hubspot_assets.export.io_manager import CsvExportIOManager
 from hubspot_assets.tables.spec import TableSpec
 from hubspot_assets.tables.specs import PROPERTY_DEFINITIONS
 from hubspot_assets.tables.table import Table
@@ -35,16 +37,23 @@ def _asset(
     zone: ZoneInfo,
     labels: Labels,
 ) -> dg.AssetsDefinition:
-    @dg.multi_asset(name=table.spec.name, specs=[_spec(table, lineage, partitions, labels)])
+    @dg.multi_asset(
+        name=table.spec.name,
+        specs=[_spec(table, lineage, partitions, labels)],
+        check_specs=check_specs(table.spec),
+    )
     def asset(
-        context: dg.AssetExecutionContext, staging: StagingResource
-    ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+        context: dg.AssetExecutionContext,
+        staging: StagingResource,
+        csv_export: dg.ResourceParam[CsvExportIOManager],
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:  # type: ignore[type-arg]
         day = Day.named(context.partition_key, zone)
         with blamed(context, lineage.keys):
             content = table.content(staging.day(day), day)
         yield dg.MaterializeResult(value=content)
         if content.findings.warnings:
             context.log.warning("\n".join(content.findings.warnings))
+        yield from check_results(context, table.spec, csv_export)
 
     return asset
 

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -15,10 +15,10 @@ from hubspot_assets import __version__
 from hubspot_assets.export.console import console_url
 from hubspot_assets.export.days import complete_day
 from hubspot_assets.export.errors import TableError
-from hubspot_assets.export.manifest import TableManifest, manifest_path
-from hubspot_assets.export.reader import read_table
+from hubspot_assets.export.manifest import DayTable, TableManifest, manifest_path
+from hubspot_assets.export.reader import read_day, read_table
 from hubspot_assets.export.writer import write_table
-from hubspot_assets.storage.errors import StoreError
+from hubspot_assets.storage.errors import NotFoundError, StoreError
 from hubspot_assets.storage.leases import Lease, Leases
 from hubspot_assets.storage.owner import owned
 from hubspot_assets.storage.store import Store, open_store
@@ -58,6 +58,9 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
         default_factory=dict
     )
     _leases: Leases | None = PrivateAttr(default=None)
+    _last: TableManifest | None = PrivateAttr(default=None)
+    #: By day the tables of the complete day before it.
+    _before: dict[str, Mapping[str, DayTable]] = PrivateAttr(default_factory=dict)
 
     @property
     def store(self) -> Store:
@@ -115,8 +118,30 @@ class CsvExportIOManager(dg.ConfigurableIOManager):
                 self._complete(day, obj.as_of, context.run_id)
         except (StoreError, TableError) as error:
             raise _failure(error) from error
+        self._last = manifest
         metadata = self._metadata(manifest, obj.spec)
         context.add_output_metadata({**metadata, "seconds": round(time.monotonic() - started, 3)})
+
+    @property
+    def last(self) -> TableManifest:
+        """The table that was written last by this process of the run."""
+        if self._last is None:
+            raise LookupError("nothing has been written yet")
+        return self._last
+
+    def day_before(self, day: str) -> Mapping[str, DayTable]:
+        """The tables of the day before `day` by name; none where it is not complete.
+
+        Raises StoreError.
+        """
+        if day not in self._before:
+            before = date.fromisoformat(day) - timedelta(days=1)
+            try:
+                tables = read_day(self.store, before.isoformat()).tables
+            except NotFoundError:
+                tables = ()
+            self._before[day] = {each.table: each for each in tables}
+        return self._before[day]
 
     def _lease(self, day: str) -> Lease | None:
         """The run's, kept until it ends; None where there is no run."""

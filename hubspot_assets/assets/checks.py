@@ -1,0 +1,54 @@
+"""What is checked of every table once it is published, and by when it is to be there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import dagster as dg
+
+from hubspot_assets.export.io_manager import CsvExportIOManager
+from hubspot_assets.export.verdicts import Told, checks_of
+from hubspot_assets.settings import Settings
+from hubspot_assets.storage import StoreError
+from hubspot_assets.tables.spec import TableSpec
+
+
+def check_specs(spec: TableSpec) -> list[dg.AssetCheckSpec]:
+    """The checks of a table. None blocks: the table is published, and who is told can judge."""
+    key = dg.AssetKey([spec.name])
+    return [dg.AssetCheckSpec(each.name, asset=key, description=each.description)
+            for each in checks_of(spec)]  # fmt: skip
+
+
+def check_results(
+    context: dg.AssetExecutionContext, spec: TableSpec, export: CsvExportIOManager
+) -> Iterator[dg.AssetCheckResult]:
+    """What the checks find of a table that was written a moment ago."""
+    try:
+        before = export.day_before(context.partition_key).get(spec.name)
+    except StoreError as error:
+        context.log.warning("the day before is not compared with: %s", error)
+        before = None
+    told = Told(spec, export.last, before)
+    for check in checks_of(spec):
+        verdict = check.verdict(told)
+        if verdict.grave:
+            context.log.warning("%s: %s", check.name, verdict.words)
+        yield dg.AssetCheckResult(
+            passed=verdict.passed,
+            check_name=check.name,
+            severity=dg.AssetCheckSeverity.ERROR if verdict.grave else dg.AssetCheckSeverity.WARN,
+            description=verdict.words,
+            metadata=verdict.numbers,
+        )
+
+
+def fresh_by(settings: Settings) -> dg.FreshnessPolicy:
+    """Every table is there by EXPORT_FRESH_BY, made on the morning after the day that has ended."""
+    hour, minute = settings.fresh_by
+    return dg.FreshnessPolicy.cron(
+        deadline_cron=f"{minute} {hour} * * *",
+        lower_bound_delta=timedelta(hours=hour, minutes=minute),
+        timezone=settings.export_timezone,
+    )
