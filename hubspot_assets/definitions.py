@@ -9,7 +9,7 @@ import dagster as dg
 from dagster._core.definitions.definitions_load_context import StateBackedDefinitionsLoader
 from dagster_aws.s3 import S3Resource
 
-from hubspot_assets.assets.alerts import alert_sensor
+from hubspot_assets.assets.alerts import alert_sensors
 from hubspot_assets.assets.checks import fresh_by
 from hubspot_assets.assets.failures import permanent_errors
 from hubspot_assets.assets.glue import glue_asset
@@ -95,7 +95,7 @@ def build_defs(
         ],
         sensors=[
             *([healing_sensor(job, settings, partitions)] if settings.export_heal_days else []),
-            *([alert_sensor(settings)] if settings.alert_webhook_url else []),
+            *(alert_sensors(settings) if settings.alert_webhook_url else []),
         ],
         executor=_executor(settings),
         resources={

@@ -115,6 +115,9 @@ class Settings(BaseSettings):
         2, ge=0, le=30, description="of how many days before events are read again, 0 to 30"
     )
     alert_webhook_url: SecretStr | None = Field(None, description="an http(s) address")
+    alert_checks: Literal["errors", "all", "none"] = Field(
+        "errors", description="errors, all (warnings, too) or none"
+    )
     alert_webserver_url: str | None = Field(None, description="an http(s) address")
     s3_endpoint_url: str | None = Field(None, description="an http(s) address")
     s3_region: str | None = Field(None, description="a region, as eu-central-1")

@@ -1,4 +1,4 @@
-"""Failed runs are told of at a webhook: what a person needs, once a day and cause."""
+"""Failed runs and checks are told of at a webhook: what a person needs, once a day and cause."""
 
 import json
 import threading
@@ -75,6 +75,49 @@ def fail(webhook, reach, shared_sandbox):
         yield run
 
 
+@pytest.fixture
+def check(webhook, reach, shared_sandbox):
+    """Ends a run in which tables were checked, and lets the sensor of that end hear of it."""
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def run(*found, fails=False, **more):
+            at = {"ALERT_WEBHOOK_URL": webhook.url, "ALERT_WEBSERVER_URL": "http://dagster.example"}
+            reach(shared_sandbox, **(at | more))
+            specs = [dg.AssetSpec(table) for table, _, _ in found]
+            checks = [dg.AssetCheckSpec("published", asset=spec.key) for spec in specs]
+
+            @dg.multi_asset(specs=specs, check_specs=checks, name="tables")
+            def tables():
+                for table, severity, words in found:
+                    yield dg.MaterializeResult(asset_key=table)
+                    yield dg.AssetCheckResult(
+                        passed=severity is None,
+                        asset_key=table,
+                        severity=severity or dg.AssetCheckSeverity.WARN,
+                        description=words,
+                    )
+                if fails:
+                    raise dg.Failure("the bucket is gone")
+
+            job = dg.define_asset_job("export_day")
+            result = (
+                dg.Definitions([tables], jobs=[job])
+                .resolve_job_def("export_day")
+                .execute_in_process(
+                    instance=instance,
+                    raise_on_error=False,
+                    tags={"dagster/partition": "2026-11-22"},
+                )
+            )
+            name = "alert" if fails else "alert_checks"
+            ended = result.get_run_failure_event() if fails else result.get_run_success_event()
+            sensor = build_defs(standard_catalog(), load_settings()).resolve_sensor_def(name)
+            sensor(dg.build_run_status_sensor_context(name, ended, instance, result.dagster_run))
+            return result.run_id
+
+        yield run
+
+
 def test_a_failed_run_is_told_of_once_a_day_and_cause(fail, webhook):
     first = fail(dg.Failure("HubSpot is down; it resumes at 10:15"))
     told = "export_day of 2026-11-22 failed: HubSpot is down; it resumes at 10:15"
@@ -99,6 +142,68 @@ def test_what_was_not_taken_is_told_again(fail, webhook, capfd):
     fail(dg.Failure("the bucket is gone"))
     assert len(webhook.taken) == 2
     assert "a-5ecret" not in "".join(capfd.readouterr())
+
+
+ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+FINE = ("TEAMS", None, "12 rows")
+EMPTY = "0 rows; the day before had 300"
+
+
+def test_failed_checks_are_told_of_once_a_day_and_cause(check, webhook):
+    rows = enumerate("ABCD", start=300)
+    tables = [(f"OBJECTS_{x}", ERROR, f"0 rows; the day before had {n}") for n, x in rows]
+    first = check(FINE, *tables, ("LISTS", WARN, "a scope is missing"))
+    (told,) = webhook.taken
+    assert told.splitlines() == [
+        "export_day of 2026-11-22: checks failed",
+        f"ERROR OBJECTS_A, OBJECTS_B, OBJECTS_C and 1 more (published): {EMPTY}",
+        f"http://dagster.example/runs/{first}",
+    ]
+    check(("OBJECTS_E", ERROR, "0 rows; the day before had 5"))
+    assert len(webhook.taken) == 1
+    check(("OBJECTS_A", ERROR, EMPTY), ("LISTS", ERROR, "the columns are not those declared"))
+    assert len(webhook.taken) == 2
+    assert "the columns" in webhook.taken[1]
+    assert EMPTY not in webhook.taken[1]
+
+
+@pytest.mark.parametrize(("told_of", "lines"), [("all", ["ERROR", "WARN"]), ("errors", ["ERROR"])])
+def test_warnings_are_told_of_by_a_setting(check, webhook, told_of, lines):
+    check(("LISTS", WARN, "a scope"), ("OWNERS", ERROR, EMPTY), FINE, ALERT_CHECKS=told_of)
+    assert [line.split()[0] for line in webhook.taken[0].splitlines()[1:-1]] == lines
+
+
+def test_checks_that_pass_are_not_told_of(check, webhook):
+    check(FINE, ALERT_CHECKS="all")
+    assert webhook.taken == []
+
+
+def test_no_check_is_told_of_by_a_setting(check, webhook):
+    with pytest.raises(dg.DagsterInvariantViolationError, match="alert_checks"):
+        check(("OWNERS", ERROR, EMPTY), ALERT_CHECKS="none")
+    check(("OWNERS", ERROR, EMPTY), ALERT_CHECKS="none", fails=True)
+    assert len(webhook.taken) == 1
+
+
+def test_a_run_that_fails_tells_of_its_checks_too(check, webhook):
+    check(("OWNERS", ERROR, EMPTY), fails=True)
+    failure, checks = webhook.taken
+    assert "the bucket is gone" in failure
+    assert "OWNERS (published)" in checks
+
+
+def test_checks_that_were_not_taken_are_told_of_again(check, webhook):
+    webhook.status = 500
+    check(("OWNERS", ERROR, EMPTY))
+    webhook.status = 200
+    check(("OWNERS", ERROR, EMPTY))
+    assert len(webhook.taken) == 2
+
+
+def test_of_many_causes_some_are_named(check, webhook):
+    check(*((f"T{n}", ERROR, "abcdefghijkl"[n] * 9) for n in range(12)))
+    _, *lines, _ = webhook.taken[0].splitlines()
+    assert (len(lines), lines[-1]) == (11, "and 2 more")
 
 
 def test_without_a_webhook_there_is_no_sensor(reach, shared_sandbox):
