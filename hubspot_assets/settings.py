@@ -83,7 +83,9 @@ class Settings(BaseSettings):
     incremental: Literal["auto", "sweep", "search", "off"] = Field(
         "auto", description="how what has changed of records is found; off: all are read"
     )
-    sweep_days: int = Field(7, ge=1, description="days after which records are swept, 1 or more")
+    sweep_days: int = Field(
+        7, ge=1, description="days after which all is looked through, 1 or more"
+    )
     hubspot_workers: int = Field(8, ge=1, le=64, description="requests in flight, 1 to 64")
     export_url: str = Field("./export", description="s3://bucket/prefix or a folder")
     state_url: str | None = Field(None, description="s3://bucket/prefix or a folder")

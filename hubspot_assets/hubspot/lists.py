@@ -14,6 +14,7 @@ from hubspot_assets.hubspot.errors import (
     BadRequest,
     IncompleteAnswer,
     MissingScope,
+    NotFound,
     NotServed,
     Refused,
     Unexplained,
@@ -30,6 +31,8 @@ CEILING = 10_000
 PROCESSING_TYPES = ("MANUAL", "DYNAMIC", "SNAPSHOT")
 #: Not found, or not allowed: a version of the API that can only search.
 NO_SUCH_CALL = (404, 405)
+#: The property that tells how many members a list has.
+SIZE = "hs_list_size"
 #: The object type of lists themselves.
 LISTS_TYPE = "0-45"
 
@@ -154,6 +157,21 @@ def list_properties(item: Mapping[str, Any]) -> dict[str, str]:
     own = {name: item.get(field) for name, field in _fields().items() if field}
     extra = item.get("additionalProperties") or {}
     return {name: _text(value) for name, value in (extra | _set(own)).items() if value is not None}
+
+
+def sized(client: HubSpot, read: Read) -> Read:
+    """A list of a listing with its size: asked for by itself where the listing tells none."""
+    extra = read.content.get("additionalProperties") or {}
+    if extra.get(SIZE):
+        return read
+    try:
+        answer = client.get("lists", "one", list_id=str(read.content["listId"]))
+    except (NotServed, BadRequest, NotFound):
+        return read
+    told = answer.content.get("list")
+    size = told.get("size") if isinstance(told, dict) else None
+    more = _set({SIZE: None if size is None else str(size)})
+    return Read(read.content | {"additionalProperties": extra | more}, read.received_at)
 
 
 def members(client: HubSpot, list_id: str) -> Iterator[MembersPage]:

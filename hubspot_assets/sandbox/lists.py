@@ -7,7 +7,7 @@ list costs no more than one of a small list. All moments are epoch milliseconds.
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from typing import NamedTuple
@@ -269,6 +269,24 @@ class Lists:
         if list_id not in self._facts:
             raise ValueError(f"there is no list {list_id}")
         self._deleted[list_id] = at
+
+    def restore(self, list_id: int) -> None:
+        """Brings a list back that was deleted outside of the plan. ValueError if it was not."""
+        if self._deleted.pop(list_id, None) is None:
+            raise ValueError(f"list {list_id} was not deleted")
+
+    def make_again(self, list_id: int, at: int) -> int:
+        """Deletes a list, and makes another of the same name; gives its id."""
+        self.delete(list_id, at)
+        made = replace(
+            self._facts[list_id],
+            list_id=max(self._facts) + 1,
+            created=at,
+            updated=at,
+            filters_updated=at if self._facts[list_id].filters_updated else None,
+        )
+        self._facts[made.list_id] = made
+        return made.list_id
 
     def memberships(self, facts: ListFacts, now: int) -> Memberships:
         """Who is in a list."""

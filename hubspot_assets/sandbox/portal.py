@@ -366,6 +366,14 @@ class Portal:
         """Deletes a list outside of the plan, now unless told when."""
         self._lists.delete(list_id, self.clock.now() if at is None else milliseconds(at))
 
+    def restore_list(self, list_id: int) -> None:
+        """Brings a list back that was deleted outside of the plan, as it was."""
+        self._lists.restore(list_id)
+
+    def make_list_again(self, list_id: int, at: datetime) -> int:
+        """Deletes a list outside of the plan and makes another of its name; gives its id."""
+        return self._lists.make_again(list_id, milliseconds(at))
+
     def lists_at(self, now: int) -> list[PortalList]:
         """`lists`, by epoch milliseconds."""
         return self._lists.at(now)

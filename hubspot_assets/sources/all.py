@@ -7,7 +7,6 @@ from operator import itemgetter
 
 from hubspot_assets.exported import Exported
 from hubspot_assets.hubspot import metadata
-from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.readings.reading import Staged
 from hubspot_assets.sources.association_sources import association_sources
 from hubspot_assets.sources.event_sources import event_sources
@@ -26,7 +25,7 @@ _BY_ID = itemgetter("id")
 
 def all_sources(exported: Exported) -> list[Source]:
     """The sources of all tables, those that others need before them."""
-    types, portal = exported.types, exported.portal
+    types = exported.types
     return [
         *record_sources(exported),
         Source(
@@ -71,7 +70,7 @@ def all_sources(exported: Exported) -> list[Source]:
         *own_sources(exported),
         *event_sources(exported),
         *association_sources(exported.pairs),
-        *_lists(exported.catalog.object_types, portal),
+        *_lists(exported),
     ]
 
 
@@ -84,14 +83,14 @@ def _teams(ask: Ask) -> Staged:
     return extract_items(ask.staging, TEAMS, lambda: metadata.user_teams(ask.client), key=_BY_ID)
 
 
-def _lists(object_types: tuple[ObjectType, ...], portal: str) -> Iterator[Source]:
-    ids = [each.id for each in object_types]
+def _lists(exported: Exported) -> Iterator[Source]:
+    ids = [each.id for each in exported.catalog.object_types]
     # Not "lists": that reads lists as records of an object type of their own.
     yield Source(
         LISTS,
         ("all_lists",),
         "Lists of records of every object type.",
-        lambda ask: extract_lists(ask.client, ask.staging, ids),
+        lambda ask: extract_lists(ask.client, ask.staging, ids, workers=ask.workers),
         group="lists",
         api="lists",
     )
@@ -100,9 +99,16 @@ def _lists(object_types: tuple[ObjectType, ...], portal: str) -> Iterator[Source
         ("list_memberships",),
         "The members of every list.",
         lambda ask: extract_memberships(
-            ask.client, ask.staging, portal=portal, workers=ask.workers, report=ask.report
+            ask.client,
+            ask.staging,
+            portal=exported.portal,
+            workers=ask.workers,
+            report=ask.report,
+            incremental=ask.incremental,
+            sweep_days=ask.sweep_days,
         ),
         group="lists",
         api="lists",
-        needs=(LISTS,),
+        # Readings of records tell which members have another id by now.
+        needs=(LISTS, *(of.records for of in exported.types if of.object_type.api == "crm")),
     )

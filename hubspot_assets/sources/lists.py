@@ -7,12 +7,14 @@ whose lists HubSpot refuses. The source `list_memberships` holds chunks of two f
   member of a list, by list and record id, from chunk to chunk, too.
 * `lists`: listId Int64, size Int64 as HubSpot told it, members Int64 as read (null where they
   could not be), refused String (why not; null for a list that was deleted meanwhile), status String
-  (how far HubSpot is with a list whose members are not all there yet, else null).
+  (how far HubSpot is with a list whose members are not all there yet, else null), signals String
+  (what it told of the list's changes, by which the next reading sees whether it keeps its members).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
@@ -35,16 +37,29 @@ from hubspot_assets.hubspot.errors import (
 from hubspot_assets.hubspot.lists import MembersPage
 from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.moments import milliseconds
+from hubspot_assets.readings.merging import DamagedError
 from hubspot_assets.readings.ordering import in_key_order
 from hubspot_assets.readings.reading import Reading, Staged, write_temporary
 from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.flatten import MOMENT
 from hubspot_assets.sources.items import read_items, stage_items
+from hubspot_assets.sources.kept_members import (
+    ADDITIONAL,
+    SIGNALS,
+    MembersBefore,
+    Signals,
+    Told,
+    kept_lists,
+    signals_of,
+)
 from hubspot_assets.sources.resuming import plan_of
 from hubspot_assets.sources.source import Report, quiet, unavailable
+from hubspot_assets.sources.turns import base_of
+from hubspot_assets.storage import NotFoundError
 from hubspot_assets.storage.temporary import temporary_folder
 from hubspot_assets.tables.counts import (
     LISTS_GONE,
+    LISTS_KEPT,
     LISTS_OF_ANOTHER_SIZE,
     LISTS_OF_TYPES_REFUSED,
     LISTS_PARTIAL,
@@ -55,9 +70,11 @@ from hubspot_assets.tables.counts import (
     MOMENTS_UNREAD,
 )
 
+log = logging.getLogger(__name__)
+
 LISTS, MEMBERSHIPS = "lists", "list_memberships"
 #: What a list is to tell beyond its own fields.
-EXTRA = ("hs_list_size", "hs_classic_list_id")
+EXTRA = (lists.SIZE, "hs_classic_list_id", *ADDITIONAL)
 #: The processing status of a list whose members are all there.
 COMPLETE = "COMPLETE"
 
@@ -75,10 +92,13 @@ LISTS_SCHEMA = {
     "members": pl.Int64(),
     "refused": pl.String(),
     "status": pl.String(),
+    SIGNALS: pl.String(),
 }
 
 
-def extract_lists(client: HubSpot, staging: Staging, object_type_ids: Iterable[str]) -> Staged:
+def extract_lists(
+    client: HubSpot, staging: Staging, object_type_ids: Iterable[str], *, workers: int = 8
+) -> Staged:
     """Stages all lists; `object_type_ids` are the types whose lists are known to be possible.
 
     Raises HubSpotError and StoreError.
@@ -96,29 +116,50 @@ def extract_lists(client: HubSpot, staging: Staging, object_type_ids: Iterable[s
         Read({"objectTypeId": type_id, "refused": f"no lists of {type_id}: {error}"}, asked)
         for type_id, error in listing.refused.items()
     )
-    return stage_items(reading, [*listing.lists, *refusals])
+    told = in_order(partial(lists.sized, client), listing.lists, workers)
+    return stage_items(reading, [*told, *refusals])
 
 
 def extract_memberships(
-    client: HubSpot, staging: Staging, *, portal: str, workers: int, report: Report = quiet
+    client: HubSpot,
+    staging: Staging,
+    *,
+    portal: str,
+    workers: int,
+    report: Report = quiet,
+    incremental: str = "auto",
+    sweep_days: int = 7,
 ) -> Staged:
     """Stages the members of all staged lists, several lists at a time.
 
-    A list that is deleted meanwhile, or whose members HubSpot refuses, has none; both are counted.
-    Goes on from the last whole list of a reading of the same `portal` and lists. Raises
-    HubSpotError, IncompleteAnswer where all are deleted meanwhile, and StoreError.
+    A list of which nothing has moved since an earlier reading of the same `portal` keeps its
+    members (`kept_members`), unless `incremental` is "off"; every `sweep_days` days all are read.
+    One that is deleted meanwhile, or whose members HubSpot refuses, has none; both are counted.
+    Goes on from the last whole list of a reading that was to read the same. Raises HubSpotError,
+    IncompleteAnswer where all are deleted meanwhile, and StoreError.
     """
     told = staging.complete(LISTS)
     listed = sorted(_listed(told))
-    plan = plan_of(client, portal, [each.list_id for each in listed])
-    reading = staging.begin(MEMBERSHIPS, plan)
+    plan = plan_of(client, portal, MEMBERSHIPS)
+    base = base_of(staging, MEMBERSHIPS, plan, incremental, sweep_days)
+    kept: Mapping[int, int] = {}
+    if base:
+        try:
+            kept = kept_lists(staging, base, [Told(each.list_id, each.signals) for each in listed])
+        except (NotFoundError, DamagedError) as error:
+            log.warning("%s: all members are read: %s", MEMBERSHIPS, error)
+    # A checkpoint is of these lists alone, of which the same ones are kept.
+    of_lists = plan_of(client, [each.list_id for each in listed], sorted(kept), base and base.name)
+    reading = staging.begin(MEMBERSHIPS, f"{plan} {of_lists}")
     if not told.availability.served:
         return reading.finish(told.availability, told.observed_at)
+    if base and kept:
+        reading.swept_at = base.swept_at
     done, reading.chunks_staged = _after(reading)
     chunk = _MembersChunk(reading)
     with (
         temporary_folder() as folder,
-        closing(_rosters(client, listed[done:], folder, workers)) as rosters,
+        closing(_rosters(client, listed[done:], folder, workers, base, kept)) as rosters,
     ):
         for number, roster in enumerate(rosters, start=done + 1):
             chunk.add(roster, number)
@@ -129,7 +170,7 @@ def extract_memberships(
                 "of them; nothing of this source is delivered, try again"
             )
         chunk.stage()
-    if chunk.refusal and not reading.counts[LISTS_READ]:
+    if chunk.refusal and not (reading.counts[LISTS_READ] or kept):
         if not isinstance(chunk.refusal, NotServed):
             raise chunk.refusal
         return reading.finish(unavailable(chunk.refusal), datetime.now(UTC))
@@ -137,24 +178,27 @@ def extract_memberships(
 
 
 class _Listed(NamedTuple):
-    """A list to be read; `size` is what HubSpot told of it, `status` how far it is with it."""
+    """A list to be read; `size` is what HubSpot told of it, `status` how far it is with it, and
+    `signals` are of its changes."""
 
     list_id: int
     object_type_id: str
     size: int | None
     status: str | None = None
+    signals: Signals | None = None
 
 
 def _listed(staged: Staged) -> Iterator[_Listed]:
     for content, _ in read_items(staged):
         if "listId" in content:
-            size = str((content.get("additionalProperties") or {}).get("hs_list_size"))
+            size = str((content.get("additionalProperties") or {}).get(lists.SIZE))
             status = content.get("processingStatus")
             yield _Listed(
                 int(content["listId"]),
                 content["objectTypeId"],
                 int(size) if size.isdecimal() else None,
                 None if status in (None, COMPLETE) else str(status),
+                signals_of(content),
             )
 
 
@@ -167,10 +211,19 @@ def _after(reading: Reading) -> tuple[int, int]:
 
 
 def _rosters(
-    client: HubSpot, listed: Sequence[_Listed], folder: Path, workers: int
+    client: HubSpot,
+    listed: Sequence[_Listed],
+    folder: Path,
+    workers: int,
+    base: Staged | None,
+    kept: Mapping[int, int],
 ) -> Generator[_Roster, None, None]:
+    """The members of each list, in order: those of `kept` ones from `base`."""
+
     def read(each: _Listed) -> _Roster:
         roster = _Roster(each, folder)
+        if each.list_id in kept:
+            return roster
         try:
             for page in lists.members(client, str(each.list_id)):
                 roster.add(page)
@@ -180,7 +233,11 @@ def _rosters(
             roster.give_up(error)
         return roster
 
-    yield from in_order(read, listed, workers)
+    before = MembersBefore(base) if base else None
+    for roster in in_order(read, listed, workers):
+        if before and roster.list.list_id in kept:
+            roster.keep(before, kept[roster.list.list_id])
+        yield roster
 
 
 class _Roster:
@@ -192,6 +249,7 @@ class _Roster:
         self.refusal: Refused | None = None
         self.read_at = datetime.min.replace(tzinfo=UTC)
         self._folder = folder
+        self.before: MembersBefore | None = None
         self._held: list[pl.DataFrame] = []
         self._rows = 0
         self._files: list[Path] = []
@@ -199,7 +257,11 @@ class _Roster:
     @property
     def large(self) -> bool:
         """Whether the members are more than are held in memory."""
-        return bool(self._files)
+        return bool(self._files) or self._rows >= HELD_MEMBERS
+
+    def keep(self, before: MembersBefore, members: int) -> None:
+        """Takes in that the list has those `members` that an earlier reading holds."""
+        self.before, self._rows = before, members
 
     def add(self, page: MembersPage) -> None:
         """Takes a page of members in."""
@@ -219,6 +281,9 @@ class _Roster:
 
     def frames(self) -> Iterator[pl.DataFrame]:
         """The members by record id, each once."""
+        if self.before:
+            yield from self.before.of(self.list.list_id)
+            return
         readers: list[Callable[[], pl.DataFrame]]
         readers = [partial(pl.read_parquet, path) for path in self._files]
         if self._held:
@@ -257,7 +322,7 @@ class _MembersChunk:
 
     def _clear(self) -> None:
         self._members: list[pl.DataFrame] = []
-        self._lists: list[tuple[int, int | None, int | None, str | None, str | None]] = []
+        self._lists: list[tuple[int | str | None, ...]] = []
         self._rows = 0
 
     def add(self, roster: _Roster, done: int) -> None:
@@ -281,7 +346,8 @@ class _MembersChunk:
     def _count(self, roster: _Roster, members: int) -> None:
         of, counts, refusal = roster.list, self._reading.counts, roster.refusal
         if roster.known:
-            counts[LISTS_READ] += 1
+            counts[LISTS_KEPT if roster.before else LISTS_READ] += 1
+            counts["memberships_kept"] += members if roster.before else 0
             counts["memberships"] += members
             counts[LISTS_PARTIAL] += of.status is not None
             counts[LISTS_OF_ANOTHER_SIZE] += of.status is None and of.size not in (None, members)
@@ -292,7 +358,8 @@ class _MembersChunk:
             counts[LISTS_GONE] += 1
         why = str(refusal) if refusal else None
         known = members if roster.known else None
-        self._lists.append((of.list_id, of.size, known, why, of.status))
+        signals = of.signals and of.signals.text
+        self._lists.append((of.list_id, of.size, known, why, of.status, signals))
 
     def stage(self) -> None:
         """Stages the whole lists that were taken in."""

@@ -8,15 +8,15 @@ take a small share of the day's calls; and where search is, a type's sweep comes
 from __future__ import annotations
 
 import logging
-import zlib
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.records import PAGE_OF_IDS
 from hubspot_assets.readings.reading import Staged
 from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.asked import Asked
+from hubspot_assets.sources.turns import is_due
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,6 @@ SHARE = 0.05
 #: The day's calls where HubSpot does not tell: those of a professional subscription, by its usage
 #: guidelines.
 CALLS = 625_000
-#: Nightly runs don't begin at the same minute.
-_NEARLY = timedelta(hours=12)
 
 
 def searches(
@@ -40,17 +38,10 @@ def searches(
     """
     if incremental == "sweep" or _records(base) < FEW:
         return False
-    if _is_due(base, datetime.now(UTC), sweep_days):
+    if is_due(base, datetime.now(UTC), sweep_days):
         log.info("%s: it is time to look through all records", asked.source)
         return False
     return incremental == "search" or not _is_affordable(base, staging, asked.client)
-
-
-def _is_due(base: Staged, now: datetime, days: int) -> bool:
-    """Whether a type was last swept so many days ago, or today is its turn: not that of all."""
-    age = now - base.swept_at
-    turn = (now.date().toordinal() + zlib.crc32(base.source.encode())) % days == 0
-    return age >= timedelta(days=days) - _NEARLY or (turn and age >= _NEARLY)
 
 
 def _is_affordable(base: Staged, staging: Staging, client: HubSpot) -> bool:

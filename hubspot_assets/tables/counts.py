@@ -24,6 +24,7 @@ LINKS_UNREAD = "links_unread"
 LISTS_GONE = "lists_gone_while_reading"
 LISTS_OF_ANOTHER_SIZE = "lists_of_another_size"
 LISTS_OF_TYPES_REFUSED = "object_types_whose_lists_were_refused"
+LISTS_KEPT = "lists_kept"
 LISTS_READ = "lists_read"
 LISTS_PARTIAL = "lists_not_processed"
 LISTS_REFUSED = "lists_refused"
@@ -147,6 +148,7 @@ SENTENCES: Mapping[str, str | None] = {
 
 #: The same of what is no reason for a warning.
 MEASURES: Mapping[str, str] = {
+    LISTS_KEPT: "lists kept the members that an earlier reading found",
     LISTS_READ: "lists whose members were read",
     RECORDS_BY_HUBSPOT: "live records by HubSpot's own count, when those that it counts were read",
     RECORDS_ENDED: "records were archived, merged or erased on the day",

@@ -30,23 +30,18 @@ NAMED = 20
 
 def list_tables(types: Sequence[ExportedType]) -> Iterator[Table]:
     """LISTS and LIST_MEMBERSHIPS; members of lists of `types` are records of the day."""
-    yield Table(specs.LISTS, (LISTS, MEMBERSHIPS), _lists)
+    yield Table(specs.LISTS, (LISTS,), _lists)
     delivered = [of for of in types if of.object_type.api == "crm"]
     sources = MEMBERSHIPS, *(of.records for of in delivered)
     yield Table(specs.LIST_MEMBERSHIPS, sources, _memberships(delivered))
 
 
 def _lists(staging: Staging, day: Day) -> TableContent:
-    listed, joined = staging.complete(LISTS), staging.complete(MEMBERSHIPS)
+    listed = staging.complete(LISTS)
     told = list(read_items(listed))
-    members = {
-        each["listId"]: each["members"]
-        for each in _outcomes(joined).to_dicts()
-        if each["members"] is not None
-    }
     items = (Item(content, read_at) for content, read_at in told if "listId" in content)
     counts: Counter[str] = Counter()
-    rows = lists.lists(items, members, counts)
+    rows = lists.lists(items, counts)
     refusals = [content["refused"] for content, _ in told if "refused" in content]
     return observed_content(
         specs.LISTS, day, [listed], [("", [rows])], counts=counts, warnings=refusals

@@ -6,7 +6,7 @@ Pure functions. A frame of members has listId, recordId, objectTypeId, joinedAt,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -18,24 +18,22 @@ from hubspot_assets.tables.definitions import Item, frame_of, whole_number
 from hubspot_assets.tables.delivered import of_delivered
 
 
-def lists(items: Iterable[Item], members: Mapping[int, int], counts: Counter[str]) -> pl.DataFrame:
-    """Rows of LISTS; `members`, by list id, is the size where HubSpot tells none."""
-    return frame_of(specs.LISTS, (_row(item, members) for item in items), counts)
+def lists(items: Iterable[Item], counts: Counter[str]) -> pl.DataFrame:
+    """Rows of LISTS."""
+    return frame_of(specs.LISTS, map(_row, items), counts)
 
 
-def _row(item: Item, members: Mapping[int, int]) -> tuple[Any, ...]:
+def _row(item: Item) -> tuple[Any, ...]:
     told, read_at = item
     extra = told.get("additionalProperties") or {}
-    list_id = int(told["listId"])
-    size = whole_number(extra.get("hs_list_size"))
     return (
         told.get("objectTypeId"),
-        list_id,
+        int(told["listId"]),
         extra.get("hs_classic_list_id"),
         told.get("name"),
         told.get("processingType"),
         told.get("processingStatus"),
-        members.get(list_id) if size is None else size,
+        whole_number(extra.get("hs_list_size")),
         told.get("createdAt"),
         told.get("updatedAt"),
         told.get("filtersUpdatedAt"),

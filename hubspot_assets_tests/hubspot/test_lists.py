@@ -9,7 +9,8 @@ import pytest
 from hubspot_assets.hubspot.auth import BearerToken
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import BadRequest, IncompleteAnswer, MissingScope, NotFound
-from hubspot_assets.hubspot.lists import list_properties, list_records, lists, members
+from hubspot_assets.hubspot.lists import list_properties, list_records, lists, members, sized
+from hubspot_assets.hubspot.metadata import Read
 from hubspot_assets.hubspot.paths import Paths
 from hubspot_assets_tests.conftest import READ_AT
 from hubspot_assets_tests.hubspot.fakes import FakeTime, Script, client_of, error, ok
@@ -349,3 +350,26 @@ def test_the_sandbox_gives_all_it_has_in_every_version(shared_sandbox, version):
         for each in found
     }
     assert sizes == told
+
+
+@pytest.mark.parametrize(
+    ("answer", "size"),
+    [
+        (ok({"list": {"listId": "7", "size": 0}}), "0"),
+        (ok({"list": {"listId": "7"}}), None),
+        (ok({}), None),
+        (error(404, message="resource not found"), None),
+    ],
+)
+def test_a_list_whose_listing_tells_no_size_is_asked_for_it(answer, size):
+    portal = Script(answer)
+    with client_of(portal, FakeTime()) as client:
+        told = sized(client, Read(a_list(7), READ_AT))
+        assert told.content == a_list(7)
+        assert not portal.requests
+        without = a_list(7) | {"additionalProperties": {"hs_classic_list_id": "3"}}
+        told = sized(client, Read(without, READ_AT))
+    assert portal.requests[0].url.path.endswith("/lists/2026-09/7")
+    assert told.received_at == READ_AT
+    size_told = {} if size is None else {"hs_list_size": size}
+    assert told.content["additionalProperties"] == {"hs_classic_list_id": "3"} | size_told

@@ -23,8 +23,8 @@ TOLD = {
 }  # fmt: skip
 
 
-def row(told, members=None):
-    return lists([Item(told, READ_AT)], members or {}, Counter()).row(0, named=True)
+def row(told):
+    return lists([Item(told, READ_AT)], Counter()).row(0, named=True)
 
 
 def test_a_list_is_a_row_of_what_hubspot_tells():
@@ -44,11 +44,8 @@ def test_a_list_is_a_row_of_what_hubspot_tells():
 
 
 @pytest.mark.parametrize("told", [None, {}, {"hs_list_size": None}, {"hs_list_size": ""}])
-def test_where_hubspot_tells_no_size_it_is_the_members_that_were_read(told):
-    plain = TOLD | {"additionalProperties": told}
-    assert row(plain, {12: 3})["SIZE"] == 3
-    assert row(plain, {13: 3})["SIZE"] is None
-    assert row(TOLD, {12: 3})["SIZE"] == 97
+def test_a_size_that_hubspot_does_not_tell_is_null(told):
+    assert row(TOLD | {"additionalProperties": told})["SIZE"] is None
 
 
 def test_a_list_of_no_more_than_an_id_has_nulls():
@@ -57,12 +54,10 @@ def test_a_list_of_no_more_than_an_id_has_nulls():
 
 
 def test_lists_come_by_number():
-    rows = lists(
-        [Item(TOLD | {"listId": each}, READ_AT) for each in ("100", "20", "3")], {}, Counter()
-    )
+    rows = lists([Item(TOLD | {"listId": each}, READ_AT) for each in ("100", "20", "3")], Counter())
     assert rows["LISTID"].to_list() == [3, 20, 100]
     assert rows.columns == [column.name for column in specs.LISTS.columns]
-    assert lists([], {}, Counter()).columns == rows.columns
+    assert lists([], Counter()).columns == rows.columns
 
 
 def test_a_membership_tells_who_joined_when():
