@@ -14,7 +14,7 @@ from typing import Any
 
 from hubspot_assets.hubspot.batches import Batch, Input, read_batch
 from hubspot_assets.hubspot.client import Answer, HubSpot, cursor_of
-from hubspot_assets.hubspot.errors import IncompleteAnswer
+from hubspot_assets.hubspot.errors import IncompleteAnswer, Refused, Unexplained
 from hubspot_assets.hubspot.facts import facts
 from hubspot_assets.hubspot.metadata import Read
 
@@ -72,6 +72,27 @@ def definitions(client: HubSpot, from_type: str, to_type: str) -> Iterator[Read]
     answer = client.get("associations", "labels", object_type=from_type, to_object_type=to_type)
     for content in answer.items():
         yield Read(content, answer.received_at)
+
+
+def own_labels(client: HubSpot) -> Sequence[tuple[str, str, int, tuple[str, ...]]] | None:
+    """The labels that the portal has made, by ordered pair of types that has some: the ids of the
+    two types, how many labels there are, and how they read, in order.
+
+    None where HubSpot does not tell: it needs a subscription that has labels.
+    """
+    try:
+        answer = client.get("limits", "association_labels")
+        return sorted(
+            (
+                str(each["fromObjectType"]["objectTypeId"]),
+                str(each["toObjectType"]["objectTypeId"]),
+                int(each["usage"]),
+                tuple(sorted(map(str, each["allLabels"]))),
+            )
+            for each in answer.items()
+        )
+    except (Refused, Unexplained, KeyError, TypeError, ValueError):
+        return None
 
 
 def inverses(

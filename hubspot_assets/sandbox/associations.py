@@ -3,7 +3,7 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Iterable
-from itertools import islice
+from itertools import islice, product
 from typing import Any
 
 import orjson
@@ -18,6 +18,7 @@ from hubspot_assets.sandbox.render import enclosed
 BATCH = 1_000
 PAGE = 500
 INLINE = 100
+MOST_LABELS = 50
 
 #: A record asked for, and the id of the first partner to be told.
 _Input = tuple[int, int]
@@ -73,6 +74,41 @@ def list_labels(call: Call) -> Answer:
             )
         ]
     })  # fmt: skip
+
+
+def label_limits(call: Call) -> Answer:
+    """`GET /crm/limits/associations/labels`: the portal's own labels, by ordered pair of types that
+    the token can read. It needs a Professional subscription."""
+    portal = call.portal
+    if portal.config.plan not in ("pro", "enterprise"):
+        raise ApiError(403, "This account does not have access to association labels")
+    kinds = [
+        kind
+        for kind in portal.object_types()
+        if portal.is_enabled(kind) and kind.read_scope in portal.scopes
+    ]
+    found = []
+    for near, far in product(kinds, kinds):
+        types = portal.association_definitions(near.object_type_id, far.object_type_id)
+        labels = [each.label for each in types if each.label and each.category == "USER_DEFINED"]
+        if labels:
+            found.append({
+                "fromObjectType": _labelled(near),
+                "toObjectType": _labelled(far),
+                "allLabels": labels,
+                "limit": MOST_LABELS,
+                "usage": len(labels),
+                "percentage": 100 * len(labels) / MOST_LABELS,
+            })  # fmt: skip
+    return told({"results": found})
+
+
+def _labelled(kind: ObjectType) -> dict[str, str]:
+    return {
+        "objectTypeId": kind.object_type_id,
+        "singularLabel": kind.singular_label,
+        "pluralLabel": kind.plural_label or kind.singular_label,
+    }
 
 
 class Inline:

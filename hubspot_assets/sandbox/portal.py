@@ -425,6 +425,17 @@ class Portal:
         """The association types of an ordered pair; none if it cannot be linked."""
         return self._association_types.get((from_type_id, to_type_id), ())
 
+    def define_label(self, from_type_id: str, to_type_id: str, label: str) -> int:
+        """Gives links of a pair a label that reads the same from both sides; gives the id of its
+        type. No link has it yet."""
+        used = (each.type_id for types in self._association_types.values() for each in types)
+        type_id = max(used) + 1
+        name = f"{from_type_id}_{to_type_id}_{type_id}"
+        made = AssociationType(type_id, "USER_DEFINED", label, name, type_id)
+        for pair in {(from_type_id, to_type_id), (to_type_id, from_type_id)}:
+            self._association_types[pair] = (*self.association_definitions(*pair), made)
+        return type_id
+
     def linked_pairs(self) -> list[Pair]:
         """The ordered pairs that have links in this portal, sooner or later."""
         there = [

@@ -142,6 +142,7 @@ ROUTES = (
     Route("GET", f"{_THREADS}/{{threadId}}/messages", content_calls.list_messages, _NEWEST | _V3),
     Route("POST", "/deal-splits/batch/read", content_calls.read_deal_splits, _DATED),
     Route("POST", "/crm/objects/deals/splits/batch/read", content_calls.read_deal_splits, _V3),
+    Route("GET", "/crm/limits/associations/labels", associations.label_limits),
     Route("GET", "/crm/limits/records", metadata.record_limits),
     Route("GET", "/events/events", events.list_occurrences, _V3),
     Route("GET", "/events/events/event-types", events.list_types, _V3),

@@ -69,7 +69,7 @@ def all_sources(exported: Exported) -> list[Source]:
         ),
         *own_sources(exported),
         *event_sources(exported),
-        *association_sources(exported.pairs),
+        *association_sources(exported.pairs, exported.portal),
         *_lists(exported),
     ]
 

@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 
 from hubspot_assets.exported import LinkedPair
 from hubspot_assets.readings.reading import Staged
-from hubspot_assets.sources.associations import (
+from hubspot_assets.sources.association_definitions import (
     DEFINITIONS,
     Definitions,
     extract_definitions,
-    extract_links,
-    links_source,
 )
+from hubspot_assets.sources.associations import extract_links, links_source
 from hubspot_assets.sources.source import Ask, Source
 
 
-def association_sources(pairs: Sequence[LinkedPair]) -> Iterator[Source]:
+def association_sources(pairs: Sequence[LinkedPair], portal: str) -> Iterator[Source]:
     """Nothing where no types that are exported can be linked."""
     if not pairs:
         return
@@ -25,7 +24,15 @@ def association_sources(pairs: Sequence[LinkedPair]) -> Iterator[Source]:
         DEFINITIONS,
         ("association_definitions",),
         "The links that records can have, and their labels.",
-        lambda ask: extract_definitions(ask.client, ask.staging, types, ask.workers),
+        lambda ask: extract_definitions(
+            ask.client,
+            ask.staging,
+            types,
+            ask.workers,
+            portal=portal,
+            incremental=ask.incremental,
+            sweep_days=ask.sweep_days,
+        ),
         group="definitions",
         api="associations",
     )

@@ -1,4 +1,4 @@
-"""Links of records, and the types that links can have, staged.
+"""Links of records, staged.
 
 A pair of object types is one source, whichever side its links were read from. Its chunks have the
 frames `forward` (from the first type to the second) and `backward` of the columns LINKS_SCHEMA, in
@@ -11,32 +11,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
-from typing import Any, ClassVar
+from typing import Any
 
 import polars as pl
 
 from hubspot_assets.availability import AVAILABLE, Availability
 from hubspot_assets.hubspot import associations
-from hubspot_assets.hubspot.associations import BATCH, Definition
+from hubspot_assets.hubspot.associations import BATCH
 from hubspot_assets.hubspot.batches import Batch
-from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import NotServed, no_refusals
-from hubspot_assets.hubspot.metadata import Read
-from hubspot_assets.hubspot.own_apis import unsure_of
 from hubspot_assets.readings.reading import Reading, Staged
 from hubspot_assets.readings.staging import Staging
+from hubspot_assets.sources.association_definitions import Definitions, Pair, directions
 from hubspot_assets.sources.fates import live_ids
 from hubspot_assets.sources.flatten import MOMENT
-from hubspot_assets.sources.items import read_items, stage_items
 from hubspot_assets.sources.source import CHUNK_VALUES, Report, object_source, quiet, unavailable
 from hubspot_assets.tables.counts import LINKS_ONE_WAY, LINKS_UNREAD, RECORDS_REFUSED
-
-DEFINITIONS = "association_definitions"
 
 LINKS_SCHEMA = {
     "fromId": pl.Int64(),
@@ -48,76 +43,10 @@ LINKS_SCHEMA = {
 }
 REFUSED_SCHEMA = {"id": pl.String(), "message": pl.String()}
 
-Pair = tuple[ObjectType, ObjectType]
-
 
 def links_source(pair: Pair) -> str:
     """The source that holds the links of a pair."""
     return f"associations/{pair[0].id}_{pair[1].id}"
-
-
-def extract_definitions(
-    client: HubSpot, staging: Staging, pairs: Iterable[Pair], workers: int
-) -> Staged:
-    """Stages the association types of every pair, both directions: one request each.
-
-    An item tells `fromObjectTypeId`, `toObjectTypeId` and either `definitions` or, for a pair
-    that HubSpot refuses, why: `status` and `detail` as in Availability.
-    """
-
-    def ask(types: Pair) -> Read:
-        first, second = types
-        told: dict[str, Any] = {"fromObjectTypeId": first.id, "toObjectTypeId": second.id}
-        try:
-            with unsure_of(first, second):
-                found = list(associations.definitions(client, first.id, second.id))
-        except NotServed as error:
-            return Read(told | asdict(unavailable(error)), datetime.now(UTC))
-        read_at = max((each.received_at for each in found), default=datetime.now(UTC))
-        return Read(told | {"definitions": [each.content for each in found]}, read_at)
-
-    directed = [direction for pair in pairs for direction in _directions(pair)]
-    reading = staging.begin(DEFINITIONS, "items", resume=False)
-    return stage_items(reading, in_order(ask, directed, workers))
-
-
-def _directions(pair: Pair) -> list[Pair]:
-    first, second = pair
-    return [pair] if first.id == second.id else [pair, (second, first)]
-
-
-class Definitions:
-    """The staged association types, by ordered pair of object type ids."""
-
-    _latest: ClassVar[tuple[str, Definitions] | None] = None
-
-    @classmethod
-    def of_day(cls, staging: Staging) -> Definitions:
-        """Those of a staged day, read once for the hundreds of tables that ask for them."""
-        staged = staging.complete(DEFINITIONS)
-        reading = staged.store.url_of(staged.folder)  # no other reading has this folder
-        if cls._latest is None or cls._latest[0] != reading:
-            cls._latest = reading, cls(staged)
-        return cls._latest[1]
-
-    def __init__(self, staged: Staged) -> None:
-        self._told = {
-            (told["fromObjectTypeId"], told["toObjectTypeId"]): told
-            for told, _ in read_items(staged)
-        }
-
-    def of(self, from_type: str, to_type: str) -> tuple[Definition, ...]:
-        """The association types of a direction; none where it was refused."""
-        told = self._told.get((from_type, to_type), {})
-        return tuple(
-            Definition(str(each["category"]), int(each["typeId"]), each.get("label") or None)
-            for each in told.get("definitions", ())
-        )
-
-    def refusal(self, from_type: str, to_type: str) -> Availability | None:
-        """Why a direction can't be read, if it was refused."""
-        told = self._told.get((from_type, to_type), {})
-        return Availability(told["status"], told["detail"]) if "status" in told else None
 
 
 def extract_links(
@@ -138,7 +67,7 @@ def extract_links(
     there in one direction, and counted. Raises HubSpotError and StoreError.
     """
     reading = staging.begin(links_source(pair), "links", resume=False)
-    sides = [_Side.of(staging, direction, types) for direction in _directions(pair)]
+    sides = [_Side.of(staging, direction, types) for direction in directions(pair)]
     readable = [each for each in sides if each.availability.served]
     observed_at = max(each.observed_at for each in sides)
     if not readable:

@@ -55,8 +55,12 @@ def stage_items(
     availability: Availability = AVAILABLE,
     *,
     key: Key = json_text.told,
+    observed_at: datetime | None = None,
 ) -> Staged:
-    """Stages `items` as the only chunk of a reading; of items of one `key` the last, counted."""
+    """Stages `items` as the only chunk of a reading; of items of one `key` the last, counted.
+
+    They were `observed_at` that moment, or when the last of them was read.
+    """
     told = list(items)
     items = {key(each.content): each for each in told}.values()
     reading.counts.update(+Counter({TOLD_TWICE: len(told) - len(items)}))
@@ -70,7 +74,7 @@ def stage_items(
     reading.counts["items"] = len(items)
     reading.add({"items": frame}, after=None)
     last = max((each.received_at for each in items), default=datetime.now(UTC))
-    return reading.finish(availability, last)
+    return reading.finish(availability, max(last, observed_at or last))
 
 
 def read_items(staged: Staged) -> Iterator[Read]:

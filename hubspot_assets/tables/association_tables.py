@@ -16,11 +16,8 @@ from hubspot_assets.readings.merging import Chunk
 from hubspot_assets.readings.ordering import in_key_order
 from hubspot_assets.readings.reading import Staged
 from hubspot_assets.readings.staging import Staging
-from hubspot_assets.sources.associations import (
-    DEFINITIONS,
-    Definitions,
-    links_source,
-)
+from hubspot_assets.sources.association_definitions import DEFINITIONS, Definitions
+from hubspot_assets.sources.associations import links_source
 from hubspot_assets.sources.items import read_items
 from hubspot_assets.tables import associations, specs
 from hubspot_assets.tables.associations import AssociationType, PairTypes

@@ -120,6 +120,7 @@ def test_rare_types_have_resources_of_their_own(lenient: HubSpot, portal: Portal
     "GET /crm/pipelines/{objectType}/{pipelineId}",
     "GET /crm/pipelines/{objectType}/{pipelineId}/stages",
     "GET /crm/pipelines/{objectType}/{pipelineId}/stages/{stageId}",
+    "GET /crm/limits/associations/labels",
     "GET /crm/limits/records",
 )
 def test_what_a_portal_says_of_itself(strict: HubSpot, portal: Portal) -> None:
@@ -157,6 +158,11 @@ def test_what_a_portal_says_of_itself(strict: HubSpot, portal: Portal) -> None:
     limits = strict.crm.limits.get_record_limits().hubspot_defined_object_types
     usage = {each.object_type_id: each.usage for each in limits}
     assert usage["0-1"] == portal.live_count("0-1", NOW)
+    for each in strict.crm.limits.get_association_label_limits().results:
+        pair = each.from_object_type.object_type_id, each.to_object_type.object_type_id
+        own = [of for of in portal.association_definitions(*pair) if of.category == "USER_DEFINED"]
+        assert each.all_labels == [of.label for of in own if of.label]
+        assert each.usage == len(each.all_labels) > 0
 
 
 @pytest.mark.asks(

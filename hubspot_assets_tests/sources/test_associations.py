@@ -19,12 +19,12 @@ from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.sources import associations as sources
-from hubspot_assets.sources.associations import (
+from hubspot_assets.sources.association_definitions import (
     DEFINITIONS,
     Definitions,
     extract_definitions,
-    extract_links,
 )
+from hubspot_assets.sources.associations import extract_links
 from hubspot_assets.sources.items import extract_items
 from hubspot_assets.sources.records import extract_records
 from hubspot_assets.sources.source import object_source, properties_source
