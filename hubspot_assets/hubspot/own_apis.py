@@ -31,7 +31,8 @@ from hubspot_assets.hubspot.errors import (
     no_refusals,
 )
 from hubspot_assets.hubspot.lists import lists
-from hubspot_assets.hubspot.metadata import Read, Tell, ignore, paged
+from hubspot_assets.hubspot.metadata import Read, Tell, ignore, lister, paged
+from hubspot_assets.hubspot.paging import pages
 from hubspot_assets.hubspot.paths import Params
 
 PAGE = 100
@@ -49,6 +50,13 @@ CAMPAIGN_PROPERTIES = (
 )
 
 Reader = Callable[[HubSpot, Tell], Iterator[Read]]
+Enough = Callable[[str], bool]
+"""Asked after each page of a form's submissions whether no more of them are needed."""
+
+
+def no_form(_: str) -> bool:
+    """No form of which less than all is needed."""
+    return False
 
 
 def forms(client: HubSpot, _: Tell = ignore, *, archived: bool = False) -> Iterator[Read]:
@@ -57,22 +65,28 @@ def forms(client: HubSpot, _: Tell = ignore, *, archived: bool = False) -> Itera
     return paged(client, "forms", params)
 
 
-def form_submissions(client: HubSpot, refused: Tell = ignore) -> Iterator[Read]:
+def form_submissions(
+    client: HubSpot, refused: Tell = ignore, enough: Enough = no_form
+) -> Iterator[Read]:
     """Every submission of every form, archived forms too, newest first within a form.
 
     Each has its `formId`, and as its `id` what HubSpot identifies it by, its `conversionId`; where
     it tells none, form, moment and all that the submission says, and the number that it has among
     exact copies. `refused` is told of forms that HubSpot keeps no submissions of (those
-    for blog comments), and of those that are gone since they were listed.
+    for blog comments), and of those that are gone since they were listed. Where more follow a page,
+    `enough` may say of the form that they are not needed.
     """
 
     def of(form: Read) -> Iterator[Read]:
         form_id, params = own_id("forms", form.content), {"limit": str(SUBMISSIONS_PAGE)}
         copies: Counter[str] = Counter()
-        for read in paged(client, "form_submissions", params, form_id=form_id):
-            told = read.content | {"formId": form_id}
-            known = told.get("conversionId") or _said(told, copies)
-            yield Read(told | {"id": known}, read.received_at)
+        for answer, more in pages(lister(client, "form_submissions", params, form_id=form_id)):
+            for content in answer.items():
+                told = content | {"formId": form_id}
+                known = told.get("conversionId") or _said(told, copies)
+                yield Read(told | {"id": known}, answer.received_at)
+            if more and enough(form_id):
+                return
 
     # A form that is archived meanwhile is in both listings.
     every = _once("forms", chain(forms(client), forms(client, archived=True)))
@@ -91,6 +105,18 @@ def campaigns(client: HubSpot, _: Tell = ignore) -> Iterator[Read]:
     """Marketing campaigns with their properties."""
     for read in paged(client, "campaigns", {"limit": str(PAGE), "properties": CAMPAIGN_PROPERTIES}):
         yield _spread(read)
+
+
+def modified(client: HubSpot, api: str, since: datetime) -> Iterator[Read]:
+    """The live objects of an API of pages, posts or e-mails that were updated after a moment."""
+    after = since.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return paged(client, api, {"limit": str(PAGE), "updatedAfter": after})
+
+
+def count(client: HubSpot, api: str) -> int | None:
+    """How many live objects such an API says that it has; None where it does not."""
+    total = client.get(api, params={"limit": "1"}).content.get("total")
+    return total if isinstance(total, int) else None
 
 
 def files(client: HubSpot, _: Tell = ignore) -> Iterator[Read]:

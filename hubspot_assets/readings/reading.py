@@ -212,6 +212,10 @@ class Reading:
         """What is added from now on are changes of what is staged by now."""
         self.base = Base(self.folder, self.chunks_staged)
 
+    def hold_everything(self) -> None:
+        """What is added is all there is, not the changes of a base."""
+        self.base = None
+
     def staged(self) -> list[StoredChunk]:
         """The batches that are staged by now."""
         return _chunks(self.store, self.folder, self.chunks_staged)

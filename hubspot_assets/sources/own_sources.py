@@ -3,6 +3,7 @@ same, else from their own APIs."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,14 +13,25 @@ from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import NotServed
 from hubspot_assets.hubspot.lists import list_records
 from hubspot_assets.hubspot.metadata import Read, Tell
+from hubspot_assets.readings.merging import DamagedError
 from hubspot_assets.readings.reading import Staged
 from hubspot_assets.sources.engagements import engagement_types, stage_engagements
 from hubspot_assets.sources.fates import live_ids
+from hubspot_assets.sources.modified import APIS, read_modified
+from hubspot_assets.sources.own_changes import own_plan
 from hubspot_assets.sources.own_types import extract_own
 from hubspot_assets.sources.record_sources import read_properties, read_records
 from hubspot_assets.sources.source import Ask, Source
+from hubspot_assets.sources.submissions import SUBMISSIONS, read_new_submissions
+from hubspot_assets.sources.turns import base_of
+from hubspot_assets.storage import NotFoundError
 
 DEALS = "0-3"
+
+log = logging.getLogger(__name__)
+
+#: How changes are read, by API; those of other APIs are read in full.
+CHANGES = {SUBMISSIONS: read_new_submissions} | dict.fromkeys(APIS, read_modified)
 
 
 def own_sources(exported: Exported) -> Iterator[Source]:
@@ -68,13 +80,29 @@ class _OwnType:
         object_type = self.of.object_type
         if object_type.api == "engagements":
             return stage_engagements(ask.staging, [each.object_type for each in self.made_of])
-        return extract_own(
+        defined = _defined(ask.client, self.of)
+        plan = own_plan(ask.client, self.exported.portal, object_type, defined)
+        return self._changes(ask, plan, defined) or extract_own(
             ask.staging,
             object_type,
             self._reader(ask),
-            defined=_defined(ask.client, self.of),
+            plan=plan,
+            defined=defined,
             report=lambda _, records: ask.report(self.of.folder, records),
         )
+
+    def _changes(self, ask: Ask, plan: str, defined: Sequence[Read]) -> Staged | None:
+        """Stages what has changed since an earlier reading, where the API tells of that."""
+        object_type = self.of.object_type
+        look = CHANGES.get(object_type.api)
+        if look is None:
+            return None
+        base = base_of(ask.staging, self.of.records, plan, ask.incremental, ask.sweep_days)
+        try:
+            return base and look(ask, object_type, base, defined)
+        except (NotFoundError, DamagedError) as error:
+            log.warning("%s are all read: %s", object_type.plural_name, error)
+            return None
 
     def _reader(self, ask: Ask) -> Callable[[Tell], Iterator[Read]]:
         match self.of.object_type.api:

@@ -24,6 +24,7 @@ from hubspot_assets.hubspot.errors import NotFound, NotServed, Refused
 from hubspot_assets.hubspot.facts import facts
 from hubspot_assets.hubspot.metadata import Read, Tell
 from hubspot_assets.hubspot.own_apis import own_id
+from hubspot_assets.readings.ordering import Reader
 from hubspot_assets.readings.reading import Staged, write_temporary
 from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.flatten import Record, records_frame, snake_case, text_of, values_frame
@@ -81,28 +82,27 @@ def extract_own(
     object_type: ObjectType,
     read: Callable[[Tell], Iterator[Read]],
     *,
+    plan: str = "own",
     defined: Sequence[Read] = (),
     report: Report = quiet,
 ) -> Staged:
     """Stages what `read` gives, and the definitions of its properties.
 
-    Those are the ones `defined` by HubSpot, if any, those of the facts, and all that were seen.
+    The `plan` says what is asked for, by which a later reading may build on this one. Definitions
+    are the ones `defined` by HubSpot, if any, those of the facts, and all that were seen.
     What the portal or the token does not give is staged empty with its availability; the parts that
     `read` tells to be gone or refused are counted. Raises HubSpotError, IncompleteAnswer where an
     object has no id, and StoreError.
     """
-    reading = staging.begin(object_source(object_type), "own", resume=False)
+    reading = staging.begin(object_source(object_type), plan, resume=False)
     last = datetime.now(UTC)
 
     def note(error: Refused) -> None:
         reading.counts[PARTS_GONE if isinstance(error, NotFound) else PARTS_REFUSED] += 1
 
-    definitions = _definitions(object_type, defined)
-    moments = {
-        name for name, each in definitions.items() if each.content["type"] in {"date", "datetime"}
-    }
+    definitions = definitions_of(object_type, defined)
     with temporary_folder() as folder:
-        spool = _Spool(folder, object_type, moments)
+        spool = Spool(folder, object_type, moments_of(definitions))
         try:
             for each in read(note):
                 spool.add(each)
@@ -111,7 +111,7 @@ def extract_own(
         except NotServed as error:
             if spool.added:
                 raise
-            _stage_properties(staging, object_type, definitions, ())
+            stage_properties(staging, object_type, definitions, ())
             reading.counts.clear()  # of parts, where all is refused
             return reading.finish(unavailable(error, object_type), last)
         for records, values in spool.in_order():
@@ -120,11 +120,11 @@ def extract_own(
         reading.counts[WITHOUT_HISTORY] = reading.counts["records"]
         reading.counts.update(+spool.counts)
         reading.counts[OBJECTS_ALIKE] = spool.added - reading.counts["records"]
-        _stage_properties(staging, object_type, definitions, spool.seen)
+        stage_properties(staging, object_type, definitions, spool.seen)
     return reading.finish(AVAILABLE, last)
 
 
-def _definitions(object_type: ObjectType, defined: Sequence[Read]) -> dict[str, Read]:
+def definitions_of(object_type: ObjectType, defined: Sequence[Read]) -> dict[str, Read]:
     """Property definitions by name, in the shape of HubSpot's: its own first, then the facts'."""
     now = datetime.now(UTC)
     facts = {
@@ -134,9 +134,17 @@ def _definitions(object_type: ObjectType, defined: Sequence[Read]) -> dict[str, 
     return facts | {each.content["name"]: each for each in defined}
 
 
-def _stage_properties(
+def moments_of(definitions: Mapping[str, Read]) -> set[str]:
+    """The names of the properties of the types date and datetime."""
+    return {
+        name for name, each in definitions.items() if each.content["type"] in {"date", "datetime"}
+    }
+
+
+def stage_properties(
     staging: Staging, object_type: ObjectType, definitions: Mapping[str, Read], seen: Iterable[str]
 ) -> None:
+    """Stages the definitions of a type's properties, of those as well that were only seen."""
     now = datetime.now(UTC)
     others = [
         Read({"name": name, "label": name, "type": "string"}, now)
@@ -147,7 +155,7 @@ def _stage_properties(
     stage_items(reading, [*definitions.values(), *others])
 
 
-class _Spool:
+class Spool:
     """Objects in whatever order, kept in local files until they can be put in order of ids.
 
     Raises StoreError where there is no room for the files.
@@ -161,6 +169,7 @@ class _Spool:
         self._characters = 0
         self._files: list[Path] = []
         self.added = 0
+        self.ids: set[int] = set()
         self.counts: Counter[str] = Counter()
         self.seen: set[str] = set()
 
@@ -171,15 +180,19 @@ class _Spool:
         self._pending[record["id"]] = record, read.received_at
         self._characters += sum(map(len, record["properties"].values()))
         self.added += 1
+        self.ids.add(int(record["id"]))
         if self._characters >= CHUNK_CHARACTERS or len(self._pending) >= SPOOLED_AT_ONCE:
             self._spool()
 
     def in_order(self) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
         """Frames of records and of values, by id; of objects with one id, the last."""
+        yield from in_order(self.readers())
+
+    def readers(self) -> Iterator[Reader]:
+        """Reads `nested` frames, those of what was taken in last first."""
         if self._pending:
             self._spool()
-        readers = (partial(pl.read_parquet, each) for each in reversed(self._files))
-        yield from in_order(readers)
+        return (partial(pl.read_parquet, each) for each in reversed(self._files))
 
     def _spool(self) -> None:
         """Writes what is pending, each record in a row with its values."""
