@@ -1,5 +1,6 @@
 """Submissions, pages and e-mails of which only what has changed is read: the same rows."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
@@ -158,6 +159,27 @@ def test_a_submission_that_is_deleted_is_gone_at_once_or_when_all_is_read(nights
     assert lived.night(3, days=1).read is None
     shown, _ = lived.is_right(4, tmp_path)
     assert shown.read is not None
+
+
+def test_old_submissions_that_were_not_told_before(nights, tmp_path, change):
+    lived = nights(SUBMISSIONS)
+    with lived.at(day_number(0).end + NIGHT), lived.client() as client:
+        told = [each.content for each in own_apis.form_submissions(client)]
+    form = Counter(each["formId"] for each in told).most_common(1)[0][0]
+    hidden = {each["conversionId"] for each in told if each["formId"] == form}
+    hidden = set(sorted(hidden)[: len(hidden) // 2])
+
+    def silent(path, _, body):
+        if "/submissions/" in path:
+            body["results"] = [
+                each for each in body["results"] if each["conversionId"] not in hidden
+            ]
+
+    with pytest.MonkeyPatch.context() as patch:
+        change(silent, patch=patch)
+        lived.night(0)
+    shown, _ = lived.is_right(1, tmp_path)
+    assert shown.read > len(hidden)
 
 
 def test_submissions_that_come_in_another_order_are_read_to_the_end(nights, tmp_path, change):
