@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+#: Seconds after which an interrupt is noticed.
+_NOTICED = 0.5
 
 
 def interruptible(call: Callable[[], Result], stop: Callable[[], object]) -> Result:
@@ -21,6 +24,9 @@ def interruptible(call: Callable[[], Result], stop: Callable[[], object]) -> Res
     with ThreadPoolExecutor(1, thread_name_prefix="hubspot") as pool:
         called = pool.submit(call)
         try:
+            # Polars, once used, has SIGINT noted where that does not wake who waits.
+            while not wait([called], _NOTICED).done:
+                pass
             return called.result()
         except BaseException:
             if not called.done():
