@@ -83,6 +83,8 @@ def told(folder):
     """What a table's manifest says of its rows."""
     manifest = orjson.loads((folder / "_manifest.json").read_bytes())
     counts = {name: number for name, number in manifest["counts"].items() if number}
+    if "lists_kept" in counts:
+        counts["lists_read"] += counts.pop("lists_kept")
     return counts, manifest["availability"], manifest["point_in_time"], manifest["warnings"]
 
 

@@ -104,6 +104,7 @@ def test_a_selected_table_reads_what_it_needs_and_no_more(sandbox, reach):
         "GET /events/event-definitions",
         "GET /crm/properties/{objectType}",
         "GET /crm/pipelines/{objectType}",
+        "GET /crm/limits/records",
         "GET /crm/objects/{objectType}",
         "POST /crm/objects/{objectType}/batch/read",
     }

@@ -124,4 +124,4 @@ def test_the_first_links_of_a_pair_are_remembered_and_delivered(sandbox, discove
     tables = json.loads((discovered / "_manifest.json").read_text())["tables"]
     assert {each["table"] for each in tables} == complete(discovered)
     for name in theirs:
-        assert f"\n{name} " in output
+        assert f"  {name}" in output

@@ -49,6 +49,7 @@ def export_to(request, reach, shared_sandbox, tmp_path, bucket, endpoint, s3):
     return to
 
 
+@pytest.mark.slow
 def test_whenever_it_is_killed_the_next_run_delivers_the_same(export_to, tmp_path):
     draw = random.Random(os.environ.get("KILLS"))
     brought = export_to("undisturbed")

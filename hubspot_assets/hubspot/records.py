@@ -9,6 +9,7 @@ Either way no name is dropped and no URL grows too long.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +18,13 @@ from typing import Any
 from hubspot_assets.hubspot.batches import Input, read_batch, tolerated
 from hubspot_assets.hubspot.client import Answer, HubSpot
 from hubspot_assets.hubspot.concurrent import ahead, in_order
-from hubspot_assets.hubspot.errors import BadRequest, HubSpotError, IncompleteAnswer, UriTooLong
+from hubspot_assets.hubspot.errors import (
+    BadRequest,
+    HubSpotError,
+    IncompleteAnswer,
+    UriTooLong,
+    no_refusals,
+)
 from hubspot_assets.hubspot.metadata import lister
 from hubspot_assets.hubspot.paging import pages
 from hubspot_assets.hubspot.ranges import Ask, Cuts, by_search, in_ranges
@@ -120,22 +127,24 @@ def _whole_pages(
     page_of = {"limit": str(PAGE_WITH_HISTORY)} | _of(archived)
     # A property named in propertiesWithHistory comes with its value, too: named once.
     whole = page_of | {"propertiesWithHistory": ",".join(names)}
-    served = bool(after)
+    served, refusable = bool(after), True
     while True:
         try:
             for page in _pages(client, object_type_id, whole, after):
                 yield page
-                after, served = page.after, True
+                after, served, refusable = page.after, True, False
             return
         except (BadRequest, IncompleteAnswer) as error:
             if not _may_be_of_a_record(error):
                 raise
-        page = next(_pages(client, object_type_id, page_of | {"properties": "hs_object_id"}, after))
+        ids_of = page_of | {"properties": "hs_object_id"}
+        with nullcontext() if refusable else no_refusals():
+            page = next(_pages(client, object_type_id, ids_of, after))
         if ids := [record["id"] for record in page.records]:
             read = batch_read(client, object_type_id, ids, names, served=served, archived=archived)
             page = replace(read, after=page.after)
         yield page
-        after, served = page.after, True
+        after, served, refusable = page.after, True, False
         if after is None:
             return
 

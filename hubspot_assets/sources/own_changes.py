@@ -114,10 +114,10 @@ def _count(reading: Reading, base: Staged, spool: Spool, kept: int) -> None:
     read = len(spool.ids)
     total = read + kept
     counts["records"] = counts[WITHOUT_HISTORY] = total
-    counts["records_read"], counts["records_kept"] = read, kept
+    counts["objects_read"], counts["objects_kept"] = read, kept
     counts.update(+spool.counts)
     counts[OBJECTS_ALIKE] = spool.added - read
-    of_each = {"records", WITHOUT_HISTORY, "records_read", "records_kept", *_OF_TODAY}
+    of_each = {"records", WITHOUT_HISTORY, "objects_read", "objects_kept", *_OF_TODAY}
     counts.update({name: n for name, n in base.counts.items() if name not in of_each})
 
 

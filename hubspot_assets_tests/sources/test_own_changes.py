@@ -56,7 +56,7 @@ class Night:
     @property
     def read(self):
         """How many objects were read; None where all were."""
-        return self.staged.counts.get("records_read")
+        return self.staged.counts.get("objects_read")
 
 
 class Nights(Fortnight):
@@ -123,7 +123,7 @@ def test_submissions_are_read_some_way_past_known_ones(nights, tmp_path, identif
     assert first.read is None
     for number in range(1, 5):
         shown, whole = lived.is_right(number, tmp_path)
-        assert 0 < shown.read < shown.staged.counts["records_kept"]
+        assert 0 < shown.read < shown.staged.counts["objects_kept"]
         assert shown.asked < whole.asked * 0.6
         assert shown.staged.base_folder == first.staged.folder
         assert shown.staged.swept_at == first.staged.began

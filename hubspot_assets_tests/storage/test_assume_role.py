@@ -287,7 +287,8 @@ def test_check_assumes_the_role_as_an_export_does(aws, monkeypatch):
     monkeypatch.setenv("EXPORT_ROLE_DURATION", "7200")
     status, output = run("check")
     assert status == 1
-    assert re.search(rf"AssumeRole {ROLE} +failed .*set EXPORT_ROLE_DURATION to no more", output)
+    words = " ".join(output.split())
+    assert re.search(rf"failed +AssumeRole {ROLE}: .*set EXPORT_ROLE_DURATION to no more", words)
 
 
 def test_secrets_are_no_resource_config(aws):

@@ -62,7 +62,7 @@ def test_a_day_is_delivered_again_and_check_agrees(aws, monkeypatch):
         assert status == 0, output
     status, output = run("check")
     assert status == 0, output
-    assert re.search("DeleteObject +ok", output)
+    assert re.search("ok +DeleteObject", output)
 
 
 def test_who_may_not_delete_is_told_so_by_the_answer_to_one(aws):
