@@ -53,6 +53,11 @@ class FolderStore:
         with _told("read", file):
             return file.read_bytes()
 
+    def beginning(self, path: str, size: int) -> bytes:
+        file = self._file(path)
+        with _told("read", file), file.open("rb") as opened:
+            return opened.read(size)
+
     def exists(self, path: str) -> bool:
         return self._file(path).is_file()
 
@@ -91,6 +96,9 @@ class FolderStore:
             with _told("delete", file), suppress(FileNotFoundError, NotADirectoryError):
                 file.unlink()
             self._remove_empty_folders(file.parent)
+
+    def delete_former(self, prefix: str) -> int:  # noqa: ARG002  (a file has one version)
+        return 0
 
     def sweep(self, prefix: str) -> None:
         for file in self._files(prefix):

@@ -131,6 +131,15 @@ class S3Store:
         self._download(path, content)
         return content.getvalue()
 
+    def beginning(self, path: str, size: int) -> bytes:
+        key = self._key(path)
+
+        def read(client: S3Client) -> bytes:
+            found = client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes=0-{size - 1}")
+            return found["Body"].read()
+
+        return self._ask(path, read)
+
     def exists(self, path: str) -> bool:
         key = self._key(path)
         try:
@@ -188,6 +197,14 @@ class S3Store:
         else:
             self._hide(keys)
 
+    def delete_former(self, prefix: str) -> int:
+        below = f"{self._key(prefix)}/" if prefix else self._below
+        found = list(self._versions(below))
+        hidden = {each.key for each in found if each.deletion and each.newest}
+        former = [each for each in found if each.key in hidden or not each.newest]
+        self._delete_for_good(former, lambda: self._versions(below))
+        return sum(not each.deletion for each in former)
+
     def sweep(self, prefix: str) -> None:
         """Nothing to do: S3 keeps no half-written keys."""
 
@@ -225,12 +242,18 @@ class S3Store:
         if visible := sorted({each.key for each in found} - hidden):
             self._hide(visible)
             found = self._versions_of(keys)
-        contents = [each for each in found if not each.deletion]
+        self._delete_for_good(found, lambda: self._versions_of(keys))
+
+    def _delete_for_good(
+        self, doomed: Sequence[_Version], left: Callable[[], Iterable[_Version]]
+    ) -> None:
+        """Delete versions, then the deletions among them that hide none that is `left`."""
+        contents = [each for each in doomed if not each.deletion]
         refused = self._refused(contents)
-        there = set(self._versions_of(keys)) if contents else set()
+        there = set(left()) if contents else set()
         kept = [each for each in contents if each in there]
         of_kept = {each.key for each in kept}
-        deletions = [each for each in found if each.deletion and each.key not in of_kept]
+        deletions = [each for each in doomed if each.deletion and each.key not in of_kept]
         refused |= self._refused(deletions)
         kept += [each for each in deletions if each in refused]
         if kept:

@@ -67,6 +67,9 @@ class Store(Protocol):
     def get(self, path: str) -> bytes:
         """An object's content. Raises `NotFoundError`."""
 
+    def beginning(self, path: str, size: int) -> bytes:
+        """The first `size` bytes of an object's content, or all of it. Raises `NotFoundError`."""
+
     def exists(self, path: str) -> bool:
         """Whether there is an object at `path`."""
 
@@ -89,6 +92,13 @@ class Store(Protocol):
         A bucket that keeps versions keeps what is deleted, unless all `versions` are to go.
         Raises `KeptError` for versions that are there still once all others are gone, as those
         under an object lock.
+        """
+
+    def delete_former(self, prefix: str) -> int:
+        """Delete all versions of the objects below `prefix` but those that are there now.
+
+        Of objects that were deleted, all versions. Gives how many went. Raises `KeptError` for
+        those that stayed once all others are gone.
         """
 
     def sweep(self, prefix: str) -> None:

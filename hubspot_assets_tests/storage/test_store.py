@@ -51,6 +51,14 @@ def test_what_is_put_can_be_got_listed_and_deleted(store, tmp_path):
     assert [e.path for e in store.list("day")] == ["day/a"]
 
 
+def test_the_beginning_of_an_object(store):
+    store.put("a/b", b"0123456789")
+    assert store.beginning("a/b", 4) == b"0123"
+    assert store.beginning("a/b", 400) == b"0123456789"
+    with pytest.raises(NotFoundError):
+        store.beginning("a/c", 4)
+
+
 def test_an_object_that_is_not_there(store):
     for read in (store.get, lambda path: store.local_copy(path).__enter__()):
         with pytest.raises(NotFoundError, match=r"no .*nothing/here"):
