@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     sweep_days: int = Field(
         7, ge=1, description="days after which all is looked through, 1 or more"
     )
+    keep_erased_days: int = Field(
+        30, ge=0, description="for how many days readings keep what was erased, 0 or more"
+    )
     hubspot_workers: int = Field(8, ge=1, le=64, description="requests in flight, 1 to 64")
     export_url: str = Field("./export", description="s3://bucket/prefix or a folder")
     state_url: str | None = Field(None, description="s3://bucket/prefix or a folder")

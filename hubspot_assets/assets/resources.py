@@ -207,6 +207,11 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """What HubSpot counts, asked for once for all types."""
         return self._own_counts
 
+    @property
+    def keep_erased_days(self) -> int:
+        """For how many days what HubSpot has erased is kept in readings."""
+        return self.settings.keep_erased_days
+
 
 def watched_by(progress: Progress) -> type[HubSpotResource]:
     """The resource that tells `progress` of the records it reads; in process only.

@@ -132,6 +132,7 @@ def _read(source: Source, day: Day, hubspot: HubSpotResource, staging: StagingRe
         hubspot.incremental,
         hubspot.sweep_days,
         hubspot.own_counts,
+        hubspot.keep_erased_days,
     )
     staged = source.read(ask)
     return _Outcome(source, staged, client.stats, time.monotonic() - started)

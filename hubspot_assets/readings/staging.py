@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any
 
 import orjson
+import polars as pl
 
 from hubspot_assets.day import SETTLING, Day
 from hubspot_assets.readings.listing import Listing
@@ -112,15 +113,22 @@ class Staging:
         base = of.base or Base(of.folder, of.chunks_staged)
         return self._begin(of.source, plan, resume=False, base=base)
 
-    def compacted(self, staged: Staged) -> Staged:
-        """The same reading without a base, so that it is read at once. Raises StoreError."""
+    def compacted(self, staged: Staged, left_out: pl.Expr) -> Staged:
+        """The same reading without a base, so that it is read at once, and without the `records`
+        that are to be `left_out`, with their values. Raises StoreError."""
         began = staged.began + timedelta(microseconds=1)
         reading = self._begin(staged.source, staged.plan, resume=False, began=began)
         reading.counts.update(staged.counts)
         reading.swept_at = staged.swept_at
         for chunk in staged.chunks():
-            frames = {name: chunk.read(name) for name in ("records", "values")}
-            reading.add(frames, after=None)
+            records, values = chunk.read("records"), chunk.read("values")
+            gone = records.filter(left_out).select("id")
+            if gone.height:
+                records, values = (
+                    each.join(gone, on="id", how="anti", maintain_order="left")
+                    for each in (records, values)
+                )
+            reading.add({"records": records, "values": values}, after=None)
         return reading.finish(staged.availability, staged.observed_at)
 
     def _begin(

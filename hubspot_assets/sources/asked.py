@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import HubSpot
@@ -18,7 +19,10 @@ from hubspot_assets.tables.counts import RECORDS_BY_HUBSPOT, RECORDS_READ
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The records of a type, with the properties that are known of it."""
+    """The records of a type, with the properties that are known of it.
+
+    What was known of records that are erased is kept for `keep_erased_days`.
+    """
 
     client: HubSpot
     object_type: ObjectType
@@ -26,6 +30,12 @@ class Asked:
     workers: int = 8
     report: Report = quiet
     own_counts: RecordCounts | None = None
+    keep_erased_days: int = 30
+
+    @property
+    def kept_since(self) -> datetime:
+        """What was erased before is not kept any more."""
+        return datetime.now(UTC) - timedelta(self.keep_erased_days)
 
     @property
     def source(self) -> str:

@@ -22,7 +22,14 @@ from hubspot_assets.readings.reading import Reading, Staged
 from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.asked import Asked
 from hubspot_assets.sources.earlier import Earlier
-from hubspot_assets.sources.fates import ERASED, Merge, erased_since, merges_in, unseen
+from hubspot_assets.sources.fates import (
+    ERASED,
+    Merge,
+    erased_before,
+    erased_since,
+    merges_in,
+    unseen,
+)
 from hubspot_assets.sources.flatten import (
     MOMENT,
     RECORDS_SCHEMA,
@@ -101,8 +108,10 @@ def read_changes(
         apart += records.height
     asked.note_own_count(reading.counts)
     staged = reading.finish(base.availability, fresh.last)
-    if apart > max(FEW, look.before.height * MOST_APART // 100):
-        return staging.compacted(staged)
+    no_longer_kept = erased_before(asked.kept_since)
+    many = apart > max(FEW, look.before.height * MOST_APART // 100)
+    if many or look.before.filter(no_longer_kept).height:
+        return staging.compacted(staged, no_longer_kept)
     return staged
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from datetime import datetime
 
 import polars as pl
 
 from hubspot_assets.readings.merging import Chunk
 from hubspot_assets.readings.reading import Staged
-from hubspot_assets.sources.fates import ERASED
+from hubspot_assets.sources.fates import ERASED, erased_before
 from hubspot_assets.sources.flatten import MOMENT, RECORDS_SCHEMA, VALUES_SCHEMA
 
 
@@ -18,16 +19,17 @@ def of_records(values: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
 
 
 def not_found(
-    reading: Staged, found: pl.Series, unread: Collection[int]
+    reading: Staged, found: pl.Series, unread: Collection[int], kept_since: datetime
 ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """Both frames of what an earlier reading holds and is not among the ids that were `found`.
 
     Who was live there was erased since, unless something else is known of it: those `unread` are
-    there, and were refused.
+    there, and were refused. What was erased before `kept_since` is left out.
     """
     ids = found.to_frame("id")
     for chunk in reading.chunks():
-        records = chunk.read("records").join(ids, on="id", how="anti", maintain_order="left")
+        kept = chunk.read("records").filter(~erased_before(kept_since))
+        records = kept.join(ids, on="id", how="anti", maintain_order="left")
         if records.height:
             live = pl.col("gone").is_null() & ~pl.col("id").is_in(list(unread))
             last_seen = pl.lit(reading.began.replace(tzinfo=None), MOMENT)

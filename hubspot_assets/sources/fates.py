@@ -46,6 +46,12 @@ def live_ids(chunk: Chunk) -> pl.Series:
     return chunk.read("records", ["id", "gone"]).filter(pl.col("gone").is_null())["id"]
 
 
+def erased_before(moment: datetime) -> pl.Expr:
+    """Which of the frame `records` were erased before a moment."""
+    limit = pl.lit(moment.replace(tzinfo=None), RECORDS_SCHEMA["goneAt"])
+    return ((pl.col("gone") == ERASED) & (pl.col("goneAt") < limit)).fill_null(value=False)
+
+
 def erased_since(records: pl.DataFrame, began: datetime) -> int:
     """How many records are known to be erased since the reading that `began` then found them."""
     last_seen = pl.lit(began.replace(tzinfo=None), RECORDS_SCHEMA["goneAt"])

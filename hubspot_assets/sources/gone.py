@@ -73,7 +73,7 @@ def read_gone(
         if earlier:
             live = [chunk.read("records", ["id"])["id"] for chunk in reading.staged()]
             found = pl.concat([*live, pl.Series("id", list(known), dtype=pl.Int64)])
-            for records, values in not_found(earlier, found, refused):
+            for records, values in not_found(earlier, found, refused, asked.kept_since):
                 known.update(records["id"])
                 yield partial(nested, records, values)
         known.update(_among_staged(reading, told))

@@ -63,4 +63,5 @@ def read_records(ask: Ask, of: ExportedType, portal: str) -> Staged:
         incremental=ask.incremental,
         sweep_days=ask.sweep_days,
         own_counts=ask.own_counts,
+        keep_erased_days=ask.keep_erased_days,
     )

@@ -60,22 +60,23 @@ def extract_records(
     incremental: str = "auto",
     sweep_days: int = 7,
     own_counts: RecordCounts | None = None,
+    keep_erased_days: int = 30,
 ) -> Staged:
     """Stages the records of a type, gone ones too: chunks of the frames `records` and `values`.
 
     Where there is an earlier reading of the same `portal` and properties, only what has changed
     since is asked for, unless `incremental` is "off" or nearly all has; it is looked for as `ways`
-    has it, by sweep every `sweep_days` days at least. HubSpot's `own_counts` are noted beside. The
-    property definitions must be staged. A type that can't be read, or whose properties can't, is
-    staged empty with its availability. Goes on from the checkpoint of such a reading. Raises
-    HubSpotError, StoreError.
+    has it, by sweep every `sweep_days` days at least. HubSpot's `own_counts` are noted beside. Of
+    erased ones the earlier reading is kept for `keep_erased_days`. The property definitions must be
+    staged. A type that can't be read, or whose properties can't, is staged empty with its
+    availability. Goes on from the checkpoint of such a reading. Raises HubSpotError, StoreError.
     """
     _spare_the_collector()
     defined = staging.complete(properties_source(object_type))
     told = [each.content for each in read_items(defined)]
     known = KnownProperties.of(told, stage_properties(staging, object_type))
     plan = plan_of(client, portal, object_type.id, known.identity())
-    asked = Asked(client, object_type, known, workers, report, own_counts)
+    asked = Asked(client, object_type, known, workers, report, own_counts, keep_erased_days)
     if RECORD_ID not in known.listed:
         reading = staging.begin(asked.source, plan, resume=False)
         return reading.finish(_undefined(client, object_type, defined), datetime.now(UTC))

@@ -40,6 +40,7 @@ class Ask:
     incremental: str = "auto"
     sweep_days: int = 7
     own_counts: RecordCounts | None = None
+    keep_erased_days: int = 30
 
 
 @dataclass(frozen=True, slots=True)

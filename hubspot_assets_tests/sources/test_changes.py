@@ -458,3 +458,24 @@ def test_what_was_counted_of_records_that_have_not_changed_stays(nights, change)
     change(odd)
     assert lived.night(0).counts[MOMENTS_UNREAD] == 1
     assert lived.night(1).counts[MOMENTS_UNREAD] == 1
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_of_the_erased_no_new_reading_tells_for_ever(lived, whole):
+    erased, archived = lived.some(2)
+    lived.portal.erase(CONTACTS, erased, lived.end(0) + 3 * HOUR)
+    lived.portal.archive(CONTACTS, archived, lived.end(0) + 3 * HOUR)
+    first = lived.staging.complete(SOURCE)
+    for number in (1, 28):
+        # Under another plan all is read, and what was known before stays known.
+        last = lived.night(number, portal=f"{number}" if whole else "here")
+        assert full(last, first) == whole
+        assert lived.rows()[erased]["gone"] == "erased"
+    last = lived.night(33, portal="33" if whole else "here")
+    assert erased not in lived.rows()
+    assert archived in lived.rows()
+    assert lived.is_right()
+    for chunk in last.chunks():
+        assert erased not in chunk.read("values")["id"]
+    lived.night(34, portal="33" if whole else "here")
+    assert erased not in lived.rows()
