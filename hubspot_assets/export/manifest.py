@@ -43,6 +43,15 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgotten:
+    """Rows that were taken out since the table was written, as whose they were was forgotten."""
+
+    rows: int
+    at: str
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
 class TableManifest:
     """A complete table of one day.
 
@@ -51,7 +60,7 @@ class TableManifest:
     want to know of, by name. `parts` are CSV, and `bytes` theirs; `files` hold the same rows in
     other formats, whose bytes are those of the library and version that they were `written_with`.
     It is not `settled` where the reading began so soon after the day that HubSpot may not have
-    stored all of it.
+    stored all of it. Rows of it may have been `forgotten` since.
     """
 
     portal_id: int | None = field(default=None, kw_only=True)
@@ -74,6 +83,7 @@ class TableManifest:
     settled: bool = True
     run_id: str = ""
     code_version: str = ""
+    forgotten: tuple[Forgotten, ...] = ()
 
     def to_json(self) -> Json:
         """Indented JSON, always in the same order."""
@@ -98,6 +108,7 @@ class TableManifest:
                         name: _source(each, said) for name, each in said["sources"].items()
                     },
                     "warnings": tuple(said["warnings"]),
+                    "forgotten": _forgotten(said),
                 }
             )
 
@@ -118,7 +129,7 @@ class DayTable:
 
 @dataclass(frozen=True, slots=True)
 class DayManifest:
-    """A complete day: every table, by name."""
+    """A complete day: every table, by name. Rows of it may have been `forgotten` since."""
 
     portal_id: int | None = field(default=None, kw_only=True)
     day: str
@@ -128,6 +139,7 @@ class DayManifest:
     bytes: int
     run_id: str = ""
     code_version: str = ""
+    forgotten: tuple[Forgotten, ...] = ()
 
     def to_json(self) -> Json:
         """Indented JSON, always in the same order."""
@@ -148,7 +160,8 @@ class DayManifest:
                 )
                 for table in said["tables"]
             )
-            return cls(**said | {"as_of": _moment(said["as_of"]), "tables": tables})
+            more = {"as_of": _moment(said["as_of"]), "forgotten": _forgotten(said)}
+            return cls(**said | {"tables": tables} | more)
 
 
 def missing_parts(day: str, parts: Iterable[Part], there: Iterable[Entry]) -> list[str]:
@@ -172,6 +185,10 @@ def parquet_folder(day: str, table: str) -> str:
     return f"parquet/{table}/day={day}"
 
 
+def _forgotten(said: Mapping[str, Any]) -> tuple[Forgotten, ...]:
+    return tuple(Forgotten(**each) for each in said.get("forgotten", ()))
+
+
 def _source(told: Mapping[str, Any], of: Mapping[str, Any]) -> TableSource:
     """A source in the manifest `of` its table; of an earlier version's only its availability is
     known apart from the table's."""
@@ -186,6 +203,8 @@ def _source(told: Mapping[str, Any], of: Mapping[str, Any]) -> TableSource:
 def _to_json(manifest: TableManifest | DayManifest) -> bytes:
     # orjson takes nested dataclasses as they are, ten times faster than asdict.
     content: dict[str, Any] = {each.name: getattr(manifest, each.name) for each in fields(manifest)}
+    if not manifest.forgotten:
+        del content["forgotten"]
     for moment in ("as_of", "observed_at"):
         if content.get(moment) is not None:
             content[moment] = _moment_text(content[moment])

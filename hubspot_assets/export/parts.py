@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 from isal import isal_zlib
+from isal.igzip_lib import IsalError
 
 from hubspot_assets.export.dialect import (
     check_columns,
@@ -67,6 +68,22 @@ def pack_parts(
             part = _Member(header)
         part.add(text, block.height)
     yield part.finish()
+
+
+def packed(text: Iterable[bytes | memoryview]) -> bytes:
+    """A gzip member of a text that comes in pieces."""
+    packer = isal_zlib.compressobj(_LEVEL, wbits=_GZIP)
+    return b"".join([*map(packer.compress, text), packer.flush()])
+
+
+def unpacked(data: bytes, *, part: bool = False) -> bytes:
+    """The text of a gzip member, or of the beginning of one. Raises ValueError for what is none."""
+    try:
+        if part:
+            return bytes(isal_zlib.decompressobj(_GZIP).decompress(data))
+        return bytes(isal_zlib.decompress(data, wbits=_GZIP))
+    except IsalError as error:  # type: ignore[misc]
+        raise ValueError(f"no gzip member: {error}") from error
 
 
 class _Member:

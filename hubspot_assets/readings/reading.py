@@ -28,10 +28,11 @@ import polars as pl
 
 from hubspot_assets.availability import Availability
 from hubspot_assets.readings.merging import Chunk, StoredChunk, merged
+from hubspot_assets.readings.people import Who, without
 from hubspot_assets.storage import Store, StoreError
 from hubspot_assets.storage.leases import Lease
 from hubspot_assets.storage.temporary import temporary_folder
-from hubspot_assets.tables.counts import VALUES_UNWRITABLE
+from hubspot_assets.tables.counts import ROWS_FORGOTTEN, VALUES_UNWRITABLE
 
 READINGS = "readings"
 NOTE, CHECKPOINT = "_reading.json", "_checkpoint.json"
@@ -147,7 +148,7 @@ class Reading:
 
     Nobody else reads meanwhile: `lease` is the state's. One that can't be gone on from anyway notes
     no checkpoints. `swept_at` is its own beginning unless it looks at a part of the source alone.
-    `finished` hears of it once it is complete.
+    `finished` hears of it once it is complete. Of those who were `forgotten` nothing is staged.
     """
 
     store: Store
@@ -165,6 +166,7 @@ class Reading:
     base: Base | None = None
     swept_at: datetime | None = None
     finished: Callable[[Staged], object] = lambda _: None
+    forgotten: Who | None = None
 
     def __post_init__(self) -> None:
         self._close: Callable[[], object] = lambda: None
@@ -236,6 +238,9 @@ class Reading:
         No warehouse takes U+0000 in a text: it is staged as U+FFFD, and the values are counted.
         """
         self.lease.check()
+        if self.forgotten:
+            frames, rows = without(self.source, frames, self.forgotten)
+            self.counts.update(+Counter({ROWS_FORGOTTEN: rows}))
         del self.sizes[self.chunks_staged :]
         self.sizes.append({})
         with temporary_folder() as folder:

@@ -20,6 +20,7 @@ import orjson
 import polars as pl
 
 from hubspot_assets.day import SETTLING, Day
+from hubspot_assets.readings.forgotten import Forgotten
 from hubspot_assets.readings.listing import Listing
 from hubspot_assets.readings.reading import (
     CHECKPOINT,
@@ -64,6 +65,7 @@ class Staging:
         self._serving: dict[str, Staged] = {}
         self._listing = Listing(store)
         self._notes: dict[str, Staged] = {}
+        self._listed: Forgotten | None = None
 
     def serving(self, source: str) -> Staged | None:
         """The reading that serves the day for good, of whichever day's run; else None.
@@ -149,6 +151,7 @@ class Staging:
             if reading is None:
                 began = began or datetime.now(UTC)
                 reading = self._new(source, plan, lease, began, window, base, resume=resume)
+            reading.forgotten = self._forgotten()
         except BaseException:
             if lease is not self._lease:
                 lease.release()
@@ -193,6 +196,12 @@ class Staging:
                 left += (f"{folder}/{file}" for file in files)
         self._store.delete(left)
         return found
+
+    def _forgotten(self) -> Forgotten:
+        """Who must not come back; looked up once while nobody else can forget."""
+        if self._listed is None or self._lease is None:
+            self._listed = Forgotten.of(self._store)
+        return self._listed
 
     @property
     def _look(self) -> Listing:

@@ -61,6 +61,8 @@ class Earlier:
 
     def _take_in(self, chunk: Chunk) -> None:
         records = chunk.read("records")
+        if records.is_empty():  # all of it was forgotten since
+            return
         self._read_to = int(records["id"][-1])
         if self._ids is not None:
             records = records.join(self._ids, on="id", how="semi", maintain_order="left")

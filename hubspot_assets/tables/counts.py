@@ -52,6 +52,7 @@ RECORDS_GONE = "records_gone_while_reading"
 RECORDS_OF_EARLIER = "records_as_read_before_their_end"
 RECORDS_REFUSED = "records_refused"
 RECORDS_UNREAD = "records_unread"
+ROWS_FORGOTTEN = "rows_forgotten"
 SAME_MOMENT = "history_values_of_the_same_moment"
 SOURCES_REFUSED = "sources_refused"
 TOLD_TWICE = "told_twice"
@@ -135,6 +136,7 @@ SENTENCES: Mapping[str, str | None] = {
         "records were refused by HubSpot, each asked for alone: they are missing, or as an earlier "
         "reading found them"
     ),
+    ROWS_FORGOTTEN: "rows are left out: they are of records that were to be forgotten",
     SAME_MOMENT: "values of histories have the moment of a newer one, which alone is here",
     SOURCES_REFUSED: None,
     TOLD_TWICE: "things that HubSpot told twice are here once, as it told them last",
