@@ -14,6 +14,7 @@ from hubspot_assets.days_command import days
 from hubspot_assets.ddl.command import ddl, glue
 from hubspot_assets.diff_command import diff
 from hubspot_assets.exits import NOT_DELIVERED, told
+from hubspot_assets.forget.command import forget
 
 if TYPE_CHECKING:
     from hubspot_assets.check import Finding
@@ -34,6 +35,7 @@ main.add_command(days)
 main.add_command(diff)
 main.add_command(ddl)
 main.add_command(glue)
+main.add_command(forget)
 
 
 @main.command()

@@ -21,6 +21,7 @@ from hubspot_assets.assets.resources import (
     ReadingOptions,
     StagingResource,
     check_owner,
+    connect,
     s3_resource,
 )
 from hubspot_assets.assets.schedule import HOUR, MINUTE, export_schedule
@@ -32,6 +33,7 @@ from hubspot_assets.discovery import discover_job, discover_schedule
 from hubspot_assets.export.io_manager import CsvExportIOManager, Told, of_whole_days
 from hubspot_assets.export.purge_job import purge_job, purge_schedule
 from hubspot_assets.exported import Exported
+from hubspot_assets.forget.job import forget_job, forget_schedule
 from hubspot_assets.hubspot.catalog import Catalog, load_catalog
 from hubspot_assets.settings import Settings, load_settings
 from hubspot_assets.sources.all import all_sources
@@ -57,6 +59,7 @@ def build_defs(
     replace Dagster's own. `told` hears of each table that is written, in this process.
     """
     purging = purge_job(settings, _check_owner)
+    forgetting = forget_job(settings, _check_owner, lambda: connect(load_settings()))
     exported = Exported.of(catalog, settings)
     sources = all_sources(exported)
     tables = all_tables(exported, whole_history=settings.export_history == "all")
@@ -86,12 +89,13 @@ def build_defs(
                 else []
             ),
         ],
-        jobs=[job, check_job, discover_job, purging],
+        jobs=[job, check_job, discover_job, purging, forgetting],
         schedules=[
             discover_schedule(DISCOVERY_HOUR, 0, settings.export_timezone),
             check_schedule(HOUR, MINUTE, settings.export_timezone),
             export_schedule(job, settings, partitions, event_assets(sources, tables)),
             purge_schedule(purging, settings),
+            forget_schedule(forgetting, settings),
         ],
         sensors=[
             *([healing_sensor(job, settings, partitions)] if settings.export_heal_days else []),

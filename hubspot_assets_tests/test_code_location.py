@@ -95,9 +95,9 @@ def test_the_code_location_is_loaded_without_the_network(
     pointer = CodePointer.from_module("hubspot_assets.definitions", "defs", working_directory=None)
     with DefinitionsLoadContext.scoped(DefinitionsLoadContext.get()):
         repository = initialize_repository_def_from_pointer(pointer)
-    assert {JOB, "discover", "check", "purge_export"} <= set(repository.job_names)
+    assert {JOB, "discover", "check", "purge_export", "forget"} <= set(repository.job_names)
     assert "OBJECTS_POP_TART___WAFFLE_LEADS" in repository.get_job(JOB).graph.node_dict
-    assert len(repository.schedule_defs) == 4
+    assert len(repository.schedule_defs) == 5
 
 
 def test_custom_types_have_tables_by_their_labels(reach, shared_sandbox, tmp_path):

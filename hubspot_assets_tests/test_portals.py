@@ -18,7 +18,8 @@ from hubspot_assets_tests.test_commands import fails, run
 OURS, THEIRS = 1234567, 7654321
 OWNERS = ("export", "--day", DAY, "--select", "OWNERS")
 PURGE = ("purge", "--keep-days", "1")
-COMMANDS = [OWNERS, ("discover",), ("check",), PURGE]
+FORGET = ("forget", "contacts", "1")
+COMMANDS = [OWNERS, ("discover",), ("check",), PURGE, FORGET]
 ASKED = ("GET /account-info/details", 200)
 
 
@@ -198,7 +199,7 @@ def ran(defs, job, **options):
     return {each.step_failure_data.user_failure_data.description for each in failures}
 
 
-@pytest.mark.parametrize("job", [JOB, "discover", "check", "purge_export"])
+@pytest.mark.parametrize("job", [JOB, "discover", "check", "purge_export", "forget"])
 def test_every_job_refuses_the_folder_of_another_portal(theirs, monkeypatch, job):
     monkeypatch.setenv("EXPORT_KEEP_DAYS", "1")
     defs = build_defs(standard_catalog(), load_settings())
