@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,9 @@ EVENING = timedelta(hours=15)
 MANY, SEARCHED, GONE = 100_000, 100, 15
 #: Contacts of a portal that is read as fast as HubSpot allows.
 PORTAL = 4_000
+#: So many contacts are forgotten in so many days.
+FORGOTTEN = 5
+DAYS_OF_THEM = [str(date.fromisoformat(DAY) - timedelta(n)) for n in range(90)]
 #: Records in a batch read of associations.
 BATCH = 1000
 #: Linked records that a batch read tells of each record at a time.
@@ -354,7 +357,43 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
+def measure_forget(folder: str) -> dict[str, float]:
+    """Contacts who are forgotten in many days, which are one day's files under other dates."""
+    from hubspot_assets.assets.resources import connect, s3_resource
+    from hubspot_assets.export import read_manifest, read_table
+    from hubspot_assets.forget.request import Request, carry_out
+    from hubspot_assets.settings import load_settings
+    from hubspot_assets.storage import open_store
+
+    measure_export(folder)
+    settings = load_settings()
+    ids = read_table(open_store(folder), DAY, "OBJECTS_CONTACTS").select("OBJECTID").collect()
+    few = ids["OBJECTID"].gather_every(ids.height // FORGOTTEN)[:FORGOTTEN]
+    store = open_store(folder)
+    for day in DAYS_OF_THEM[1:]:
+        shutil.copytree(Path(folder) / DAY, Path(folder) / day, copy_function=os.link)
+    started, before = time.monotonic(), cpu()
+    request = Request("contacts", tuple(map(str, few)), exclude=True)
+    report = carry_out(
+        request,
+        settings,
+        s3_resource(settings).get_client,
+        lambda: connect(settings),
+        lambda _: None,
+    )
+    assert len(report.days) == len(DAYS_OF_THEM)
+    assert read_manifest(store, DAY, "OBJECTS_CONTACTS").forgotten
+    return {
+        "seconds": time.monotonic() - started,
+        "cpu": cpu() - before,
+        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "rows": sum(report.tables.values()),
+        "bytes": size_of(Path(folder)),
+    }
+
+
 MEASURES = {
+    "forget": measure_forget,
     "changes": measure_changes,
     "export": measure_export,
     "bare": measure_bare,
@@ -466,12 +505,19 @@ def bench(contacts: int, lean_contacts: int) -> bool:
         pages = requests(dict(environment))
         both = run("export", {**environment, "EXPORT_FORMATS": "csv,parquet"})
         bare = run("bare", dict(environment))
+        forgotten = run("forget", dict(environment))
     print(
         f"      {mine['contacts']:,.0f} contacts: {mine['cpu'] / mine['contacts'] * 1e3:.3f} ms of "
         f"CPU each, bare loop {bare['cpu'] / bare['contacts'] * 1e3:.3f}; "
         f"{mine['seconds']:.0f} s, bare loop {bare['seconds']:.0f} s"
     )
     good.append(verdict("memory", mine["rss_mb"], 700, " MB"))
+    print(
+        f"      {FORGOTTEN} contacts in {len(DAYS_OF_THEM)} days: {forgotten['rows']:,.0f} rows of "
+        f"{forgotten['bytes'] / 1e9:.1f} GB forgotten by {forgotten['cpu']:.0f} s of CPU"
+    )
+    good.append(verdict("forgetting them", forgotten["seconds"], 180, " s"))
+    good.append(verdict("memory of forgetting", forgotten["rss_mb"], 1000, " MB"))
     good.append(verdict("CPU, times the bare loop", mine["cpu"] / bare["cpu"], 2))
     good.append(
         verdict("CPU with Parquet, times that of CSV alone", both["cpu"] / mine["cpu"], 1.4)
