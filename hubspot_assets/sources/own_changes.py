@@ -99,7 +99,7 @@ def stage_changes(
     _count(reading, base, spool, len(kept))
     staged = reading.finish(base.availability, max(last, datetime.now(UTC)))
     if reading.base and written > max(FEW, len(known) * MOST_APART // 100):
-        staged = staging.compacted(staged)
+        staged = staging.compacted(staged, left_out=pl.lit(value=False))
     stage_properties(staging, object_type, definitions, _names(staged))
     return staged
 
