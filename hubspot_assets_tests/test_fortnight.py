@@ -104,7 +104,9 @@ class Lived:
                 yield number, type_id, self.truth(number, type_id), self.shown[way, number, type_id]
 
 
-@pytest.fixture(scope="module", params=SEEDS)
+@pytest.fixture(
+    scope="module", params=[pytest.param(seed, marks=pytest.mark.slow) for seed in SEEDS]
+)
 def lived(request, tmp_path_factory):
     """Each in a portal of other habits, whose few records are searched as if they were many."""
     seed = request.param

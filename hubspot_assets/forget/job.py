@@ -80,6 +80,7 @@ def forget_schedule(job: dg.JobDefinition, settings: Settings) -> dg.ScheduleDef
     return dg.ScheduleDefinition(
         name="weekly_forget_erased",
         job=job,
+        description="Forgets every week what HubSpot has erased, once it is turned on.",
         cron_schedule=_WEEKLY,
         execution_timezone=settings.zone.key,
         run_config=dg.RunConfig(ops={"forget_records": ForgetConfig(erased=True)}),
