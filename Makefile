@@ -5,7 +5,7 @@ SETUP := $(VENV)/.set-up
 # What one of the tests' processes has compiled, the others need not, whatever the environment says.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
-.PHONY: setup demo dev test test-slow lint bench screenshots clean
+.PHONY: setup demo dev test test-slow lint bench screenshots docs clean
 
 setup: $(SETUP)
 
@@ -41,5 +41,10 @@ bench: setup
 screenshots: setup
 	$(BIN)/python -m hubspot_assets_tests.screenshots
 
+## The page of the tables, and the site into .site
+docs: setup
+	$(BIN)/python -m hubspot_assets_tests.tables_page
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) .site .pytest_cache .mypy_cache .ruff_cache *.egg-info
