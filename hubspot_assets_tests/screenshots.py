@@ -10,6 +10,7 @@ import argparse
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,8 +57,9 @@ class Browser:
         end, before, since = time.monotonic() + PATIENCE, "", time.monotonic()
         while time.monotonic() < end:
             text = self._evaluate("document.body ? document.body.innerText : ''")
-            if text != before:
-                before, since = text, time.monotonic()
+            still = re.sub(r"\d", "", text)  # but for clocks, and the time until it is refreshed
+            if still != before:
+                before, since = still, time.monotonic()
             if words in text and time.monotonic() - since > STILL:
                 return
             time.sleep(0.5)
