@@ -95,6 +95,7 @@ def sandbox(
 def discover() -> None:
     """Ask the portal for its types of objects and events, and keep the catalog for Dagster."""
     from hubspot_assets.assets.resources import s3_resource
+    from hubspot_assets.catalog_place import catalog_place
     from hubspot_assets.discovery import refresh_catalog
     from hubspot_assets.instance import instance
     from hubspot_assets.settings import load_settings
@@ -103,12 +104,13 @@ def discover() -> None:
     click.echo("discovering the portal…", err=True)
     with instance():
         pass  # whose databases the UI and the daemon find made, which are started at once
-    catalog, changes = refresh_catalog(settings, s3_resource(settings).get_client)
+    s3 = s3_resource(settings).get_client
+    catalog, changes = refresh_catalog(settings, s3)
     custom = [each for each in catalog.object_types if each.custom]
     click.echo(
         f"portal {catalog.portal_id}: {len(catalog.object_types)} object types, "
         f"{len(custom)} of them custom, {len(catalog.event_types)} event types; "
-        f"kept in {settings.catalog_path}"
+        f"kept in {catalog_place(settings, s3).url}"
     )
     for line in changes:
         click.echo(line)

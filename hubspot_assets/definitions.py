@@ -27,6 +27,7 @@ from hubspot_assets.assets.resources import (
 from hubspot_assets.assets.schedule import HOUR, MINUTE, export_schedule
 from hubspot_assets.assets.sources import source_assets
 from hubspot_assets.assets.tables import IO_MANAGER, table_assets
+from hubspot_assets.catalog_place import catalog_place
 from hubspot_assets.check.job import check_job, check_schedule
 from hubspot_assets.day import newest_complete_day
 from hubspot_assets.discovery import discover_job, discover_schedule
@@ -34,7 +35,7 @@ from hubspot_assets.export.io_manager import CsvExportIOManager, Told, of_whole_
 from hubspot_assets.export.purge_job import purge_job, purge_schedule
 from hubspot_assets.exported import Exported
 from hubspot_assets.forget.job import forget_job, forget_schedule
-from hubspot_assets.hubspot.catalog import Catalog, load_catalog
+from hubspot_assets.hubspot.catalog import Catalog
 from hubspot_assets.settings import Settings, load_settings
 from hubspot_assets.sources.all import all_sources
 from hubspot_assets.tables.all import all_tables
@@ -156,7 +157,7 @@ def _executor(settings: Settings) -> dg.ExecutorDefinition:
 
 
 class _PortalDefinitions(StateBackedDefinitionsLoader[str]):
-    """The definitions by the catalog, which is read where the code location is loaded.
+    """The definitions by the catalog, which is read once, where the code location is loaded.
 
     Processes of its runs get that same catalog from Dagster: one that has been discovered since
     would not have the steps of a run that was made before.
@@ -167,7 +168,9 @@ class _PortalDefinitions(StateBackedDefinitionsLoader[str]):
         return "hubspot_assets/catalog"
 
     def fetch_state(self) -> str:
-        return load_catalog(load_settings().catalog_path).to_json().decode()
+        settings = load_settings()
+        s3 = s3_resource(settings, impatient=True)
+        return catalog_place(settings, s3.get_client).load().to_json().decode()
 
     def defs_from_state(self, state: str) -> dg.Definitions:
         return build_defs(Catalog.from_json(state), load_settings())
@@ -175,7 +178,10 @@ class _PortalDefinitions(StateBackedDefinitionsLoader[str]):
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The code location's definitions. Asks neither HubSpot nor S3."""
+    """The code location's definitions. Asks HubSpot nothing, and S3 for the catalog alone.
+
+    Raises SettingsError, CatalogError, and StoreError where the catalog's store can't be reached.
+    """
     portal = _PortalDefinitions()
     # Not build_defs: that warns of a preview, and adds what the state does by itself.
     return portal.defs_from_state(portal.get_or_fetch_state())

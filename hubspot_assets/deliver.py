@@ -20,12 +20,13 @@ from dagster_shared.error import SerializableErrorInfo
 
 from hubspot_assets.assets.failures import told_by
 from hubspot_assets.assets.resources import s3_resource, watched_by
+from hubspot_assets.catalog_place import catalog_place
 from hubspot_assets.day import newest_complete_day
 from hubspot_assets.definitions import JOB, build_defs, first_day
 from hubspot_assets.discovery import refresh_catalog
 from hubspot_assets.export import TableManifest, read_day, read_manifest
 from hubspot_assets.export.manifest import manifest_path, missing_parts
-from hubspot_assets.hubspot.catalog import Catalog, load_catalog
+from hubspot_assets.hubspot.catalog import Catalog
 from hubspot_assets.instance import instance
 from hubspot_assets.progress import Display
 from hubspot_assets.readings.reading import READINGS
@@ -115,8 +116,10 @@ def deliver_days(
     run is at that day. Raises DeliveryError when a table could not be written, the others being
     there, or what was written is gone.
     """
+    s3 = s3_resource(settings).get_client
+    place = catalog_place(settings, s3)
     display.doing("discovering the portal")
-    catalog, changes = refresh_catalog(settings, s3_resource(settings).get_client)
+    catalog, changes = refresh_catalog(settings, s3)
     for warning in (*changes, *catalog.warnings):
         display.warn(warning)
     # A day before the first partition is there for who names it.
@@ -128,7 +131,7 @@ def deliver_days(
         delivery = _run(
             followed, settings, day, keys, display, whole=not select, read_again=read_again
         )
-        now = catalog.with_linked(load_catalog(settings.catalog_path).linked)
+        now = catalog.with_linked(place.load().linked)
         if not select and now != catalog:
             catalog, followed = now, _followed(settings, now, display)
             new = {key for key in _selected(followed.defs, ()) - keys if _is_table(key)}

@@ -7,25 +7,18 @@ import dagster as dg
 from dagster_aws.s3 import S3Resource
 
 from hubspot_assets.assets.resources import connect
+from hubspot_assets.catalog_place import CatalogPlace, catalog_place
 from hubspot_assets.changes import changes
-from hubspot_assets.hubspot.catalog import (
-    Catalog,
-    CatalogError,
-    discover,
-    load_catalog,
-)
+from hubspot_assets.hubspot.catalog import Catalog, CatalogError, discover
 from hubspot_assets.hubspot.concurrent import interruptible
 from hubspot_assets.hubspot.errors import HubSpotError
 from hubspot_assets.hubspot.linked import with_links_seen
 from hubspot_assets.portal import check_places, portal_of
 from hubspot_assets.settings import Settings, SettingsError, load_settings
-from hubspot_assets.storage import StoreError, open_store
+from hubspot_assets.storage import StoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-#: Where the catalog is kept in the state root.
-_CATALOG = "catalog.json"
 
 
 class Discovery(NamedTuple):
@@ -36,35 +29,39 @@ class Discovery(NamedTuple):
 
 
 def refresh_catalog(settings: Settings, s3: "Callable[[], S3Client]") -> Discovery:
-    """Discovers the portal and keeps its catalog: in the state root, and where definitions load it.
+    """Discovers the portal and keeps its catalog where definitions load it.
 
-    Raises SettingsError, HubSpotError, CatalogError, and StoreError where the state root can't be
-    written. Nothing is discovered where a place, or the catalog, is another portal's.
+    Raises SettingsError, HubSpotError, and StoreError where the catalog can't be read or written.
+    Nothing is discovered where a place, or the catalog, is another portal's.
     """
-    try:
-        former = load_catalog(settings.catalog_path)
-    except CatalogError:
-        former = None  # what is there is of no use, and is replaced
+    place = catalog_place(settings, s3)
     with connect(settings) as client:
         portal_id = portal_of(client)
         owners = check_places(settings, s3, portal_id)
-        if former and former.portal_id not in (None, portal_id):
-            raise SettingsError(
-                f"CATALOG_FILE: found {settings.catalog_path}, which is portal "
-                f"{former.portal_id}'s, expected that of portal {portal_id}; set another "
-                "CATALOG_FILE, or remove that one"
-            )
+        former = _former(place, settings, portal_id)
         for owner in owners:
             owner.claim(portal_id)
         catalog = interruptible(
             lambda: with_links_seen(client, discover(client, former), former), client.stop
         )
     told = list(changes(former, catalog)) if former else []
-    state = open_store(settings.state, s3)
-    found = state.versioned(_CATALOG)
-    # Where another discovery was quicker, its catalog is as good.
-    state.swap(_CATALOG, catalog.to_json(), found.version if found else None)
-    return Discovery(catalog.save(settings.catalog_path), told)
+    return Discovery(place.save(catalog), told)
+
+
+def _former(place: CatalogPlace, settings: Settings, portal_id: int) -> Catalog | None:
+    """What was known of the portal, if it is of use. Raises SettingsError and StoreError."""
+    try:
+        former = place.load()
+    except CatalogError:
+        return None  # it is replaced
+    if former.portal_id in (None, portal_id):
+        return former
+    if settings.catalog_file:
+        raise SettingsError(
+            f"CATALOG_FILE: found {place.url}, which is portal {former.portal_id}'s, expected that "
+            f"of portal {portal_id}; set another CATALOG_FILE, or remove that one"
+        )
+    return None  # an earlier version's, of what was exported from here before
 
 
 @dg.op(name="discover_portal", description="Asks the portal for its types of objects and events.")

@@ -335,14 +335,6 @@ class Settings(BaseSettings):
         """Where staged data and checkpoints are: a folder or an S3 address."""
         return self.state_url or f"{self.export_url}/_state"
 
-    @property
-    def catalog_path(self) -> Path:
-        """The local file of the portal's catalog, which definitions load."""
-        if self.catalog_file:
-            return self.catalog_file
-        local = not self.state.startswith("s3://")
-        return Path(self.state if local else ".hubspot-assets") / "catalog.json"
-
 
 def load_settings() -> Settings:
     """The settings of the environment and of `.env` in the working folder.

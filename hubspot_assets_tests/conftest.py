@@ -19,12 +19,14 @@ from botocore.retries.standard import ExponentialBackoff
 from dagster._core.storage import event_log, runs
 from xdist.scheduler import LoadScopeScheduling
 
+from hubspot_assets.assets.resources import s3_resource
+from hubspot_assets.catalog_place import catalog_place
 from hubspot_assets.deliver import deliver
 from hubspot_assets.hubspot import client
 from hubspot_assets.progress import Display
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.sandbox.event_types import Rate
-from hubspot_assets.settings import Settings
+from hubspot_assets.settings import Settings, load_settings
 from hubspot_assets_tests.documents import held_against_documents
 from hubspot_assets_tests.stores import bucket, endpoint, folder, s3, store  # noqa: F401
 
@@ -120,6 +122,12 @@ def reach(monkeypatch, tmp_path):
         return set_environment(monkeypatch, sandbox, tmp_path, **(few | more))
 
     return set_up
+
+
+def place():
+    """Where the environment says that the catalog is."""
+    settings = load_settings()
+    return catalog_place(settings, s3_resource(settings).get_client)
 
 
 def set_environment(patch, sandbox, root, **more):

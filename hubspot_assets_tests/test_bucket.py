@@ -15,9 +15,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from hubspot_assets.definitions import JOB, build_defs
-from hubspot_assets.hubspot.catalog import load_catalog
 from hubspot_assets.settings import load_settings
-from hubspot_assets_tests.conftest import DAY, READ_AT
+from hubspot_assets_tests.conftest import DAY, READ_AT, place
 from hubspot_assets_tests.store_calls import beyond_parts, noted_calls
 from hubspot_assets_tests.test_commands import fails, run
 
@@ -110,7 +109,7 @@ def test_a_day_is_delivered_to_a_bucket(bucket, shared_sandbox, tmp_path):
     before = {key: content(bucket, key) for key in parts}
     asked = sum(shared_sandbox.requests.values())
     settings = load_settings()
-    defs = build_defs(load_catalog(settings.catalog_path), settings)
+    defs = build_defs(place().load(), settings)
     tables = [dg.AssetKey(each) for each in ("OBJECTS", "OBJECTS_DEALS", "ASSOCIATIONS", "OWNERS")]
     job = defs.resolve_job_def(JOB)
     assert job.execute_in_process(partition_key=DAY, asset_selection=tables).success

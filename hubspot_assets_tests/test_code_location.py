@@ -21,9 +21,9 @@ from dagster._core.definitions.reconstruct import initialize_repository_def_from
 from hubspot_assets.assets.resources import connect, s3_resource
 from hubspot_assets.definitions import JOB, build_defs
 from hubspot_assets.discovery import refresh_catalog
-from hubspot_assets.hubspot.catalog import Catalog, discover, standard_catalog
+from hubspot_assets.hubspot.catalog import discover, standard_catalog
 from hubspot_assets.settings import load_settings
-from hubspot_assets_tests.conftest import DAY, READ_AT
+from hubspot_assets_tests.conftest import DAY, READ_AT, place
 
 ROOT = Path(__file__).parents[1]
 SNAPSHOT = Path(__file__).with_name("asset_graph.txt")
@@ -89,7 +89,7 @@ def test_the_code_location_is_loaded_without_the_network(
     path = tmp_path / "catalog.json"
     reach(shared_sandbox, OBJECT_TYPES="", EXPORT_URL="s3://a-bucket/x", CATALOG_FILE=str(path))
     with connect(load_settings()) as client:
-        discover(client).save(path)
+        place().save(discover(client))
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     pointer = CodePointer.from_module("hubspot_assets.definitions", "defs", working_directory=None)
@@ -100,12 +100,10 @@ def test_the_code_location_is_loaded_without_the_network(
     assert len(repository.schedule_defs) == 5
 
 
-def test_custom_types_have_tables_by_their_labels(reach, shared_sandbox, tmp_path):
+def test_custom_types_have_tables_by_their_labels(reach, shared_sandbox):
     reach(shared_sandbox, OBJECT_TYPES="")
     with connect(load_settings()) as client:
         catalog = discover(client)
-    catalog.save(tmp_path / "catalog.json")
-    assert Catalog.load(tmp_path / "catalog.json") == catalog
     defs = build_defs(catalog, load_settings())
     tables = {spec.key.path[0] for spec in defs.resolve_all_asset_specs()}
     assert {

@@ -1,9 +1,8 @@
 """What a portal has can change from one day to the next: discovered, told, and delivered."""
 
 import json
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import dagster as dg
 import duckdb
@@ -16,16 +15,8 @@ from dagster._core.definitions.reconstruct import (
 )
 
 from hubspot_assets.definitions import JOB, defs
-from hubspot_assets.hubspot.catalog import (
-    Catalog,
-    load_catalog,
-    note_linked,
-    standard_catalog,
-)
 from hubspot_assets.sandbox import PortalConfig, serve
-from hubspot_assets.settings import load_settings
-from hubspot_assets.storage.process import mark
-from hubspot_assets_tests.conftest import DAY, END, READ_AT, START
+from hubspot_assets_tests.conftest import DAY, END, READ_AT, START, place
 from hubspot_assets_tests.test_commands import digests, fails, run
 
 DAY_BEFORE = "2026-11-21"
@@ -174,7 +165,7 @@ def test_the_job_does_what_the_command_does(sandbox, discovered):
 
 def test_a_discovery_that_fails_leaves_the_catalog(sandbox, discovered, monkeypatch):
     monkeypatch.setenv("OBJECT_TYPES", "deals")
-    before = load_settings().catalog_path.read_bytes()
+    before = Path(place().url).read_bytes()
     sandbox.portal.define_type("boats", "Boat", "Boats")
     monkeypatch.setenv("HUBSPOT_ACCESS_TOKEN", "pat-na1-unknown")
     result, _ = execute_discovery()
@@ -182,7 +173,7 @@ def test_a_discovery_that_fails_leaves_the_catalog(sandbox, discovered, monkeypa
     data = failure.step_failure_data
     assert "does not accept the access token" in data.user_failure_data.description
     fails(1, "does not accept the access token", "discover")
-    assert load_settings().catalog_path.read_bytes() == before
+    assert Path(place().url).read_bytes() == before
 
 
 def refuse(sandbox, path, **answer):
@@ -191,14 +182,14 @@ def refuse(sandbox, path, **answer):
 
 
 def test_a_refusal_takes_nothing_from_the_catalog(sandbox, discovered):
-    kept = load_catalog(load_settings().catalog_path)
+    kept = place().load()
     scope = {"status": 403, "form": "envelope", "message": "no", "category": "MISSING_SCOPES"}
     for path in ("/schemas$", "object-library", "event-types$", "event-definitions"):
         refuse(sandbox, path, **scope)
     first, second = discover()
     assert "custom object types are unknown" in first
     assert "custom event types are unknown" in second
-    now = load_catalog(load_settings().catalog_path)
+    now = place().load()
     assert now.object_types == kept.object_types
     assert any(each.custom for each in now.object_types)
     assert not all(each.enabled for each in now.object_types)
@@ -211,13 +202,13 @@ def test_a_refusal_takes_nothing_from_the_catalog(sandbox, discovered):
     "path", ["/schemas$", "object-library", "event-types$", "event-definitions"]
 )
 def test_an_answer_that_is_none_leaves_the_catalog(sandbox, discovered, path):
-    kept = load_settings().catalog_path.read_bytes()
+    kept = Path(place().url).read_bytes()
     refuse(sandbox, path, status=403)
     status, output = run("discover")
     assert status == 1
     assert len(output.splitlines()) == 2
     assert "gave up after 6 attempts, the last with 403" in output
-    assert load_settings().catalog_path.read_bytes() == kept
+    assert Path(place().url).read_bytes() == kept
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Warsaw"])
@@ -330,7 +321,7 @@ def test_an_event_type_that_is_deleted_after_discovery(sandbox, discovered):
 
 def test_the_catalog_holds_what_can_be_linked_and_what_happens(sandbox, discovered):
     portal = sandbox.portal
-    catalog = load_catalog(load_settings().catalog_path)
+    catalog = place().load()
     pairs = set(catalog.associations)
     assert len(pairs) == len(catalog.associations)
     custom = {each.object_type_id for each in portal.object_types() if each.custom}
@@ -395,7 +386,7 @@ def test_what_the_token_may_not_read_is_told_and_the_rest_discovered(reach, scop
 
 
 def test_a_catalog_of_another_format_asks_for_a_discovery(sandbox, discovered):
-    path = load_settings().catalog_path
+    path = Path(place().url)
     kept = json.loads(path.read_bytes())
     assert kept.pop("discovered_at")
     path.write_text(json.dumps(kept | {"format": 1}))
@@ -435,7 +426,7 @@ def test_names_never_collide_whatever_types_are_called(sandbox, discovered, monk
     dg.Definitions.validate_loadable(loaded)
     loaded.resolve_job_def(JOB)
     new = tables(loaded) - before
-    catalog = load_catalog(load_settings().catalog_path)
+    catalog = place().load()
     assert len(catalog.object_types) == sum(name.startswith("OBJECTS_") for name in tables(loaded))
     # Each can be linked to contacts, and so has a table for either direction.
     assert len(new) == 3 * (len(LABELS) + 1)
@@ -443,42 +434,21 @@ def test_names_never_collide_whatever_types_are_called(sandbox, discovered, monk
 
 
 def test_what_a_killed_discovery_left_goes_with_the_next(sandbox, discovered):
-    """What one that is under way, here or on another host, has by now stays."""
-    with subprocess.Popen(["true"]) as process:
-        machine, _, started = mark().split("-")
-        dead = f"{machine}-{process.pid}-{started}"
     root = discovered / "_state"
-    left, used = root / f".catalog.json-{dead}-0a1b", root / f".catalog.json-{mark()}-0a1b"
-    guard, of_another = root / ".guard-catalog.json", root / ".catalog.json-0123456789ab-1-1-0a1b"
-    for path in (left, used, guard, of_another):
-        path.write_bytes(b"{half")
+    (root / ".guard-catalog.json").write_bytes(b"{half")
     assert discover() == []
-    assert {each.name for each in root.iterdir()} == {
-        *("catalog.json", "_portal.json", used.name, of_another.name)
-    }
-    assert CARS in {each.id for each in load_catalog(root / "catalog.json").object_types}
-
-
-def test_a_catalog_that_two_save_at_once_is_whole(tmp_path):
-    catalog, path = standard_catalog(), tmp_path / "state" / "catalog.json"
-
-    def save(_):
-        catalog.save(path)
-        return Catalog.load(path)
-
-    with ThreadPoolExecutor(8) as pool:
-        assert all(loaded == catalog for loaded in pool.map(save, range(80)))
-    assert [each.name for each in path.parent.iterdir()] == ["catalog.json"]
+    assert {each.name for each in root.iterdir()} == {"catalog.json", "_portal.json"}
+    assert CARS in {each.id for each in place().load().object_types}
 
 
 def linked_now():
     """The pairs of which the catalog knows that records are linked."""
-    return set(load_catalog(load_settings().catalog_path).linked)
+    return set(place().load().linked)
 
 
 def test_discovery_sees_which_types_are_linked(sandbox, discovered):
     portal = sandbox.portal
-    ids = [each.id for each in load_catalog(load_settings().catalog_path).object_types]
+    ids = [each.id for each in place().load().object_types]
     planned = {
         (min(pair), max(pair))
         for pair in ((near, far) for near in ids for far in ids)
@@ -499,19 +469,19 @@ def test_a_type_that_may_not_be_read_hides_no_links_of_others(reach):
 
 
 def test_what_has_been_seen_linked_is_known_for_good(sandbox, discovered):
-    path = load_settings().catalog_path
-    before, seen = load_catalog(path), ("0-1", "0-2")
+    path = Path(place().url)
+    before, seen = place().load(), ("0-1", "0-2")
     old = replace(before, linked=tuple(pair for pair in before.linked if pair != seen))
-    old.save(path)
-    assert load_catalog(path) == before, "another one saw it meanwhile"
+    place().save(old)
+    assert place().load() == before, "another one saw it meanwhile"
     path.unlink()
-    old.save(path)
-    assert note_linked(path, [("0-2", "0-1"), ("0-1", "0-3")]) == [("0-2", "0-1")]
-    assert load_catalog(path) == before
+    place().save(old)
+    assert place().note_linked([("0-2", "0-1"), ("0-1", "0-3")]) == [("0-2", "0-1")]
+    assert place().load() == before
     path.unlink()
-    assert note_linked(path, [seen]) == [seen]
+    assert place().note_linked([seen]) == [seen]
     assert not path.exists(), "nothing is noted before a portal was discovered"
     other = replace(old, portal_id=1, linked=())
-    other.save(path)
-    assert before.save(path) == before
-    assert other.save(path).linked == ()
+    place().save(other)
+    assert place().save(before) == before
+    assert place().save(other).linked == ()

@@ -2,14 +2,14 @@
 
 import json
 import re
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from hubspot_assets.definitions import JOB, build_defs
-from hubspot_assets.hubspot.catalog import load_catalog
 from hubspot_assets.settings import load_settings
-from hubspot_assets_tests.conftest import DAY
+from hubspot_assets_tests.conftest import DAY, place
 from hubspot_assets_tests.test_commands import run
 
 TYPES = "contacts,companies,deals,tickets"
@@ -79,7 +79,7 @@ def test_a_source_that_fails_costs_what_needs_it(sandbox, discovered, case):
 
 def test_pairs_without_links_fail_one_by_one_and_are_named(sandbox, discovered):
     """Tickets are linked with companies; of no pair is it known here."""
-    path = load_settings().catalog_path
+    path = Path(place().url)
     known = json.loads(path.read_text())
     assert ["0-2", "0-5"] in known["linked"]
     known["linked"] = [pair for pair in known["linked"] if pair != ["0-2", "0-5"]]
@@ -99,7 +99,7 @@ def test_pairs_without_links_fail_one_by_one_and_are_named(sandbox, discovered):
 
 def test_an_asset_alone_fails_where_one_of_its_sources_does(sandbox, discovered):
     sandbox.faults.add("bad_gateway", times=10_000, path="/crm/properties/.*/0-3")
-    defs = build_defs(load_catalog(load_settings().catalog_path), load_settings())
+    defs = build_defs(place().load(), load_settings())
     result = defs.resolve_job_def(JOB).execute_in_process(
         partition_key=DAY,
         asset_selection=[dg.AssetKey(["hubspot", "properties"])],
@@ -111,7 +111,7 @@ def test_an_asset_alone_fails_where_one_of_its_sources_does(sandbox, discovered)
 
 
 def test_the_first_links_of_a_pair_are_remembered_and_delivered(sandbox, discovered):
-    path = load_settings().catalog_path
+    path = Path(place().url)
     known = json.loads(path.read_text())
     path.write_text(json.dumps(known | {"linked": [["0-1", "0-2"]]}))
     status, output = run("export", "--day", DAY)

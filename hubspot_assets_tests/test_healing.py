@@ -12,10 +12,9 @@ from hubspot_assets.assets.healing import TRIES, next_to_heal
 from hubspot_assets.assets.schedule import LATE_EVENTS, WHY, is_complete
 from hubspot_assets.definitions import JOB, build_defs
 from hubspot_assets.export import read_manifest
-from hubspot_assets.hubspot.catalog import load_catalog
 from hubspot_assets.settings import load_settings
 from hubspot_assets.storage import open_store
-from hubspot_assets_tests.conftest import DAY
+from hubspot_assets_tests.conftest import DAY, place
 from hubspot_assets_tests.test_commands import SCRIPT, run
 
 BEFORE = "2026-11-21"
@@ -29,7 +28,7 @@ class House:
         self.days = [DAY]
         self.instance = instance
         self.store = open_store(str(folder))
-        self.defs = build_defs(load_catalog(load_settings().catalog_path), load_settings())
+        self.defs = build_defs(place().load(), load_settings())
 
     def deliver(self, day):
         job = self.defs.resolve_job_def(JOB)
@@ -116,7 +115,7 @@ def test_the_newest_day_is_the_schedules_first(reach, shared_sandbox, monkeypatc
         def now(cls, tz=None):
             return moment.astimezone(tz)
 
-    defs = build_defs(load_catalog(load_settings().catalog_path), load_settings())
+    defs = build_defs(place().load(), load_settings())
     monkeypatch.setattr(healing, "datetime", Clock)
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_sensor_context(instance, repository_def=defs.get_repository_def())

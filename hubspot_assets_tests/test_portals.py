@@ -8,11 +8,13 @@ import shutil
 import dagster as dg
 import pytest
 
+from hubspot_assets.catalog_place import CatalogPlace
 from hubspot_assets.definitions import JOB, build_defs
-from hubspot_assets.hubspot.catalog import load_catalog, standard_catalog
+from hubspot_assets.hubspot.catalog import standard_catalog
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.settings import load_settings
-from hubspot_assets_tests.conftest import DAY, READ_AT, set_environment
+from hubspot_assets.storage import open_store
+from hubspot_assets_tests.conftest import DAY, READ_AT, place, set_environment
 from hubspot_assets_tests.test_commands import fails, run
 
 OURS, THEIRS = 1234567, 7654321
@@ -210,7 +212,7 @@ def test_every_job_refuses_the_folder_of_another_portal(theirs, monkeypatch, job
 
 
 def test_assets_of_one_portal_are_not_read_with_the_token_of_another(theirs):
-    defs = build_defs(load_catalog(theirs / "_state" / "catalog.json"), load_settings())
+    defs = build_defs(CatalogPlace(open_store(theirs / "_state")).load(), load_settings())
     before = contents(theirs.parent)
     (why,) = ran(defs, JOB, partition_key=DAY)
     assert why.startswith(
@@ -225,7 +227,7 @@ def test_tables_of_one_portal_are_not_written_into_the_folder_of_another(
     """Made of what is staged, without a word with HubSpot."""
     reach(shared_sandbox, EXPORT_URL=str(tmp_path / "ours"))
     assert run(*OWNERS)[0] == 0
-    catalog = load_catalog(load_settings().catalog_path)
+    catalog = place().load()
     table = [dg.AssetKey("OWNERS")]
     reach(shared_sandbox, STATE_URL=str(tmp_path / "ours" / "_state"))
     before = contents(tmp_path)

@@ -43,7 +43,6 @@ def test_without_any_setting_the_defaults_hold():
     assert settings.hubspot_base_url == "https://api.hubapi.com"
     assert settings.export_url == "./export"
     assert settings.state == "./export/_state"
-    assert settings.catalog_path == Path("export/_state/catalog.json")
     assert settings.zone.key == "UTC"
     assert settings.object_types == settings.exclude_object_types == ()
 
@@ -134,14 +133,12 @@ def test_every_setting_is_taken_from_the_environment(env):
         "export_keep_monthly": 12,
     }
     assert settings.state == "s3://other/state"
-    assert settings.catalog_path == Path("/some/catalog.json")
 
 
-def test_the_state_of_a_bucket_is_in_it_and_the_catalog_beside_the_code(env):
+def test_the_state_of_a_bucket_is_in_it(env):
     env(EXPORT_URL="s3://bucket/prefix")
     settings = load_settings()
     assert settings.state == "s3://bucket/prefix/_state"
-    assert settings.catalog_path == Path(".hubspot-assets/catalog.json")
 
 
 def test_a_file_gives_settings_and_the_environment_wins(env, tmp_path):
@@ -528,7 +525,7 @@ def test_a_home_is_found(env, tmp_path):
     env(HOME=str(tmp_path), EXPORT_URL="~/out", CATALOG_FILE="~/c.json")
     settings = load_settings()
     assert settings.export_url == f"{tmp_path}/out"
-    assert settings.catalog_path == tmp_path / "c.json"
+    assert settings.catalog_file == tmp_path / "c.json"
     env(HOME=str(tmp_path / "gone"))
     assert told() == f"error: EXPORT_URL: found '~/out', {A_FOLDER}"
 

@@ -12,6 +12,7 @@ from dagster_aws.s3 import S3Resource
 from pydantic import Field, PrivateAttr
 
 from hubspot_assets.assets.ahead import ReadAhead
+from hubspot_assets.catalog_place import CatalogPlace, catalog_place
 from hubspot_assets.day import Day
 from hubspot_assets.hubspot.auth import Auth, BearerToken, RefreshToken
 from hubspot_assets.hubspot.budgets import Budgets
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int], None]
 
+#: Seconds in which an impatient S3 must connect, and answer.
+_IMPATIENT = 5
+
 
 def connect(settings: Settings, time_zone: str | None = None) -> HubSpot:
     """A client of the portal that the settings name. Raises SettingsError without a token.
@@ -57,12 +61,16 @@ def connect(settings: Settings, time_zone: str | None = None) -> HubSpot:
     )
 
 
-def s3_resource(settings: Settings) -> ExportS3Resource:
-    """S3 as the settings say; credentials are found as boto3 finds them."""
+def s3_resource(settings: Settings, *, impatient: bool = False) -> ExportS3Resource:
+    """S3 as the settings say; credentials are found as boto3 finds them.
+
+    An `impatient` one is for what somebody waits for: it gives up within seconds.
+    """
     return ExportS3Resource(
         region_name=settings.s3_region,
         endpoint_url=settings.s3_endpoint_url,
-        max_attempts=8,
+        max_attempts=2 if impatient else 8,
+        timeout=_IMPATIENT if impatient else None,
         role_arn=settings.export_role_arn,
         external_id=settings.export_external_id,
         role_duration=settings.export_role_duration,
@@ -242,6 +250,7 @@ class StagingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     options: dg.ResourceDependency[ReadingOptions]
     _store: Store | None = PrivateAttr(default=None)
     _copies: Copies | None = PrivateAttr(default=None)
+    _catalog: CatalogPlace | None = PrivateAttr(default=None)
     _leases: Leases | None = PrivateAttr(default=None)
     _days: dict[str, Staging] = PrivateAttr(default_factory=dict)
 
@@ -257,6 +266,13 @@ class StagingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._copies.close()
         if self._leases:
             self._leases.release()
+
+    @property
+    def catalog(self) -> CatalogPlace:
+        """Where the portal's catalog is."""
+        if self._catalog is None:
+            self._catalog = catalog_place(load_settings(), self.s3.get_client)
+        return self._catalog
 
     def day(self, day: Day) -> Staging:
         """What was read for one day; the readings are this run's until it ends.

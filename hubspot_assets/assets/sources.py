@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -17,14 +16,16 @@ from hubspot_assets.assets.failures import NOT_READ, PERMANENT, blamed
 from hubspot_assets.assets.labels import Labels
 from hubspot_assets.assets.lineage import Lineage, key_of
 from hubspot_assets.assets.resources import HubSpotResource, StagingResource
+from hubspot_assets.catalog_place import CatalogPlace
 from hubspot_assets.day import Day
-from hubspot_assets.hubspot.catalog import CatalogError, note_linked
+from hubspot_assets.hubspot.catalog import CatalogError
 from hubspot_assets.hubspot.client import Stats
 from hubspot_assets.hubspot.concurrent import in_order, interruptible
 from hubspot_assets.hubspot.stopping import Stopped
 from hubspot_assets.readings.reading import Staged
 from hubspot_assets.readings.staging import NotStagedError
 from hubspot_assets.sources.source import Ask, Source
+from hubspot_assets.storage import StoreError
 
 #: Seconds after which a source is tried once more whose reading ended as nobody foresaw.
 _REST = 30.0
@@ -102,7 +103,7 @@ def _asset(
                 return list(in_order(_contained(take), sources, hubspot.workers))
 
             outcomes = interruptible(read_all, client.stop)
-            _see(context, outcomes, hubspot.settings.catalog_path)
+            _see(context, outcomes, staging.catalog)
         return dg.MaterializeResult(metadata=_metadata(outcomes))
 
     return asset
@@ -155,7 +156,9 @@ def _contained(read: Callable[[Source], _Outcome]) -> Callable[[Source], _Outcom
     return run
 
 
-def _see(context: dg.AssetExecutionContext, outcomes: Sequence[_Outcome], catalog: Path) -> None:
+def _see(
+    context: dg.AssetExecutionContext, outcomes: Sequence[_Outcome], catalog: CatalogPlace
+) -> None:
     """Warns, once, of what is not as it should be; notes which pairs turn out to be linked.
 
     Fails where no source was read, or no table of the run will tell of one that was not.
@@ -187,7 +190,7 @@ def _named(source: Source) -> str:
     return f"{source.member} ({source.name})"
 
 
-def _newly_linked(outcomes: Sequence[_Outcome], catalog: Path) -> Iterator[str]:
+def _newly_linked(outcomes: Sequence[_Outcome], catalog: CatalogPlace) -> Iterator[str]:
     """Notes in the catalog which pairs turn out to be linked, and tells of those that are new."""
     linked = [
         each.source.pair
@@ -195,8 +198,8 @@ def _newly_linked(outcomes: Sequence[_Outcome], catalog: Path) -> Iterator[str]:
         if each.source.pair and each.staged and each.staged.counts.get("links")
     ]
     try:
-        new = note_linked(catalog, linked) if linked else []
-    except CatalogError as error:
+        new = catalog.note_linked(linked)
+    except (CatalogError, StoreError) as error:
         yield f"which pairs of types are linked can't be noted: {error}"
     else:
         if new:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import uuid4
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
@@ -33,7 +29,6 @@ from hubspot_assets.hubspot.events import (
     standard_event_types,
 )
 from hubspot_assets.hubspot.facts import facts
-from hubspot_assets.storage.process import is_gone, mark
 
 FORMAT = 2
 #: Object types that HubSpot documents by name, without an id, and that few portals have.
@@ -43,7 +38,7 @@ _HUBSPOTS = re.compile(r"[01]-[0-9]+")
 
 
 class CatalogError(Exception):
-    """A catalog file that can't be read or written."""
+    """What is no catalog, or one that this version can't read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +111,6 @@ class Catalog:
         ordered = {(min(pair), max(pair)) for pair in (*self.linked, *pairs)}
         return replace(self, linked=tuple(sorted(ordered)))
 
-    def save(self, path: Path) -> Catalog:
-        """Writes the catalog as JSON, whole or not at all, and gives what it wrote.
-
-        Others may write at the same time: what they have seen linked is kept. Raises CatalogError.
-        """
-        kept = self
-        with _alone(path):
-            with suppress(CatalogError):  # what is there is of no use, and is replaced
-                there = load_catalog(path)
-                if there.portal_id == self.portal_id:
-                    kept = self.with_linked(there.linked)
-            _write(kept, path)
-            return kept
-
     def to_json(self) -> bytes:
         """The catalog as indented JSON."""
         return orjson.dumps({"format": FORMAT} | asdict(self), option=orjson.OPT_INDENT_2)
@@ -150,70 +131,12 @@ class Catalog:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CatalogError(f"no portal catalog ({error!r})") from error
 
-    @classmethod
-    def load(cls, path: Path) -> Catalog:
-        """The catalog saved at `path`. Raises CatalogError for what is no catalog."""
-        try:
-            return cls.from_json(path.read_bytes())
-        except (OSError, CatalogError) as error:
-            raise CatalogError(f"{path}: {error}; run: hubspot-assets discover") from error
-
-
-def note_linked(path: Path, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Notes in the catalog at `path` that records of these pairs of types are linked.
-
-    Gives those that were not known to be. Nothing is noted where no portal was discovered yet.
-    Raises CatalogError.
-    """
-    with _alone(path):
-        catalog = load_catalog(path)
-        new = [pair for pair in pairs if not catalog.has_linked(*pair)]
-        if new and catalog.portal_id is not None:
-            _write(catalog.with_linked(new), path)
-        return new
-
-
-def _write(catalog: Catalog, path: Path) -> None:
-    """Whole or not at all; what of others died leaves a draft, which goes."""
-    draft = path.with_name(f".{path.name}-{mark()}-{uuid4().hex}")
-    for other in path.parent.glob(f".{path.name}-*"):
-        if is_gone(other.name.removeprefix(f".{path.name}-").rpartition("-")[0]):
-            other.unlink(missing_ok=True)
-    try:
-        draft.write_bytes(catalog.to_json())
-        draft.replace(path)
-    except OSError:
-        with suppress(OSError):
-            draft.unlink()
-        raise
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Keeps others from writing at `path` meanwhile. Raises CatalogError where that can't be."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            with suppress(OSError):  # not every file system has locks
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise CatalogError(f"cannot write {path}: {error.strerror}") from error
-
 
 def known_zone(name: str | None) -> ZoneInfo | None:
     """The time zone of a name; None for one that this machine does not know."""
     with suppress(ZoneInfoNotFoundError, ValueError, OSError):
         return ZoneInfo(name or "")
     return None
-
-
-def load_catalog(path: Path) -> Catalog:
-    """The discovered catalog, or the standard one where nothing has been discovered yet."""
-    return Catalog.load(path) if path.exists() else standard_catalog()
 
 
 @cache

@@ -71,6 +71,9 @@ class ExportS3Resource(S3Resource):
         default=None, description="Server-side encryption: AES256, aws:kms or aws:kms:dsse."
     )
     sse_kms_key_id: str | None = Field(default=None, description="The KMS key to encrypt with.")
+    timeout: int | None = Field(
+        default=None, description="Seconds in which to connect, and to be answered; else boto3's."
+    )
 
     _run_id: str | None = PrivateAttr(default=None)
 
@@ -93,6 +96,7 @@ class ExportS3Resource(S3Resource):
                 config=Config(
                     retries={"mode": "standard", "max_attempts": self.max_attempts},
                     max_pool_connections=_CONNECTIONS,
+                    **self._timeouts,
                     s3={"addressing_style": self.addressing_style},
                     signature_version=UNSIGNED if self.use_unsigned_session else None,
                 ),
@@ -119,12 +123,19 @@ class ExportS3Resource(S3Resource):
         )
         return self._as_role(session, self.role_arn) if self.role_arn else session
 
+    @property
+    def _timeouts(self) -> dict[str, Any]:
+        if self.timeout is None:
+            return {}
+        return {"connect_timeout": self.timeout, "read_timeout": self.timeout}
+
     def _as_role(self, session: boto3.session.Session, role_arn: str) -> boto3.session.Session:
         """A session whose only credentials are the role's."""
         sts = session.client(
             "sts",
             region_name=self.region_name or session.region_name or sts_region(role_arn),
             verify=self.verify,
+            config=Config(**self._timeouts),
         )
         name = f"hubspot-assets-{self._run_id}" if self._run_id else "hubspot-assets"
         asked = {

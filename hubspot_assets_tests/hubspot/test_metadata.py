@@ -1,13 +1,11 @@
 """Owners, teams, pipelines and properties, against what the sandbox portal says there is."""
 
-from pathlib import Path
-
 import httpx
 import pytest
 
 from hubspot_assets.hubspot import metadata
 from hubspot_assets.hubspot.auth import BearerToken
-from hubspot_assets.hubspot.catalog import Catalog, CatalogError, discover, standard_catalog
+from hubspot_assets.hubspot.catalog import discover, standard_catalog
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.hubspot.errors import (
     BadRequest,
@@ -234,44 +232,3 @@ def test_discovery_without_the_scope_for_schemas_warns_and_goes_on():
     assert [each.id for each in catalog.object_types] == [each.id for each in standard]
     (warning,) = catalog.warnings
     assert "crm.schemas.custom.read" in warning
-
-
-def test_a_saved_catalog_is_the_same_when_loaded(hubspot, tmp_path):
-    catalog = discover(hubspot)
-    path = tmp_path / "of" / "its own" / "catalog.json"
-    catalog.save(path)
-    assert Catalog.load(path) == catalog
-    assert [each.name for each in path.parent.iterdir()] == ["catalog.json"]
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"{", b"[]", b"null", b"{}", b'{"format": 0}', b'{"format": 1, "object_types": [{}]}'],
-)
-def test_a_file_that_is_no_catalog_is_an_error_that_says_what_to_do(content, tmp_path):
-    path = tmp_path / "catalog.json"
-    path.write_bytes(content)
-    with pytest.raises(CatalogError) as found:
-        Catalog.load(path)
-    assert str(path) in str(found.value)
-    assert "hubspot-assets discover" in str(found.value)
-
-
-def test_a_folder_is_no_catalog(tmp_path):
-    with pytest.raises(CatalogError, match="hubspot-assets discover"):
-        Catalog.load(tmp_path)
-
-
-def test_a_catalog_that_can_not_be_written_is_an_error_and_leaves_the_former(tmp_path, monkeypatch):
-    def full(self, data):
-        raise OSError(28, "No space left on device")
-
-    (tmp_path / "file").touch()
-    with pytest.raises(CatalogError, match="cannot write"):
-        standard_catalog().save(tmp_path / "file" / "catalog.json")
-    path = tmp_path / "catalog.json"
-    standard_catalog().save(path)
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(CatalogError, match=r"cannot write .*No space left"):
-        Catalog(()).save(path)
-    assert Catalog.load(path) == standard_catalog()
