@@ -29,8 +29,8 @@ Pair = tuple[str, str]
 class CatalogPlace:
     """The catalog at one place of a store. Safe to share between threads and hosts.
 
-    All methods raise StoreError where the store can't be reached, read or written, and CatalogError
-    for what is no catalog, or one of another format.
+    All methods raise StoreError where the store can't be reached, read or written, CatalogError for
+    what is no catalog, and NewerFormatError for one that a newer version keeps otherwise.
     """
 
     def __init__(self, store: Store, name: str = _NAME, former: Path | None = None) -> None:
@@ -128,6 +128,6 @@ def catalog_place(settings: Settings, s3: Callable[[], S3Client]) -> CatalogPlac
 
 def _read(content: bytes, where: str) -> Catalog:
     try:
-        return Catalog.from_json(content)
+        return Catalog.from_json(content, where)
     except CatalogError as error:
         raise CatalogError(f"{where}: {error}; run: hubspot-assets discover") from error

@@ -72,8 +72,8 @@ def refused(setting, place):
 
 
 def test_all_that_is_written_names_the_portal(theirs):
-    assert told(theirs, "_portal.json") == {"portal_id": THEIRS}
-    assert told(theirs, "_state", "_portal.json") == {"portal_id": THEIRS}
+    assert told(theirs, "_portal.json") == {"portal_id": THEIRS, "format": 1}
+    assert told(theirs, "_state", "_portal.json") == {"portal_id": THEIRS, "format": 1}
     assert told(theirs, "_state", "catalog.json")["portal_id"] == THEIRS
     assert told(theirs, DAY, "OWNERS", "_manifest.json")["portal_id"] == THEIRS
 
@@ -179,7 +179,7 @@ def test_an_export_that_tells_of_no_portal_is_taken_and_that_is_said_once(
         f"portal {OURS}"
         for place in (folder, folder / "_state")
     ]
-    assert told(folder, "_portal.json") == {"portal_id": OURS}
+    assert told(folder, "_portal.json") == {"portal_id": OURS, "format": 1}
     assert told(folder, DAY, "OWNERS", "_manifest.json")["portal_id"] == OURS
 
 

@@ -15,9 +15,11 @@ import orjson
 
 from hubspot_assets.export.manifest import manifest_path
 from hubspot_assets.storage.errors import StoreError
+from hubspot_assets.storage.formats import NAME, check_format
 from hubspot_assets.storage.store import Store
 
 INDEX = "_days.json"
+FORMAT = 1
 
 _READERS = 16
 _TRIES = 20  # of a change, while other days are published or purged
@@ -38,16 +40,22 @@ class CompleteDays:
 
     def to_json(self) -> bytes:
         """Indented JSON, always in the same order."""
-        told = {"portal_id": self.portal_id, "newest": self.newest, "days": self.days}
+        told = {
+            NAME: FORMAT,
+            "portal_id": self.portal_id,
+            "newest": self.newest,
+            "days": self.days,
+        }
         return orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
     @classmethod
     def from_json(cls, text: bytes) -> CompleteDays:
-        """Raises `ValueError` where `text` is no such list."""
+        """Raises `ValueError` where `text` is no such list, and `NewerFormatError`."""
         try:
             said = orjson.loads(text)
+            check_format(said, FORMAT, INDEX)
             portal_id, days = said["portal_id"], tuple(said["days"])
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"not a list of days: {error!r}") from error
         if not all(isinstance(day, str) and is_day(day) for day in days):
             raise ValueError("not a list of days")

@@ -11,11 +11,13 @@ from typing import Any, Literal
 import orjson
 
 from hubspot_assets.availability import Availability
+from hubspot_assets.storage.formats import NAME, all_known, check_format, known_fields
 from hubspot_assets.storage.store import Entry
 from hubspot_assets.tables.content import TableSource
 from hubspot_assets.tables.spec import Column
 
 _NAME = "_manifest.json"
+FORMAT = 1
 
 Format = Literal["csv", "parquet"]
 Json = bytes  # by a name of its own, as the manifests have fields called `bytes`
@@ -55,14 +57,16 @@ class Forgotten:
 class TableManifest:
     """A complete table of one day.
 
-    `portal_id` is whose it is; None where an earlier version wrote it. `sources` says for each
-    sub-folder what is known of it alone; `counts` are numbers of cells or rows that a reader may
-    want to know of, by name. `parts` are CSV, and `bytes` theirs; `files` hold the same rows in
+    `format` is that of the manifest, the table and its files. `portal_id` is whose it is; None
+    where an earlier version wrote it. `sources` says for each sub-folder what is known of it
+    alone; `counts` are numbers of cells or rows that a reader may want to know of, by name.
+    `parts` are CSV, and `bytes` theirs; `files` hold the same rows in
     other formats, whose bytes are those of the library and version that they were `written_with`.
     It is not `settled` where the reading began so soon after the day that HubSpot may not have
     stored all of it. Rows of it may have been `forgotten` since.
     """
 
+    format: int = field(default=FORMAT, kw_only=True)
     portal_id: int | None = field(default=None, kw_only=True)
     table: str
     day: str
@@ -91,19 +95,21 @@ class TableManifest:
 
     @classmethod
     def from_json(cls, text: Json) -> TableManifest:
-        """Raises `ValueError` where `text` is not such a manifest."""
+        """Raises `ValueError` where `text` is no such manifest, and `NewerFormatError`."""
         with _read_as("a table's manifest"):
             said = orjson.loads(text)
+            check_format(said, FORMAT, f"the manifest of {said.get('table')}, {said.get('day')},")
             return cls(
-                **said
+                **{NAME: 1}
+                | known_fields(cls, said)
                 | {
                     "as_of": _moment(said["as_of"]),
                     "observed_at": _moment_or_none(said["observed_at"]),
-                    "columns": tuple(Column(**column) for column in said["columns"]),
+                    "columns": all_known(Column, said["columns"]),
                     "key": tuple(said["key"]),
-                    "parts": tuple(Part(**part) for part in said["parts"]),
-                    "files": tuple(File(**file) for file in said.get("files", ())),
-                    "availability": Availability(**said["availability"]),
+                    "parts": all_known(Part, said["parts"]),
+                    "files": all_known(File, said.get("files", ())),
+                    "availability": _availability(said),
                     "sources": {
                         name: _source(each, said) for name, each in said["sources"].items()
                     },
@@ -131,6 +137,7 @@ class DayTable:
 class DayManifest:
     """A complete day: every table, by name. Rows of it may have been `forgotten` since."""
 
+    format: int = field(default=FORMAT, kw_only=True)
     portal_id: int | None = field(default=None, kw_only=True)
     day: str
     as_of: datetime
@@ -147,21 +154,26 @@ class DayManifest:
 
     @classmethod
     def from_json(cls, text: Json) -> DayManifest:
-        """Raises `ValueError` where `text` is not such a manifest."""
+        """Raises `ValueError` where `text` is no such manifest, and `NewerFormatError`."""
         with _read_as("a day's manifest"):
             said = orjson.loads(text)
+            check_format(said, FORMAT, f"the manifest of {said.get('day')}")
             tables = tuple(
                 DayTable(
-                    **table
+                    **known_fields(DayTable, table)
                     | {
                         "formats": tuple(table.get("formats", ("csv",))),
-                        "availability": Availability(**table["availability"]),
+                        "availability": _availability(table),
                     }
                 )
                 for table in said["tables"]
             )
-            more = {"as_of": _moment(said["as_of"]), "forgotten": _forgotten(said)}
-            return cls(**said | {"tables": tables} | more)
+            more = {
+                "as_of": _moment(said["as_of"]),
+                "tables": tables,
+                "forgotten": _forgotten(said),
+            }
+            return cls(**{NAME: 1} | known_fields(cls, said) | more)
 
 
 def missing_parts(day: str, parts: Iterable[Part], there: Iterable[Entry]) -> list[str]:
@@ -194,10 +206,14 @@ def _source(told: Mapping[str, Any], of: Mapping[str, Any]) -> TableSource:
     known apart from the table's."""
     whole = told if "availability" in told else {**of, "availability": told}
     return TableSource(
-        Availability(**whole["availability"]),
+        _availability(whole),
         whole["point_in_time"],
         _moment_or_none(whole["observed_at"]),
     )
+
+
+def _availability(of: Mapping[str, Any]) -> Availability:
+    return Availability(**known_fields(Availability, of["availability"]))
 
 
 def _to_json(manifest: TableManifest | DayManifest) -> bytes:

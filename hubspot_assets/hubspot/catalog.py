@@ -29,6 +29,7 @@ from hubspot_assets.hubspot.events import (
     standard_event_types,
 )
 from hubspot_assets.hubspot.facts import facts
+from hubspot_assets.storage.formats import all_known, check_format, known_fields
 
 FORMAT = 2
 #: Object types that HubSpot documents by name, without an id, and that few portals have.
@@ -116,18 +117,20 @@ class Catalog:
         return orjson.dumps({"format": FORMAT} | asdict(self), option=orjson.OPT_INDENT_2)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Catalog:
-        """The catalog that `to_json` made. Raises CatalogError."""
+    def from_json(cls, text: str | bytes, where: str = "the catalog") -> Catalog:
+        """The catalog that `to_json` made. Raises CatalogError, and NewerFormatError."""
         try:
             content: dict[str, Any] = orjson.loads(text)
+            check_format(content, FORMAT, where)
             if content.pop("format") != FORMAT:
                 raise CatalogError("of another format")
-            types = tuple(ObjectType(**each) for each in content.pop("object_types"))
-            events = tuple(EventType(**each) for each in content.pop("event_types"))
+            types = all_known(ObjectType, content.pop("object_types"))
+            events = all_known(EventType, content.pop("event_types"))
             pairs = tuple((first, second) for first, second in content.pop("associations"))
             warnings = tuple(content.pop("warnings"))
             linked = tuple((first, second) for first, second in content.pop("linked", ()))
-            return cls(types, events, pairs, warnings=warnings, linked=linked, **content)
+            more = known_fields(cls, content)
+            return cls(types, events, pairs, warnings=warnings, linked=linked, **more)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CatalogError(f"no portal catalog ({error!r})") from error
 

@@ -30,12 +30,15 @@ from hubspot_assets.availability import Availability
 from hubspot_assets.readings.merging import Chunk, StoredChunk, merged
 from hubspot_assets.readings.people import Who, without
 from hubspot_assets.storage import Store, StoreError
+from hubspot_assets.storage.formats import NAME, known_fields
 from hubspot_assets.storage.leases import Lease
 from hubspot_assets.storage.temporary import temporary_folder
 from hubspot_assets.tables.counts import ROWS_FORGOTTEN, VALUES_UNWRITABLE
 
 READINGS = "readings"
 NOTE, CHECKPOINT = "_reading.json", "_checkpoint.json"
+#: Of both notes and the chunks of which they tell.
+READING_FORMAT = 1
 _MOMENT = "%Y%m%dT%H%M%S%fZ"
 _NAME = re.compile(r"(\d{8}T\d{12}Z)-(\w+)(?:\.on-(\w+))?(?:\.of-([\w-]+))?")
 
@@ -112,7 +115,7 @@ class Staged:
             _window(note),
             Base(*note["base"]) if note["base"] else None,
             note["chunks_staged"],
-            Availability(**note["availability"]),
+            Availability(**known_fields(Availability, note["availability"])),
             datetime.fromisoformat(note["observed_at"]),
             note["counts"],
             datetime.fromisoformat(note["swept_at"]),
@@ -287,6 +290,7 @@ class Reading:
 
     def _note(self) -> dict[str, Any]:
         return {
+            NAME: READING_FORMAT,
             "source": self.source,
             "began": self.began.isoformat(),
             "plan": self.plan,

@@ -25,6 +25,7 @@ from hubspot_assets.readings.listing import Listing
 from hubspot_assets.readings.reading import (
     CHECKPOINT,
     NOTE,
+    READING_FORMAT,
     READINGS,
     Base,
     Name,
@@ -33,6 +34,7 @@ from hubspot_assets.readings.reading import (
     Window,
 )
 from hubspot_assets.storage import NotFoundError, Store
+from hubspot_assets.storage.formats import check_format
 from hubspot_assets.storage.leases import Lease, take
 
 DAYS = "days"
@@ -279,5 +281,7 @@ class Staging:
         # Nothing there, or half-written, as a machine that lost power leaves it.
         with suppress(NotFoundError, orjson.JSONDecodeError):
             note = orjson.loads(self._store.get(path))
-            return note if isinstance(note, dict) else None
+            if isinstance(note, dict):
+                check_format(note, READING_FORMAT, self._store.url_of(path))
+                return note
         return None

@@ -24,6 +24,10 @@ class OtherPortalError(StoreError):
     """The store is another portal's: nothing is read there, nor written."""
 
 
+class NewerFormatError(StoreError):
+    """A newer version wrote it, as this one can't read it: nothing is done about it."""
+
+
 class NotFoundError(StoreError, FileNotFoundError):
     """There is no such object."""
 

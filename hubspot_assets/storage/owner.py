@@ -7,9 +7,12 @@ import logging
 import orjson
 
 from hubspot_assets.storage.errors import NotFoundError, OtherPortalError, StoreError
+from hubspot_assets.storage.formats import NAME, check_format
 from hubspot_assets.storage.store import Store
 
 MARKER = "_portal.json"
+#: Of the whole of a root, be it an export or a state: its layout, and what its files mean.
+FORMAT = 1
 #: Where a root that has no marker, as earlier versions left it, may tell whose it is.
 _CATALOGS = ("catalog.json", "_state/catalog.json")
 
@@ -19,7 +22,8 @@ _log = logging.getLogger(__name__)
 class Owner:
     """What a store tells of whose it is: `portal_id`, None where it tells of no portal.
 
-    `setting` is what people set the store's address by. Raises StoreError.
+    `setting` is what people set the store's address by. Raises StoreError,
+    and NewerFormatError where a newer version of ours keeps it otherwise.
     """
 
     def __init__(self, store: Store, setting: str) -> None:
@@ -54,7 +58,7 @@ class Owner:
                 self._url,
                 portal_id,
             )
-        self._store.swap(MARKER, orjson.dumps({"portal_id": portal_id}), None)
+        self._store.swap(MARKER, orjson.dumps({"portal_id": portal_id, NAME: FORMAT}), None)
         self.portal_id, self._marked = _told(self._store, MARKER), True
         self.expect(portal_id)
 
@@ -88,13 +92,20 @@ def _unmarked(store: Store) -> int | None:
 
 
 def _told(store: Store, path: str) -> int | None:
-    """The portal that a JSON file names; None where there is no such file, or it names none."""
+    """The portal that a JSON file names; None where there is no such file, or it names none.
+
+    Raises NewerFormatError where it is the marker of a root that this version can't read.
+    """
+    found = None
     try:
-        found = orjson.loads(store.get(path)).get("portal_id")
+        told = orjson.loads(store.get(path))
+        found = told.get("portal_id")
+        if path == MARKER:
+            check_format(told, FORMAT, store.url_of(path))
     except NotFoundError:
         return None
     except (orjson.JSONDecodeError, AttributeError):
-        found = None
+        pass  # as one that names none
     if type(found) is int:
         return found
     if path == MARKER:

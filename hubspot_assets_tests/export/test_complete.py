@@ -29,7 +29,7 @@ def told(store):
 
 def test_it_names_the_complete_days_and_the_newest(store):
     deliver(store, DAY, BEFORE)
-    assert told(store) == {"portal_id": 7, "newest": DAY, "days": [BEFORE, DAY]}
+    assert told(store) == {"format": 1, "portal_id": 7, "newest": DAY, "days": [BEFORE, DAY]}
     write(store, ("", [notes(["x"])]), day="2026-11-23")
     assert complete_days(store).newest == DAY
 
@@ -43,7 +43,7 @@ def test_a_day_under_rewrite_is_not_complete(store):
 
     deliver(store, BEFORE, DAY)
     write(store, ("a", [notes(["x"])]), ("b", rows()))
-    assert told(store) == {"portal_id": 7, "newest": BEFORE, "days": [BEFORE]}
+    assert told(store) == {"format": 1, "portal_id": 7, "newest": BEFORE, "days": [BEFORE]}
     complete_day(store, DAY, ["NOTES"], AS_OF, "run", "1.0", portal_id=7)
     assert told(store)["days"] == [BEFORE, DAY]
 
@@ -89,7 +89,7 @@ def test_absent_or_damaged_it_is_made_anew(store, damaged):
         store.put(INDEX, damaged)
     assert complete_days(store).days == (BEFORE,)
     deliver(store, DAY)
-    assert told(store) == {"portal_id": 7, "newest": DAY, "days": [BEFORE, DAY]}
+    assert told(store) == {"format": 1, "portal_id": 7, "newest": DAY, "days": [BEFORE, DAY]}
 
 
 def test_what_was_removed_by_hand_goes_when_it_is_made_anew(store):

@@ -40,6 +40,7 @@ def test_a_day_waits_for_all_of_its_tables(store):
         "availability": {"status": "missing_scope", "detail": "crm.lists"},
     }
     assert list(told) == [
+        "format",
         "portal_id",
         "day",
         "as_of",

@@ -125,6 +125,7 @@ def test_the_manifest_tells_all(store):
     assert text.endswith(b"}\n")
     part = manifest.parts[0]
     assert json.loads(text) == {
+        "format": 1,
         "portal_id": 1234567,
         "table": "NOTES",
         "day": DAY,
@@ -169,11 +170,11 @@ def test_the_manifest_tells_all(store):
 
 
 def test_a_manifest_of_an_earlier_version_is_read(folder):
-    """It names no portal, no other files, and of a source its availability alone."""
+    """It names no format, no portal, no other files, and of a source its availability alone."""
     given = TableContent(NOTES, [("", [notes(["x"])])], AS_OF, point_in_time=False)
     write_table(folder, DAY, given, "run-1", "0.1.0", portal_id=1234567)
     said = json.loads(folder.get(f"{DAY}/NOTES/_manifest.json"))
-    for name in ("portal_id", "files", "written_with"):
+    for name in ("format", "portal_id", "files", "written_with"):
         del said[name]
     refused = Availability("missing_scope", "add crm.objects.deals.read")
     folder.put(

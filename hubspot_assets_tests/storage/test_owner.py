@@ -19,7 +19,7 @@ def test_a_store_becomes_that_of_the_first_portal_and_of_no_other(store, warned)
     assert owned(store, None, "EXPORT_URL") is None
     assert list(store.list()) == []
     assert owned(store, 7, "EXPORT_URL") == 7
-    assert json.loads(store.get("_portal.json")) == {"portal_id": 7}
+    assert json.loads(store.get("_portal.json")) == {"portal_id": 7, "format": 1}
     assert owned(store, 7, "EXPORT_URL") == owned(store, None, "EXPORT_URL") == 7
     url = store.url_of("_portal.json").removesuffix("/_portal.json")
     with pytest.raises(OtherPortalError, match=f"^EXPORT_URL: found {url}, which is portal 7's"):
@@ -61,7 +61,7 @@ def test_of_two_portals_that_claim_a_store_at_once_one_is_refused(store):
     with pytest.raises(OtherPortalError, match="which is portal 7's, expected a place of portal 8"):
         second.claim(8)
     again.claim(7)
-    assert json.loads(store.get("_portal.json")) == {"portal_id": 7}
+    assert json.loads(store.get("_portal.json")) == {"portal_id": 7, "format": 1}
     assert [entry.path for entry in store.list()] == ["_portal.json"]
 
 
