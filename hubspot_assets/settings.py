@@ -34,12 +34,14 @@ _CREDENTIALS = {
     "hubspot_client_secret",
     "hubspot_refresh_token",
     "alert_webhook_url",  # who has it may post there
+    "budget_url",  # a password may be in it
 }
 
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|(?=.*:)[0-9a-f:.]+")
 _WEBHOOK = re.compile(r"https?://[^\s/@]+(/\S*)?")
+_REDIS = re.compile(r"rediss?://([^\s/@]*@)?[^\s/@:]+(:\d{1,5})?(/\d*)?(\?\S*)?")
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _REGION = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 #: As Dagster has owners of assets.
@@ -89,6 +91,7 @@ class Settings(BaseSettings):
     keep_erased_days: int = Field(
         30, ge=0, description="for how many days readings keep what was erased, 0 or more"
     )
+    budget_url: SecretStr | None = Field(None, description="redis://host or rediss://host")
     hubspot_workers: int = Field(8, ge=1, le=64, description="requests in flight, 1 to 64")
     export_url: str = Field("./export", description="s3://bucket/prefix or a folder")
     state_url: str | None = Field(None, description="s3://bucket/prefix or a folder")
@@ -200,6 +203,15 @@ class Settings(BaseSettings):
         if value and not _WEBHOOK.fullmatch(value.get_secret_value()):
             raise SettingsError(
                 "ALERT_WEBHOOK_URL: found something else, expected an http(s) address"
+            )
+        return value
+
+    @field_validator("budget_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not _REDIS.fullmatch(value.get_secret_value()):
+            raise SettingsError(
+                "BUDGET_URL: found something else, expected redis://host or rediss://host"
             )
         return value
 

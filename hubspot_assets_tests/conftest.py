@@ -43,6 +43,7 @@ OFTEN_OF_ADS = ("e_ad_interaction", "e_ad_metrics_imported_v0")
 #: Event types that are enough for most tests.
 FEW_EVENTS = "e_visited_page,e_opened_email_v2"
 OURS = (
+    "BUDGET_",
     "HUBSPOT_",
     "EXPORT_",
     "AWS_",

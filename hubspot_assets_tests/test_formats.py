@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from hubspot_assets import reader
+from hubspot_assets.export import read_manifest
+from hubspot_assets.storage import StoreError, open_store
 from hubspot_assets_tests.conftest import DAY
 from hubspot_assets_tests.test_commands import digests, fails, run
 
@@ -83,5 +84,5 @@ def test_what_a_newer_version_keeps_otherwise_is_refused_and_left(exported, name
 
 def test_a_reader_refuses_a_newer_manifest(exported):
     rewrite(exported, lambda told: told | {"format": 2}, f"{DAY}/OWNERS/_manifest.json")
-    with pytest.raises(reader.StoreError, match=r"of OWNERS, .*, is of format 2, of a newer"):
-        reader.read_manifest(reader.open_store(exported), DAY, "OWNERS")
+    with pytest.raises(StoreError, match=r"of OWNERS, .*, is of format 2, of a newer"):
+        read_manifest(open_store(exported), DAY, "OWNERS")

@@ -19,6 +19,7 @@ SECRETS = {
     "HUBSPOT_CLIENT_SECRET": "a-cl1ent-5ecret",
     "HUBSPOT_REFRESH_TOKEN": "a-refre5h-t0ken",
     "ALERT_WEBHOOK_URL": "https://hooks.example/a-5ecret",
+    "BUDGET_URL": "rediss://user:a-5ecret@redis.example:6380/1",
 }
 
 
@@ -536,3 +537,13 @@ def test_a_home_is_found(env, tmp_path):
 def test_what_is_no_webhook_is_told_without_it(env, found):
     env(ALERT_WEBHOOK_URL=found)
     assert told() == "error: ALERT_WEBHOOK_URL: found something else, expected an http(s) address"
+
+
+@pytest.mark.parametrize(
+    "found", ["redis.example/a-5ecret", "http://x/a-5ecret", "redis://:a-5ecret", "redis://u@a@b"]
+)
+def test_what_is_no_redis_server_is_told_without_it(env, found):
+    env(BUDGET_URL=found)
+    assert told() == (
+        "error: BUDGET_URL: found something else, expected redis://host or rediss://host"
+    )

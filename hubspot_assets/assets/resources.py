@@ -49,7 +49,7 @@ def connect(settings: Settings, time_zone: str | None = None) -> HubSpot:
     """
     auth = _auth(settings)
     stop = Stop()
-    budgets = Budgets(_shared_folder(), auth.account, sleep=stop.sleep)
+    budgets = _budgets(settings, auth.account, stop)
     return HubSpot(
         auth,
         settings.hubspot_base_url,
@@ -105,6 +105,22 @@ def _auth(settings: Settings) -> Auth:
     raise SettingsError(
         "HUBSPOT_ACCESS_TOKEN: found nothing, expected a service key or the token of a private app"
     )
+
+
+def _budgets(settings: Settings, account: str, stop: Stop) -> Budgets:
+    if settings.budget_url is None:
+        return Budgets(_shared_folder(), account, sleep=stop.sleep)
+    try:
+        from hubspot_assets.hubspot.shared import BudgetServer, SharedBudgets
+    except ModuleNotFoundError as error:
+        if error.name != "redis":
+            raise
+        raise SettingsError(
+            "BUDGET_URL: found a Redis server, expected none while redis is not installed; "
+            "run: pip install 'hubspot-assets[redis]'"
+        ) from None
+    server = BudgetServer(settings.budget_url.get_secret_value())
+    return SharedBudgets(server, _shared_folder(), account, sleep=stop.sleep)
 
 
 def _paths(settings: Settings) -> Paths:

@@ -10,7 +10,7 @@ Those are the sizes in HubSpot's usage guidelines. We start from the smallest an
 ones from the headers of the answers. A budget is a log of the latest send times; a call takes
 the first moment at which the window has room for it, and sleeps until then. The log lives in
 memory, or in a small file that all processes of this host share, so that together they stay
-within what the account allows.
+within what the account allows. `shared` has what several hosts do.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Protocol
+from typing import Protocol, TypedDict
 from uuid import uuid4
 
 import orjson
@@ -70,6 +70,14 @@ Clock = Callable[[], float]
 Sleep = Callable[[float], None]
 Told = Callable[[float], None]
 """Told until when, by the wall clock, a call has to wait."""
+
+
+class Time(TypedDict):
+    """Whose time it is that budgets take, and who hears of it."""
+
+    clock: Clock
+    sleep: Sleep
+    told: Told
 
 
 def _nobody(until: float) -> None:
@@ -308,21 +316,24 @@ class Budgets:
         clock: Clock = time.time,
         sleep: Sleep = time.sleep,
     ) -> None:
-        self._clock = clock
-        self._exhausted = _Exhausted(folder / f"{account}.daily" if folder else None, clock)
+        self._clock, self._sleep = clock, sleep
+        self._exhausted = self._new_exhausted(folder / f"{account}.daily" if folder else None)
         self._said: dict[str, float] = {}
         self._daily: Daily | None = None
         self._budgets: dict[str, Budget] = {
-            name: Window(
-                limit,
-                interval,
-                path=folder / f"{account}.{name}" if folder else None,
-                clock=clock,
-                sleep=sleep,
-                told=partial(self._say, name),
-            )
-            for name, (limit, interval) in DEFAULTS.items()
+            name: self._new_budget(name, folder / f"{account}.{name}" if folder else None)
+            for name in DEFAULTS
         }
+
+    def _new_budget(self, name: str, path: Path | None) -> Budget:
+        return Window(*DEFAULTS[name], path=path, **self._time(name))
+
+    def _new_exhausted(self, path: Path | None) -> Exhausted:
+        return Exhausted(path, self._clock)
+
+    def _time(self, name: str) -> Time:
+        """What the budget `name` takes for time, and tells of it."""
+        return {"clock": self._clock, "sleep": self._sleep, "told": partial(self._say, name)}
 
     @property
     def daily(self) -> Daily | None:
@@ -385,7 +396,7 @@ class Budgets:
             )
 
 
-class _Exhausted:
+class Exhausted:
     """Until when the calls of the day are used up, by budget: in a file for all processes of the
     account on this host, if `path` names one."""
 
