@@ -2,8 +2,10 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ from pydantic import Field, PrivateAttr
 from hubspot_assets.assets.ahead import ReadAhead
 from hubspot_assets.catalog_place import CatalogPlace, catalog_place
 from hubspot_assets.day import Day
-from hubspot_assets.hubspot.auth import Auth, BearerToken, RefreshToken
+from hubspot_assets.hubspot.auth import Auth, BearerToken, RefreshToken, TokenFile, TokenPlace
 from hubspot_assets.hubspot.budgets import Budgets
 from hubspot_assets.hubspot.catalog import known_zone
 from hubspot_assets.hubspot.client import HubSpot
@@ -100,7 +102,7 @@ def _auth(settings: Settings) -> Auth:
             settings.hubspot_client_id or "",
             settings.hubspot_client_secret.get_secret_value(),
             settings.hubspot_refresh_token.get_secret_value(),
-            kept=lambda account: _shared_folder() / f"{account}.tokens",
+            kept=partial(_tokens, settings),
         )
     raise SettingsError(
         "HUBSPOT_ACCESS_TOKEN: found nothing, expected a service key or the token of a private app"
@@ -110,8 +112,25 @@ def _auth(settings: Settings) -> Auth:
 def _budgets(settings: Settings, account: str, stop: Stop) -> Budgets:
     if settings.budget_url is None:
         return Budgets(_shared_folder(), account, sleep=stop.sleep)
-    try:
+    with _needing_redis():
         from hubspot_assets.hubspot.shared import BudgetServer, SharedBudgets
+    server = BudgetServer(settings.budget_url.get_secret_value())
+    return SharedBudgets(server, _shared_folder(), account, sleep=stop.sleep)
+
+
+def _tokens(settings: Settings, account: str) -> TokenPlace:
+    path = _shared_folder() / f"{account}.tokens"
+    if settings.budget_url is None:
+        return TokenFile(path)
+    with _needing_redis():
+        from hubspot_assets.hubspot.shared import BudgetServer, SharedTokens
+    return SharedTokens(BudgetServer(settings.budget_url.get_secret_value()), account, path)
+
+
+@contextmanager
+def _needing_redis() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as error:
         if error.name != "redis":
             raise
@@ -119,8 +138,6 @@ def _budgets(settings: Settings, account: str, stop: Stop) -> Budgets:
             "BUDGET_URL: found a Redis server, expected none while redis is not installed; "
             "run: pip install 'hubspot-assets[redis]'"
         ) from None
-    server = BudgetServer(settings.budget_url.get_secret_value())
-    return SharedBudgets(server, _shared_folder(), account, sleep=stop.sleep)
 
 
 def _paths(settings: Settings) -> Paths:

@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -41,6 +41,23 @@ class Auth(Protocol):
         """Whether there is another token to try, now that HubSpot called `stale` expired."""
 
 
+class Tokens(Protocol):
+    """Tokens that are kept, as one has them who has them alone."""
+
+    def read(self) -> bytes:
+        """What was written last; nothing at first."""
+
+    def write(self, tokens: bytes) -> None:
+        """Keeps these from now on."""
+
+
+class TokenPlace(Protocol):
+    """Where those who use an app's tokens keep them."""
+
+    def alone(self) -> AbstractContextManager[Tokens]:
+        """What is there, for one at a time."""
+
+
 class BearerToken:
     """A service key, or the token of a private app. Raises AuthenticationError if malformed."""
 
@@ -65,8 +82,8 @@ class RefreshToken:
 
     The access token is renewed shortly before it expires, and when HubSpot calls it expired;
     threads that find it stale at once cause one renewal. If HubSpot hands out another refresh
-    token, that one is used from then on. With `kept`, a file that only its owner may read, all
-    processes that name it share one access token, and know the latest refresh token.
+    token, that one is used from then on. All who keep their tokens at one place (`kept`, by
+    account) share one access token, and know the latest refresh token.
     Raises AuthenticationError if HubSpot refuses to renew.
     """
 
@@ -79,7 +96,7 @@ class RefreshToken:
         client_secret: str,
         refresh_token: str,
         *,
-        kept: Callable[[str], Path] | None = None,
+        kept: Callable[[str], TokenPlace] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._client_id = _clean(client_id, "the OAuth client id")
@@ -106,12 +123,12 @@ class RefreshToken:
             return True
 
     def _renew(self, stale: str, exchange: Exchange) -> None:
-        """Takes over the tokens that another process has fetched meanwhile, else fetches some."""
+        """Takes over the tokens that another has fetched meanwhile, else fetches some."""
         if self._kept is None:
             self._tokens = self._fetch(self._tokens.refresh_token, exchange)
             return
-        with _locked(self._kept) as file:
-            kept = _Tokens.of(file.read(), self._given)
+        with self._kept.alone() as tokens:
+            kept = _Tokens.of(tokens.read(), self._given)
             if not kept.serve_at(self._clock()) or kept.access_token == stale:
                 try:
                     kept = self._fetch(kept.refresh_token, exchange)
@@ -119,9 +136,7 @@ class RefreshToken:
                     if kept.refresh_token == self._given:
                         raise
                     kept = self._fetch(self._given, exchange)  # the app was installed again
-                file.seek(0)
-                file.truncate()
-                file.write(orjson.dumps(kept))
+                tokens.write(orjson.dumps(kept))
             self._tokens = kept
 
     def _fetch(self, refresh_token: str, exchange: Exchange) -> _Tokens:
@@ -180,13 +195,33 @@ class _Tokens:
         return bool(self.access_token) and moment < self.renew_at
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[BinaryIO]:
-    """A file for one process at a time, made if need be, that none but its owner may read."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "r+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield file
+class TokenFile:
+    """A file for the processes of a host, made if need be, that none but its owner may read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @contextmanager
+    def alone(self) -> Iterator[Tokens]:
+        """What is in it, for one process at a time."""
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield _Locked(file)
+
+
+class _Locked:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self) -> bytes:
+        self._file.seek(0)
+        return self._file.read()
+
+    def write(self, tokens: bytes) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(tokens)
 
 
 def flaw(secret: str) -> str | None:

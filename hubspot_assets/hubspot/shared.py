@@ -1,21 +1,26 @@
-"""What hosts share of an account's budgets through a Redis server, and what they do without it."""
+"""What hosts share of an account through a Redis server, and what they do without it: budgets, the
+end of the day's calls, and an OAuth app's tokens."""
 
 from __future__ import annotations
 
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple, TypeVar
 
+import orjson
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import LockError, RedisError
+from redis.lock import Lock as Lease
 from redis.retry import Retry
 
+from hubspot_assets.hubspot.auth import TokenFile, Tokens
 from hubspot_assets.hubspot.budgets import (
     CAPACITY,
     DEFAULTS,
@@ -45,6 +50,8 @@ COUNTS, KEPT = 3600, 24 * 3600
 HOSTS = 4
 #: Seconds for which what the server told of the day's calls is taken to hold.
 TOLD = 1.0
+#: Seconds that a renewal of tokens takes at most, before another host takes its turn.
+RENEWAL = 60
 
 _SCRIPT = Path(__file__).with_name("budget.lua")
 
@@ -275,3 +282,56 @@ class SharedBudgets(Budgets):
 
     def _new_exhausted(self, path: Path | None) -> Exhausted:
         return _SharedExhausted(self._server, self._account, path, self._clock)
+
+
+class SharedTokens:
+    """An OAuth app's tokens, for all hosts: kept by the server, and in a file of each host's."""
+
+    def __init__(self, server: BudgetServer, account: str, path: Path) -> None:
+        self._server = server
+        self._file = TokenFile(path)
+        self._key = f"hubspot-assets:{{{account}}}:tokens"
+
+    @contextmanager
+    def alone(self) -> Iterator[Tokens]:
+        """The newest that are known here, for one process of one host at a time.
+
+        While the server is away, for one of this host, which goes on with its own.
+        """
+        lock: Lease | None = None
+        with self._file.alone() as tokens:
+            try:
+                lock = self._server.ask(self._lock)
+                yield _Tokens(tokens, self._server, self._key)
+            finally:
+                if lock:
+                    self._server.ask(lambda _: _release(lock))
+
+    def _lock(self, redis: Redis) -> Lease:
+        lock: Lease = redis.lock(f"{self._key}:lock", timeout=RENEWAL)
+        lock.acquire()
+        return lock
+
+
+class _Tokens:
+    def __init__(self, own: Tokens, server: BudgetServer, key: str) -> None:
+        self._own, self._server, self._key = own, server, key
+
+    def read(self) -> bytes:
+        told = self._server.ask(lambda redis: redis.get(self._key))
+        return max(self._own.read(), str(told or "").encode(), key=_renew_at)
+
+    def write(self, tokens: bytes) -> None:
+        self._own.write(tokens)
+        self._server.ask(lambda redis: redis.set(self._key, tokens))
+
+
+def _release(lock: Lease) -> None:
+    with suppress(LockError):  # it took longer than it may, and another has it
+        lock.release()
+
+
+def _renew_at(tokens: bytes) -> float:
+    with suppress(ValueError, KeyError, TypeError):
+        return float(orjson.loads(tokens)["renew_at"])
+    return 0.0

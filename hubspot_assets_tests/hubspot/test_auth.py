@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from hubspot_assets.hubspot.auth import BearerToken, RefreshToken
+from hubspot_assets.hubspot.auth import BearerToken, RefreshToken, TokenFile
 from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import AuthenticationError, GaveUp
 from hubspot_assets.hubspot.paths import Paths
@@ -146,7 +146,7 @@ def test_processes_share_their_tokens(tmp_path: Path) -> None:
     app, time = App(rotates=True), FakeTime()
 
     def process() -> RefreshToken:
-        return refresh_token(time, kept=lambda account: tmp_path / account)
+        return refresh_token(time, kept=lambda account: TokenFile(tmp_path / account))
 
     first, second = (client_of(app, time, auth=process()) for _ in range(2))
     first.get("owners")
@@ -166,7 +166,7 @@ def test_processes_share_their_tokens(tmp_path: Path) -> None:
 def test_tokens_that_can_not_be_read_are_fetched_anew(tmp_path: Path, left: bytes) -> None:
     app, time = App(), FakeTime()
     (tmp_path / "tokens").write_bytes(left)
-    auth = refresh_token(time, kept=lambda _: tmp_path / "tokens")
+    auth = refresh_token(time, kept=lambda _: TokenFile(tmp_path / "tokens"))
     client_of(app, time, auth=auth).get("owners")
     assert [form["refresh_token"][0] for form in app.forms] == [REFRESH_TOKEN]
 

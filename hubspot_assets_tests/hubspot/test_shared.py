@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 
 import pytest
@@ -18,9 +19,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from hubspot_assets.hubspot import shared
+from hubspot_assets.hubspot.auth import RefreshToken
 from hubspot_assets.hubspot.budgets import DEFAULTS, MARGIN_SECONDS, MARGIN_SHARE
 from hubspot_assets.hubspot.errors import DailyLimitReached
-from hubspot_assets.hubspot.shared import BudgetServer, SharedBudgets
+from hubspot_assets.hubspot.shared import BudgetServer, SharedBudgets, SharedTokens
 from hubspot_assets_tests.conftest import DAY
 from hubspot_assets_tests.hubspot.test_budgets import RollingServer, pairs
 from hubspot_assets_tests.test_commands import fails, run
@@ -292,3 +294,61 @@ def test_redis_is_asked_for_where_it_is_not_installed(reach, shared_sandbox, mon
     monkeypatch.delitem(sys.modules, "hubspot_assets.hubspot.shared")
     monkeypatch.setitem(sys.modules, "redis", None)
     fails(2, "run: pip install 'hubspot-assets[redis]'", "discover")
+
+
+@pytest.fixture
+def app(redis, tmp_path):
+    """Gives the tokens of an app that rotates them, as a host has them; and the app."""
+    given = []
+
+    def exchange(form):
+        assert form["refresh_token"] == (f"refresh-{len(given)}" if given else "refresh")
+        given.append(form)
+        return {"access_token": f"access-{len(given)}", "refresh_token": f"refresh-{len(given)}"}
+
+    def of(name):
+        server = BudgetServer(redis.url)
+        kept = partial(SharedTokens, server, path=tmp_path / f"{name}.tokens")
+        return RefreshToken("client", "secret", "refresh", kept=kept)
+
+    return of, exchange
+
+
+def test_hosts_share_the_tokens_that_one_has_fetched(app):
+    host_of, exchange = app
+    first, second = host_of("first"), host_of("second")
+    assert first.token(exchange) == second.token(exchange) == "access-1"
+    assert second.renew("access-1", exchange)
+    assert first.renew("access-1", exchange)
+    assert first.token(exchange) == host_of("third").token(exchange) == "access-2"
+
+
+def test_tokens_are_known_to_a_host_while_the_server_is_away(app, redis):
+    host_of, exchange = app
+    assert host_of("first").token(exchange) == "access-1"
+    redis.end()
+    again = host_of("first")
+    assert again.token(exchange) == "access-1"
+    assert again.renew("access-1", exchange)
+    assert again.token(exchange) == "access-2"
+    redis.begin()
+    assert host_of("first").token(exchange) == "access-2"
+
+
+def test_hosts_that_renew_at_once_do_so_once(app):
+    host_of, exchange = app
+
+    def slowly(form):
+        time.sleep(0.3)
+        return exchange(form)
+
+    found = []
+    threads = [
+        threading.Thread(target=lambda each=each: found.append(host_of(each).token(slowly)))
+        for each in "abcd"
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == ["access-1"] * 4
