@@ -33,6 +33,7 @@ WIDTH, HEIGHT = 1280, 800
 #: Seconds for which a page must not change before its picture is taken, and to wait for it.
 STILL, PATIENCE = 3.0, 120.0
 LOCATION = "hubspot_assets"
+RUNS = "{ runsOrError(limit: 1) { ... on Runs { results { runId } } } }"
 
 
 class Browser:
@@ -132,14 +133,19 @@ def take(folder: Path, records: int, chromium: str, port: int) -> None:
         environment = {**os.environ, **sandbox, **places}
         with served(environment, port) as ui, browser(chromium) as seen:
             groups = f"{ui}/locations/{LOCATION}/asset-groups"
+            found = httpx.post(f"{ui}/graphql", json={"query": RUNS}).json()
+            (run, *_) = found["data"]["runsOrError"]["results"]
             for name, url, words in (
                 ("catalog", f"{ui}/assets", "ASSOCIATIONS"),
-                ("records", f"{groups}/records/lineage", "OBJECTS_CONTACTS"),
+                ("records", f"{groups}/records/lineage", "Materialize all"),
                 ("lineage", f"{ui}/assets/OBJECTS_CONTACTS?view=lineage", "OBJECTS_CONTACTS"),
+                ("combined", f"{ui}/assets/OBJECTS?view=lineage", "OBJECTS"),
                 ("table", f"{ui}/assets/OBJECTS_CONTACTS?view=overview", "OBJECTID"),
                 ("source", f"{ui}/assets/hubspot/contacts?view=overview", "requests"),
                 ("days", f"{ui}/assets/OBJECTS?view=partitions", DAYS[0]),
+                ("checks", f"{ui}/assets/OBJECTS_CONTACTS?view=checks", "published"),
                 ("runs", f"{ui}/runs", "export_day"),
+                ("run", f"{ui}/runs/{run['runId']}", "OBJECTS"),
             ):
                 seen.picture(url, words, folder / f"{name}.png")
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hubspot_assets.catalog_place import catalog_place
 from hubspot_assets.exported import Exported
 from hubspot_assets.forget.asking import still_served
 from hubspot_assets.forget.chunks import erased
 from hubspot_assets.forget.forgetting import Places, Report, Told, forget
 from hubspot_assets.forget.people import CONTACTS, People, Types
-from hubspot_assets.hubspot.catalog import Catalog, load_catalog
+from hubspot_assets.hubspot.catalog import Catalog
 from hubspot_assets.hubspot.client import HubSpot
 from hubspot_assets.settings import Settings, SettingsError
 from hubspot_assets.storage import open_store
@@ -49,7 +50,7 @@ def carry_out(
     Raises SettingsError for what can't be asked for, and for records that HubSpot still serves;
     HubSpotError, StoreError.
     """
-    catalog = load_catalog(settings.catalog_path)
+    catalog = catalog_place(settings, s3).load()
     exported = Exported.of(catalog, settings)
     tables = all_tables(exported, whole_history=False)
     pairs = {of.spec.name: of.object_type_ids for of in tables if len(of.object_type_ids) > 1}

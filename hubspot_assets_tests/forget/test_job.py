@@ -4,9 +4,8 @@ import dagster as dg
 import pytest
 
 from hubspot_assets.definitions import build_defs
-from hubspot_assets.hubspot.catalog import load_catalog
 from hubspot_assets.settings import load_settings
-from hubspot_assets_tests.conftest import READ_AT, set_environment
+from hubspot_assets_tests.conftest import READ_AT, place, set_environment
 from hubspot_assets_tests.forget.delivered import DAYS, TYPES, holds, mentions, two_days
 
 
@@ -17,8 +16,7 @@ def delivered(tmp_path_factory):
 
 
 def definitions():
-    settings = load_settings()
-    return build_defs(load_catalog(settings.catalog_path), settings)
+    return build_defs(place().load(), load_settings())
 
 
 def ran(instance, **config):
