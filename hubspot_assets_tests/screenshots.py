@@ -144,6 +144,7 @@ def take(folder: Path, records: int, chromium: str, port: int) -> None:
                 ("source", f"{ui}/assets/hubspot/contacts?view=overview", "requests"),
                 ("days", f"{ui}/assets/OBJECTS?view=partitions", DAYS[0]),
                 ("checks", f"{ui}/assets/OBJECTS_CONTACTS?view=checks", "published"),
+                ("automation", f"{ui}/automation", "daily_export"),
                 ("runs", f"{ui}/runs", "export_day"),
                 ("run", f"{ui}/runs/{run['runId']}", "OBJECTS"),
             ):
