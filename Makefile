@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
+DBT := $(VENV)/dbt/.set-up
 # What one of the tests' processes has compiled, the others need not, whatever the environment says.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
@@ -15,6 +16,12 @@ $(SETUP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
+# In an environment of its own, within the first.
+$(DBT): constraints-dbt.txt | $(SETUP)
+	$(PYTHON) -m venv $(VENV)/dbt
+	$(VENV)/dbt/bin/python -m pip install --quiet --disable-pip-version-check -r constraints-dbt.txt
+	touch $@
+
 ## Deliver yesterday of a sandbox portal into ./demo/export, whatever .env says
 demo: setup
 	$(BIN)/hubspot-assets demo
@@ -26,7 +33,7 @@ dev: setup
 test: lint
 	$(PYTEST) -n 2 --no-loadscope-reorder -m 'not slow'
 
-test-slow: setup
+test-slow: setup $(DBT)
 	$(PYTEST) -m slow
 
 lint: setup
