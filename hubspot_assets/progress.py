@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
+from hubspot_assets.tables.counts import MEASURES
+
 if TYPE_CHECKING:  # they take seconds to import, and a person is to see something at once
     import dagster as dg
 
@@ -189,5 +191,5 @@ def _notes(manifest: TableManifest) -> Iterator[str]:
     if not manifest.point_in_time:
         yield "not of that day"
     for name, count in manifest.counts.items():
-        if count:
+        if count and name not in MEASURES:
             yield f"{count:,} {name.replace('_', ' ')}"

@@ -40,7 +40,7 @@ TABLES = [
         "OBJECTS_CONTACTS",
         1_234_567,
         15_000_000,
-        counts={"values_not_parsed": 3, "cells_not_known_as_of_day": 12_345},
+        counts={"values_not_parsed": 3, "values_set": 9_876, "cells_not_known_as_of_day": 12_345},
         point_in_time=False,
     ),
 ]
@@ -53,6 +53,7 @@ def test_a_summary_fits_the_terminal_and_loses_no_word(width):
     words = " ".join(" ".join(lines).split())
     assert "1,234,567 rows 15.0 MB OBJECTS_CONTACTS not of that day, 3 values" in words
     assert "12,345 cells not known as of day" in words
+    assert "9,876" not in words  # is what checks compare, and nothing to heed
     assert "0 rows 240 B 2 ASSOCIATIONS_<X>_TO_<Y> pairs without links" in words
     assert words.endswith("1,234,579 rows 15.0 MB all 4 tables")
 
