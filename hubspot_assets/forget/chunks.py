@@ -1,7 +1,7 @@
 """Finds people in what was read, and takes them out of it.
 
 A complete reading is otherwise never changed: its note says that this one was. Each file is
-replaced whole, the one of records first, so that nothing is left of a record that lacks its values.
+replaced whole, in an order in which who goes on after an interruption finds what is left.
 A reading that is not complete and holds some of them is given up: it is made anew.
 """
 
@@ -31,6 +31,9 @@ _FAMILIES = {
 }  # fmt: skip
 #: Families of short lists, as JSON.
 _SHORT = {"owners", "user_teams", "team_tree", "lists", "pipelines"}
+#: What is found by the first frame's ids: that one goes last, or who was broken off would not find
+#: the values any more. E-mail events are found by their values, even without the event.
+_FOUND_BY_ID = ("objects/", "events/")
 _OF_RECORDS = {"records", "values"}
 #: Properties whose names end so hold ids.
 _OF_IDS = "_ids?$"
@@ -267,7 +270,7 @@ def take_out(state: Store, people: People, run: Run) -> ReadingsRewritten:
         for number, (left, out) in told:
             rows += out
             with temporary_folder() as folder:
-                for name in sorted(left):
+                for name in sorted(left, reverse=reading.source.startswith(_FOUND_BY_ID)):
                     file = folder / f"{name}.parquet"
                     write_temporary(left[name], file)
                     state.put(f"{reading.folder}/{number:05d}.{name}.parquet", file)

@@ -93,7 +93,8 @@ def _of_events(_: str, frames: Frames, who: Who) -> Frames:
 def _of_email_events(_: str, frames: Frames, who: Who) -> Frames:
     events = frames["events"]
     recipients = frames["values"].filter(pl.col("name") == _RECIPIENT)
-    told = addresses_in(recipients, "value").join(events.select("event", "occurredAt"), on="event")
+    moments = events.select("event", "occurredAt")
+    told = addresses_in(recipients, "value").join(moments, on="event", how="left")
     theirs = told.filter(who.addresses(told["address"], told["occurredAt"]))
     return _without_events(frames, theirs)
 
