@@ -18,6 +18,8 @@ from hubspot_assets.tables.spec import Column
 
 _NAME = "_manifest.json"
 FORMAT = 1
+#: Where Parquet files are, of all tables and days.
+PARQUET = "parquet"
 
 Format = Literal["csv", "parquet"]
 Json = bytes  # by a name of its own, as the manifests have fields called `bytes`
@@ -194,7 +196,7 @@ def manifest_path(day: str, table: str | None = None) -> str:
 
 def parquet_folder(day: str, table: str) -> str:
     """Where a table's Parquet files of a day are in the store, and nothing else."""
-    return f"parquet/{table}/day={day}"
+    return f"{PARQUET}/{table}/day={day}"
 
 
 def _forgotten(said: Mapping[str, Any]) -> tuple[Forgotten, ...]:

@@ -48,6 +48,13 @@ def as_parquet(name: str, found: pl.DataType, wanted: pl.DataType) -> pl.Expr:
     return column.cast(wanted)
 
 
+def packed_file(typed: pl.DataFrame) -> bytes:
+    """A file of rows that are of Parquet's types."""
+    packed = io.BytesIO()
+    typed.write_parquet(packed, compression="zstd", compression_level=3, row_group_size=_ROW_GROUP)
+    return packed.getvalue()
+
+
 class ParquetFiles:
     """Makes the files of one sub-folder of the frames that it takes; without rows, one of none.
 
@@ -96,11 +103,7 @@ class ParquetFiles:
             as_parquet(name, rows.schema[name], wanted) for name, wanted in self._schema.items()
         )
         self.unfit += _nulls(typed) - _nulls(rows)
-        packed = io.BytesIO()
-        typed.write_parquet(
-            packed, compression="zstd", compression_level=3, row_group_size=_ROW_GROUP
-        )
-        data = packed.getvalue()
+        data = packed_file(typed)
         self._made.append(PackedPart(data, rows.height, hashlib.sha256(data).hexdigest()))
 
 

@@ -18,6 +18,7 @@ import orjson
 
 from hubspot_assets.export.complete import drop_day, is_day
 from hubspot_assets.export.manifest import (
+    PARQUET,
     DayManifest,
     TableManifest,
     manifest_path,
@@ -315,7 +316,7 @@ def _beside(
     store: Store, day: str, current: Iterable[str], files: Iterable[str]
 ) -> tuple[str, ...]:
     """The folders of a day's Parquet files: of tables that are there, and of known `files`."""
-    if not any(store.list("parquet")):
+    if not any(store.list(PARQUET)):
         return ()
     tables = {path.split("/")[1] for path in current if path.count("/") > 1}
     folders = {parquet_folder(day, table) for table in tables}

@@ -6,13 +6,15 @@ after the last. Until a day is done, the state has what they said:
     <state root>/forgetting/<day>/<table>.json, _day.json
 
 so that who goes on after an interruption can publish what was published before. A part is found by
-what it begins with where rows are in the order of records, and is read as a whole otherwise.
+what it begins with where rows are in the order of records, and is read as a whole otherwise. As
+Parquet files hold the same rows in the same order, those are read that hold rows of changed parts.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,15 +22,21 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
+from hubspot_assets.export.complete import add_day, drop_day
 from hubspot_assets.export.manifest import (
     DayManifest,
+    File,
     Forgotten,
+    Format,
     Part,
     TableManifest,
     manifest_path,
+    parquet_folder,
 )
+from hubspot_assets.export.parquet import WRITER
 from hubspot_assets.export.writer import metadata_of
 from hubspot_assets.forget.csv_parts import CsvParts
+from hubspot_assets.forget.parquet_files import ParquetFiles
 from hubspot_assets.forget.people import People
 from hubspot_assets.storage import NotFoundError, Store, StoreError
 from hubspot_assets.storage.leases import Lease
@@ -38,10 +46,11 @@ from hubspot_assets.tables.people import Standing, standing
 M = TypeVar("M", DayManifest, TableManifest)
 
 FORGETTING = "forgetting"
-FORMAT = CsvParts()
+_CSV = CsvParts()
+FORMATS: Mapping[Format, CsvParts | ParquetFiles] = {"csv": _CSV, "parquet": ParquetFiles()}
 _DAY = "_day"
-_UNKNOWN = -1  # rows of a part of which no manifest tells
-#: Parts that are worked on at a time; each is in memory as a whole.
+_UNKNOWN = -1  # rows of a file of which no manifest tells
+#: Files that are worked on at a time; each is in memory as a whole.
 _WORKERS = 2
 _READERS = 16
 #: So much of a part shows, whatever its columns are, with which row it begins.
@@ -63,7 +72,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class TakenOut:
-    """What was taken out of a day: rows by table, and how many parts were rewritten for it."""
+    """What was taken out of a day: rows by table, and how many parts, and files beside
+    them, were rewritten for it."""
 
     day: str
     rows: Mapping[str, int]
@@ -80,29 +90,31 @@ class TakenOut:
 class _Table:
     """A table of a day as it is found: what its manifest says, or said before it was taken away.
 
-    Without one it was not published. It is to be `resumed` where it was taken away.
+    Without one it was not published. It is to be `resumed` where it was taken away. `files` are its
+    CSV parts, too, all with paths from the export's root.
     """
 
     name: str
     manifest: TableManifest | None
-    parts: tuple[Part, ...]
+    files: tuple[File, ...]
     published: bool
     resumed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Changed:
-    """A part as it is to be; in a local `file` if it is not so yet."""
+    """A file as it is to be; in `local` if it is not so yet."""
 
-    part: Part
-    file: Path | None
+    now: File
+    local: Path | None
     rows_out: int
 
 
 @dataclass
 class DayOfPeople:
     """A day of the export, from which `people` go. `pairs` has the two types that a table of links
-    is of, by its name, and `type_names` the ids of types by their names in columns."""
+    is of, by its name, and `type_names` the ids of types by their names in columns. `beside` names
+    the tables that have Parquet files of the day."""
 
     store: Store
     state: Store
@@ -111,6 +123,7 @@ class DayOfPeople:
     run: Run
     pairs: Mapping[str, Sequence[str]]
     type_names: Mapping[str, Sequence[str]]
+    beside: Collection[str] = ()
 
     def take_out(self, lease: Lease | None) -> TakenOut:
         """Rewrites what holds them. Raises StoreError, ValueError for a manifest that is none."""
@@ -128,14 +141,16 @@ class DayOfPeople:
                 if changed or (table.resumed and not table.published):
                     manifest = self._rewrite(table, changed, None if withdrawn else day, lease)
                     withdrawn = True
-                    parts += sum(each.file is not None for each in changed.values())
-                    rows[table.name] = sum(each.rows_out for each in changed.values())
+                    parts += sum(each.local is not None for each in changed.values())
+                    rows[table.name] = _rows_out(changed.values())
                 if manifest:
                     now[table.name] = manifest
                     taken = [each.rows for each in manifest.forgotten if each.run == self.run.run]
                     rows |= {table.name: sum(taken)} if taken else {}
         if before and withdrawn and {each.table for each in before.tables} <= now.keys():
             self._publish(before, now, lease)
+        elif day and _DAY in noted:  # broken off when it was published again
+            add_day(self.store, self.day, day.portal_id)
         if noted or rows:
             self.state.delete(self._note(name) for name in {*noted, *rows, _DAY})
         return TakenOut(self.day, rows, parts)
@@ -159,33 +174,41 @@ class DayOfPeople:
 
     def _tables(self, noted: Mapping[str, bytes]) -> Iterator[_Table]:
         entries = [entry for entry in self.store.list(self.day) if entry.path.count("/") > 1]
-        files = {
-            name: list(of) for name, of in groupby(entries, lambda entry: entry.path.split("/")[1])
+        there = {
+            name: [entry.path for entry in of]
+            for name, of in groupby(entries, lambda entry: entry.path.split("/")[1])
         }
+        names = sorted({*there, *self.beside})
         with ThreadPoolExecutor(_READERS) as pool:
-            published = list(pool.map(lambda name: self._manifest(name, TableManifest), files))
-        for (name, of), manifest in zip(files.items(), published, strict=True):
+            published = list(pool.map(lambda name: self._manifest(name, TableManifest), names))
+        for name, manifest in zip(names, published, strict=True):
             said = manifest or (TableManifest.from_json(noted[name]) if name in noted else None)
-            there = [entry.path.removeprefix(f"{self.day}/") for entry in of]
-            if said and {part.path for part in said.parts} <= set(there):
-                yield _Table(name, said, said.parts, manifest is not None, name in noted)
+            paths = there.get(name, [])
+            if said and {f"{self.day}/{part.path}" for part in said.parts} <= set(paths):
+                files = (*_parts_as_files(said), *said.files)
+                yield _Table(name, said, files, manifest is not None, name in noted)
             else:  # an export was broken off
-                paths = [path for path in there if path.endswith(FORMAT.suffix)]
-                parts = tuple(Part(path, _UNKNOWN, 0, "") for path in paths)
-                yield _Table(name, None, parts, published=False, resumed=False)
+                paths += [each.path for each in self.store.list(parquet_folder(self.day, name))]
+                unknown = tuple(_unknown_files(paths))
+                yield _Table(name, None, unknown, published=False, resumed=False)
 
     def _changed(
         self, table: _Table, pool: ThreadPoolExecutor, folder: Path
     ) -> dict[str, _Changed]:
-        """The parts that are to be others, or are by now, by path."""
+        """The files that are to be others, or are by now, by path."""
         at = self._standing(table)
-        work = enumerate(self._narrowed(table, at))
 
-        def without(of: tuple[int, tuple[Part, People]]) -> _Changed | None:
-            number, (part, people) = of
-            return self._without(part, people, folder / f"{table.name}-{number}", at)
+        def without(of: tuple[File, People]) -> _Changed | None:
+            file, people = of
+            return self._without(file, people, folder / file.path.replace("/", "_"), at)
 
-        return {each.part.path: each for each in pool.map(without, work) if each}
+        def changed(some: Iterable[tuple[File, People]]) -> dict[str, _Changed]:
+            return {each.now.path: each for each in pool.map(without, some) if each}
+
+        found = changed(self._narrowed(table, at))
+        if table.published:
+            found |= changed((file, self.people) for file in _with_rows_of(table.files, found))
+        return found
 
     def _standing(self, table: _Table) -> Standing:
         columns: Sequence[str] = ()
@@ -193,53 +216,63 @@ class DayOfPeople:
         if table.manifest:
             columns = [column.name for column in table.manifest.columns]
             key = table.manifest.key
-        elif table.parts:
-            columns = FORMAT.columns(self.store.get(f"{self.day}/{table.parts[0].path}"))
+        elif table.files:
+            first = table.files[0]
+            columns = FORMATS[first.format].columns(self.store.get(first.path))
         return standing(columns, key, self.type_names, self.pairs.get(table.name, ()))
 
-    def _narrowed(self, table: _Table, at: Standing) -> list[tuple[Part, People]]:
-        """The parts that may hold some of them, and whom."""
+    def _narrowed(self, table: _Table, at: Standing) -> list[tuple[File, People]]:
+        """The files that may hold some of them, and whom; of a published table its parts alone."""
         types = {of for column in at.records for of in column.object_type_ids}
         nobody = not at.records and not at.addresses
         if nobody or (types and not types & self.people.ids.keys()):
             return []
-        filled = [part for part in table.parts if part.rows]
-        if not at.leading or (table.resumed and not table.published):
-            return [(part, self.people) for part in filled]
-        firsts = [self._first_record(part) for part in filled]
+        filled = [file for file in table.files if file.rows]
+        if not table.published:
+            return [(file, self.people) for file in filled]
+        filled = [file for file in filled if file.format == "csv"]
+        if not at.leading:
+            return [(file, self.people) for file in filled]
+        firsts = [self._first_record(file) for file in filled]
         found = []
-        for number, (part, first) in enumerate(zip(filled, firsts, strict=True)):
+        for number, (file, first) in enumerate(zip(filled, firsts, strict=True)):
             following = filled[number + 1 : number + 2]
-            same = following and Path(following[0].path).parent == Path(part.path).parent
+            same = following and Path(following[0].path).parent == Path(file.path).parent
             people = _between(self.people, first, firsts[number + 1] if same else None)
             if people:
-                found.append((part, people))
+                found.append((file, people))
         return found
 
-    def _first_record(self, part: Part) -> tuple[str, int] | None:
+    def _first_record(self, file: File) -> tuple[str, int] | None:
         with suppress(ValueError):  # whoever reads it as a whole will say so
-            return FORMAT.first_record(self.store.beginning(f"{self.day}/{part.path}", _BEGINNING))
+            return _CSV.first_record(self.store.beginning(file.path, _BEGINNING))
         return None
 
-    def _without(self, part: Part, people: People, file: Path, at: Standing) -> _Changed | None:
-        """The part without them; None where they are not in it, and its manifest knows it so."""
-        path = f"{self.day}/{part.path}"
-        data = self.store.get(path)
-        known = part.rows != _UNKNOWN and hashlib.sha256(data).hexdigest() == part.sha256
+    def _without(self, file: File, people: People, local: Path, at: Standing) -> _Changed | None:
+        """The file without them; None where they are not in it, and its manifest knows it so.
+
+        Raises ValueError for one that is gone.
+        """
+        of = FORMATS[file.format]
+        url = self.store.url_of(file.path)
         try:
-            left = FORMAT.without(data, at, people)
+            data = self.store.get(file.path)
+        except NotFoundError as error:
+            raise ValueError(f"{url} is not there; export the day again") from error
+        known = file.rows != _UNKNOWN and hashlib.sha256(data).hexdigest() == file.sha256
+        try:
+            left = of.without(data, at, people)
         except ValueError as error:
-            raise StoreError(
-                f"{self.store.url_of(path)} is damaged: {error}; export the day again"
-            ) from error
-        if left is None and (known or part.rows == _UNKNOWN):
+            raise StoreError(f"{url} is damaged: {error}; export the day again") from error
+        if left is None and (known or file.rows == _UNKNOWN):
             return None
         new, out = left or (data, 0)
-        rows = part.rows - out if known else FORMAT.rows(new)
+        rows = file.rows - out if known else of.rows(new)
         if left:
-            file.write_bytes(new)
-        now = Part(part.path, rows, len(new), hashlib.sha256(new).hexdigest())
-        return _Changed(now, file if left else None, out)
+            local.write_bytes(new)
+        sha256 = hashlib.sha256(new).hexdigest()
+        now = replace(file, rows=rows, bytes=len(new), sha256=sha256)
+        return _Changed(now, local if left else None, out)
 
     def _rewrite(
         self,
@@ -248,21 +281,28 @@ class DayOfPeople:
         day: DayManifest | None,
         lease: Lease | None,
     ) -> TableManifest | None:
-        """Replaces parts of a table; gives its new manifest, if it had one. The manifest of the
+        """Replaces files of a table; gives its new manifest, if it had one. The manifest of the
         `day` is taken away with the first."""
         for name, said in ((_DAY, day), (table.name, table.manifest)):
             if said:
                 self.state.put(self._note(name), said.to_json())
+        if day:
+            drop_day(self.store, self.day)
         self.store.delete([manifest_path(self.day), manifest_path(self.day, table.name)])
         for path, each in changed.items():
-            if each.file:
+            if each.local:
                 written_by = metadata_of(self.run.run, self.run.code_version)
-                sha256 = each.part.sha256
-                self.store.put(f"{self.day}/{path}", each.file, sha256=sha256, metadata=written_by)
-                each.file.unlink()
+                sha256 = each.now.sha256
+                self.store.put(path, each.local, sha256=sha256, metadata=written_by)
+                each.local.unlink()
         if table.manifest is None:
             return None
-        parts = tuple(changed[p.path].part if p.path in changed else p for p in table.parts)
+        now = [changed[each.path].now if each.path in changed else each for each in table.files]
+        parts = tuple(
+            Part(each.path.removeprefix(f"{self.day}/"), each.rows, each.bytes, each.sha256)
+            for each in now
+            if each.format == "csv"
+        )
         rows = sum(part.rows for part in parts)
         taken = self.run.forgotten(table.manifest.rows - rows)
         manifest = replace(
@@ -270,6 +310,8 @@ class DayOfPeople:
             rows=rows,
             bytes=sum(part.bytes for part in parts),
             parts=parts,
+            files=tuple(each for each in now if each.format != "csv"),
+            written_with=WRITER,
             forgotten=(*table.manifest.forgotten, taken),
         )
         self._put(manifest_path(self.day, table.name), manifest, lease)
@@ -299,12 +341,54 @@ class DayOfPeople:
             forgotten=(*day.forgotten, self.run.forgotten(day.rows - rows)),
         )
         self._put(manifest_path(self.day), manifest, lease)
+        add_day(self.store, self.day, day.portal_id)
 
     def _put(self, path: str, manifest: DayManifest | TableManifest, lease: Lease | None) -> None:
         if lease:
             lease.check()
         written_by = metadata_of(self.run.run, self.run.code_version)
         self.store.put(path, manifest.to_json(), metadata=written_by)
+
+
+def _parts_as_files(manifest: TableManifest) -> Iterator[File]:
+    for part in manifest.parts:
+        yield File(f"{manifest.day}/{part.path}", "csv", part.rows, part.bytes, part.sha256)
+
+
+def _unknown_files(paths: Iterable[str]) -> Iterator[File]:
+    for path in paths:
+        for name, of in FORMATS.items():
+            if path.endswith(of.suffix):
+                yield File(path, name, _UNKNOWN, 0, "")
+
+
+def _with_rows_of(files: Sequence[File], parts: Collection[str]) -> Iterator[File]:
+    """The files that hold some of the rows that these parts hold."""
+    spans = {
+        file.path: (end - file.rows, end)
+        for of in FORMATS
+        for file, end in _ends(file for file in files if file.format == of)
+    }
+    changed = [spans[path] for path in parts]
+    for file in files:
+        start, end = spans[file.path]
+        if file.format != "csv" and any(start < last and first < end for first, last in changed):
+            yield file
+
+
+def _ends(files: Iterable[File]) -> Iterator[tuple[File, int]]:
+    end = 0
+    for file in files:
+        end += file.rows
+        yield file, end
+
+
+def _rows_out(changed: Iterable[_Changed]) -> int:
+    """How many rows of a table went: of all formats the same, unless its export was broken off."""
+    out = Counter(dict.fromkeys(FORMATS, 0))
+    for each in changed:
+        out[each.now.format] += each.rows_out
+    return max(out.values())
 
 
 def _between(people: People, first: tuple[str, int] | None, last: tuple[str, int] | None) -> People:

@@ -13,17 +13,19 @@ and whoever forgets next goes on with it before anything else.
 from __future__ import annotations
 
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import groupby
 
 import orjson
 
 from hubspot_assets import __version__
+from hubspot_assets.export.complete import is_day
+from hubspot_assets.export.manifest import PARQUET
 from hubspot_assets.forget.chunks import ReadingsRewritten, known_of, references, take_out
 from hubspot_assets.forget.days import FORGETTING, DayOfPeople, Run, TakenOut
 from hubspot_assets.forget.metered import metered
@@ -130,8 +132,10 @@ def _out_of_days(
     days: list[TakenOut] = []
     left: dict[str, str] = {}
     names = work.types.in_columns
-    for name in _days(work.store, work.state):
-        day = DayOfPeople(work.store, work.state, name, people, run, work.pairs, names)
+    beside = _beside(work.store)
+    for name in sorted({*_days(work.store, work.state), *beside}):
+        store, tables = work.store, beside[name]
+        day = DayOfPeople(store, work.state, name, people, run, work.pairs, names, tables)
         try:
             with alone(name) as lease:
                 out = day.take_out(lease)
@@ -199,14 +203,18 @@ def _note(state: Store, people: People, run: Run, *, for_ever: bool) -> None:
 def _days(store: Store, state: Store) -> list[str]:
     """The days that are there, or were begun with."""
     begun = {entry.path.split("/")[1] for entry in state.list(FORGETTING)}
-    return sorted(filter(_is_day, {*store.folders(), *begun}))
+    return sorted(filter(is_day, {*store.folders(), *begun}))
 
 
-def _is_day(name: str) -> bool:
-    try:
-        return date.fromisoformat(name).isoformat() == name
-    except ValueError:
-        return False
+def _beside(store: Store) -> defaultdict[str, set[str]]:
+    """By day the tables that have Parquet files of it."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for entry in store.list(PARQUET):
+        _, table, *of = entry.path.split("/")
+        day = of[0].removeprefix("day=") if of else ""
+        if is_day(day):
+            found[day].add(table)
+    return found
 
 
 def _former(places: Places) -> tuple[int, tuple[Kept, ...]]:
@@ -214,8 +222,8 @@ def _former(places: Places) -> tuple[int, tuple[Kept, ...]]:
     gone = 0
     kept: list[Kept] = []
     every = {entry.path.split("/")[0] for entry in places.store.list(versions=True)}
-    days = sorted(filter(_is_day, every))
-    for store, folders in ((places.store, days), (places.state, [READINGS, FORGETTING])):
+    delivered = sorted(name for name in every if is_day(name) or name == PARQUET)
+    for store, folders in ((places.store, delivered), (places.state, [READINGS, FORGETTING])):
         for folder in folders:
             try:
                 gone += store.delete_former(folder)

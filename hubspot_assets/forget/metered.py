@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from hubspot_assets.storage import Store
+from hubspot_assets.storage.store import Versioned
 
 #: What a bucket bills a call as.
 _KINDS = {
@@ -29,6 +30,20 @@ class Metered:
         self._store = store
         self._calls = calls
         self._dry = dry
+        self._swapped: dict[str, Versioned] = {}
+
+    def versioned(self, path: str) -> Versioned | None:
+        """As the store's; of what was not written, as it would be."""
+        self._calls["reads"] += 1
+        return self._swapped.get(path) or self._store.versioned(path)
+
+    def swap(self, path: str, content: bytes, version: str | None) -> str | None:
+        """As the store's."""
+        self._calls["writes"] += 1
+        if not self._dry:
+            return self._store.swap(path, content, version)
+        self._swapped[path] = Versioned(content, "")
+        return ""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  (the store's)
         method = getattr(self._store, name)

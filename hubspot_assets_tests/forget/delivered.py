@@ -26,6 +26,7 @@ TYPES = {
     "OBJECT_TYPES": "contacts,companies,deals,emails,engagements,form_submissions,marketing_emails,"
     "conversations",
     "EVENT_TYPES": "visited_page,opened_email_v2,mta_delivered_email_v2",
+    "EXPORT_FORMATS": "csv,parquet",
 }
 csv.field_size_limit(1 << 30)
 
@@ -105,10 +106,14 @@ def chosen(day):
 
 def tables(day):
     """The rows of each part, by its path, as dictionaries."""
-    return {
-        str(path.relative_to(day)): list(csv.DictReader(gzip.open(path, "rt", newline="")))
-        for path in sorted(day.rglob("*.csv.gz"))
-    }
+    return {str(path.relative_to(day)): rows_of(path) for path in sorted(day.rglob("*.csv.gz"))}
+
+
+def rows_of(path):
+    """The rows of a part, or of a Parquet file, as dictionaries of texts."""
+    if path.suffix == ".parquet":
+        return pl.read_parquet(path).select(pl.all().cast(pl.String).fill_null("")).to_dicts()
+    return list(csv.DictReader(gzip.open(path, "rt", newline="")))
 
 
 def is_theirs(row, people):
@@ -155,17 +160,17 @@ def mentions(root, words):
     """The lines below a folder that hold one of the words, with their paths."""
     lower = [str(word).lower() for word in words]
     sought = re.compile("|".join(rf"(?<![\w.]){re.escape(word)}(?!\w)" for word in lower))
-    return [
-        (path, line)
-        for path, text in texts(root).items()
-        if any(word in text.lower() for word in lower)
-        for line in text.lower().splitlines()
-        if sought.search(line)
-    ]
+    found = []
+    for path, text in texts(root).items():
+        told = text.lower()
+        if any(word in told for word in lower):
+            found += [(path, line) for line in told.splitlines() if sought.search(line)]
+    return found
 
 
 def content(folder):
-    """What there is: manifests and notes as they read but for who wrote them, others' digests."""
+    """What there is: manifests and notes as they read but for who wrote them, the text of readings,
+    as their layout is of no account, others' digests."""
     found = {}
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         name = str(path.relative_to(folder))
@@ -177,13 +182,18 @@ def content(folder):
                 each.pop("run")
                 each.pop("at")
             found[name] = said
+        elif name.startswith("_state/readings/"):
+            found[name] = hashlib.sha256(repr(rows_of(path)).encode()).hexdigest()
         else:
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 
 
 def holds(folder: Path, day: str) -> bool:
-    """Whether a day is published, and all that its manifests say is so; of a table that is, too."""
+    """Whether a day is published, and all that its manifests say is so; of a table that is, too.
+
+    A day that is told to be complete is.
+    """
     published = {}
     for path in (folder / day).glob("*/_manifest.json"):
         said = json.loads(path.read_bytes())
@@ -194,9 +204,17 @@ def holds(folder: Path, day: str) -> bool:
             assert len(data) == part["bytes"], part
             assert hashlib.sha256(data).hexdigest() == part["sha256"], part
             assert len(lines(file)) - 1 == part["rows"], part
+        for each in said["files"]:
+            data = (folder / each["path"]).read_bytes()
+            assert len(data) == each["bytes"], each
+            assert hashlib.sha256(data).hexdigest() == each["sha256"], each
+            assert pl.read_parquet(data).height == each["rows"], each
         assert said["rows"] == sum(part["rows"] for part in said["parts"])
+        assert said["rows"] == sum(each["rows"] for each in said["files"])
         assert said["bytes"] == sum(part["bytes"] for part in said["parts"])
     manifest = folder / day / "_manifest.json"
+    if day in json.loads((folder / "_days.json").read_bytes())["days"]:
+        assert manifest.exists()
     if not manifest.exists():
         return False
     said = json.loads(manifest.read_bytes())

@@ -9,8 +9,15 @@ import signal
 import subprocess
 import sys
 
+import duckdb
+import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
+from hubspot_assets.export import read_day, read_manifest, read_table
+from hubspot_assets.export.parquet import as_parquet, parquet_schema
+from hubspot_assets.storage import open_store
+from hubspot_assets.storage.folder import FolderStore
 from hubspot_assets_tests.conftest import READ_AT, set_environment
 from hubspot_assets_tests.forget.delivered import (
     DAYS,
@@ -22,6 +29,7 @@ from hubspot_assets_tests.forget.delivered import (
     lines,
     mentions,
     night,
+    rows_of,
     tables,
     texts,
     two_days,
@@ -110,14 +118,72 @@ def test_all_other_rows_are_what_they_were_to_the_byte(undisturbed, delivered, p
     assert f"took out {gone:,} rows" in undisturbed[1]
 
 
-def test_parts_that_held_nothing_are_the_same_files(export, delivered, people, asked):
-    before = {path: path.stat().st_mtime_ns for path in export.rglob("part-*")}
+def test_of_parquet_files_the_same_rows_go(undisturbed, delivered, people):
+    gone = 0
+    for before in sorted(delivered[1].glob("parquet/*/*/*.parquet")):
+        path = before.relative_to(delivered[1])
+        was, now = pl.read_parquet(before), pl.read_parquet(undisturbed[0] / path)
+        kept = [not is_theirs(row, people) for row in rows_of(before)]
+        assert_frame_equal(now, was.filter(pl.Series(kept, dtype=pl.Boolean)))
+        file = undisturbed[0] / path
+        by_duckdb = duckdb.sql(f"FROM read_parquet('{file}', hive_partitioning = false)")
+        assert by_duckdb.columns == now.columns
+        assert by_duckdb.fetchall() == now.rows()
+        gone += was.height - now.height
+    assert f"took out {gone:,} rows" in undisturbed[1]
+
+
+def test_csv_and_parquet_are_equal_cell_by_cell(undisturbed):
+    store = open_store(undisturbed[0])
+    for day in DAYS:
+        for each in read_day(store, day).tables:
+            manifest = read_manifest(store, day, each.table)
+            schema = parquet_schema(manifest.columns, manifest.key)
+            frame = read_table(store, day, each.table).collect()
+            by_csv = frame.select(
+                as_parquet(name, frame.schema[name], wanted) for name, wanted in schema.items()
+            )
+            files = [undisturbed[0] / file.path for file in manifest.files]
+            assert_frame_equal(by_csv, pl.read_parquet(files))
+
+
+def test_statistics_of_parquet_files_tell_of_nobody(undisturbed, delivered, people):
+    def told(folder):
+        ids = [each.to_bytes(8, "little") for each in people.ids]
+        files = [path.read_bytes() for path in folder.glob("parquet/**/*.parquet")]
+        return [each for each in ids if any(each in data for data in files)]
+
+    assert told(delivered[1])
+    assert not told(undisturbed[0])
+
+
+def test_files_that_held_nothing_are_the_same(export, people, asked):
+    files = [*export.rglob("part-*.csv.gz"), *export.glob("parquet/**/*.parquet")]
+    held = {path: any(is_theirs(row, people) for row in rows_of(path)) for path in files}
+    before = {path: path.stat().st_mtime_ns for path in files}
     assert run(*FORGET, *asked)[0] == 0
-    for path, rewritten in before.items():
-        day = path.relative_to(export).parts[0]
-        rows = tables(delivered[1] / day)[str(path.relative_to(export / day))]
-        held = any(is_theirs(row, people) for row in rows)
-        assert (path.stat().st_mtime_ns != rewritten) == held, path
+    rewritten = {path: path.stat().st_mtime_ns != before[path] for path in files}
+    assert rewritten == held
+
+
+def test_a_day_is_told_to_be_complete_but_while_it_is_rewritten(export, people, asked):
+    def told():
+        return json.loads((export / "_days.json").read_bytes())["days"]
+
+    at_puts = []
+    put = FolderStore.put
+
+    def noting(self, path, *args, **kwargs):
+        at_puts.append((path, told()))
+        put(self, path, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FolderStore, "put", noting)
+        assert run(*FORGET, *asked)[0] == 0
+    for day, other in (DAYS, DAYS[::-1]):
+        of_day = re.compile(rf"{day}/.*\.csv\.gz|parquet/.*/day={day}/.*")
+        assert {tuple(days) for path, days in at_puts if of_day.fullmatch(path)} == {(other,)}
+    assert told() == list(DAYS)
 
 
 def test_manifests_hold_and_say_how_many_when_and_by_which_run(undisturbed, people):
@@ -176,7 +242,7 @@ def counted(method):
         return method(*args, **kwargs)
     return call
 
-for name in ("put", "delete"):
+for name in ("put", "delete", "swap"):
     setattr(FolderStore, name, counted(getattr(FolderStore, name)))
 from hubspot_assets.cli import main
 main()
@@ -196,6 +262,7 @@ def writes(output):
     return sum(int(n) for n in re.findall(r"(\d+) (?:writes|deletes)", output))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(KILLS))
 def test_killed_at_any_moment_and_run_again_it_is_the_same(
     seed, export, undisturbed, people, asked
@@ -229,6 +296,7 @@ def test_who_was_begun_with_is_forgotten_by_whoever_comes_next(export, undisturb
     assert content(export) == content(undisturbed[0])
 
 
+@pytest.mark.slow
 def test_the_forgotten_stay_so_while_hubspot_serves_them(export, delivered, people):
     sandbox = delivered[0]
     other = next(
@@ -300,9 +368,11 @@ def test_a_day_without_manifests_is_cleaned_and_stays_unpublished(
         path.unlink()
     assert run(*FORGET, *asked)[0] == 0
     assert not list((export / DAYS[0]).rglob("_manifest.json"))
-    for path, text in texts(undisturbed[0] / DAYS[0]).items():
-        if not path.endswith(".json"):
-            assert texts(export / DAYS[0])[path] == text
+    now, expected = (
+        {path: text for path, text in texts(root).items() if not path.endswith(".json")}
+        for root in (export, undisturbed[0])
+    )
+    assert now == expected
     assert holds(export, DAYS[1])
 
 
@@ -328,8 +398,6 @@ def test_ids_by_the_thousand_and_addresses_come_from_a_file(export, undisturbed,
 
 
 def test_a_store_that_refuses_to_delete_keeps_its_days_whole(export, people, monkeypatch, asked):
-    from hubspot_assets.storage.folder import FolderStore
-
     def refuse(self, paths, *, versions=False):
         from hubspot_assets.storage import StoreError
 
@@ -353,7 +421,7 @@ def test_a_list_that_can_t_be_read_is_said_by_whoever_reads_hubspot(export, peop
 
 
 def test_an_export_and_a_forgetting_wait_for_one_another(export, people, asked):
-    from hubspot_assets.storage import leases, open_store
+    from hubspot_assets.storage import leases
 
     with (
         leases.held(open_store(export / "_state"), "readings", "another"),

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from hubspot_assets.export import complete_day, read_day, read_table
+from hubspot_assets.export import complete_day, manifest_path, read_day, read_manifest, read_table
+from hubspot_assets.export.parquet import ParquetFiles
 from hubspot_assets.forget.forgetting import Places, forget, lines, warnings
 from hubspot_assets.forget.people import People, Types
 from hubspot_assets.hubspot.catalog import standard_catalog
@@ -38,10 +39,11 @@ def rows(type_id, first, last):
     )
 
 
-def deliver(store):
+def deliver(store, **more):
     """A day with a table of many parts of contacts, and one of companies."""
     folders = ("companies", [rows("0-2", 70, 700)]), ("contacts", [rows("0-1", 70, 70_000)])
-    manifest = write(store, *folders, day=DAY, spec=specs.OBJECT_PROPERTIES, part_bytes=100_000)
+    how = {"day": DAY, "spec": specs.OBJECT_PROPERTIES, "part_bytes": 100_000} | more
+    manifest = write(store, *folders, **how)
     complete_day(store, DAY, [TABLE], AS_OF, "run", "1.0")
     return manifest
 
@@ -100,6 +102,48 @@ def test_a_part_of_which_all_rows_go_keeps_its_header(folder):
     assert forget(places(folder), contacts(70)).days == ()
 
 
+def beside(store):
+    """The rows of contact 70 and of all in the Parquet files of the table."""
+    files = [store.get(entry.path) for entry in store.list(f"parquet/{TABLE}")]
+    frame = pl.concat(pl.read_parquet(data) for data in files)
+    theirs = (pl.col("OBJECTID") == 70) & (pl.col("OBJECTTYPEID") == "0-1")
+    return frame.filter(theirs).height, frame.height
+
+
+def test_parquet_files_are_rewritten_and_only_those_that_hold_them(folder, monkeypatch):
+    monkeypatch.setattr(ParquetFiles.__init__, "__defaults__", (500_000,))
+    before = deliver(folder, parquet=True).files
+    assert len(before) > 4
+    _, rows_before = beside(folder)
+    forget(places(folder), contacts(70))
+    after = read_manifest(folder, DAY, TABLE).files
+    changed = [new.rows - old.rows for new, old in zip(after, before, strict=True) if new != old]
+    assert changed == [-ROWS]
+    assert beside(folder) == (0, rows_before - ROWS)
+    assert {file.path: file.bytes for file in after} == {
+        entry.path: entry.bytes for entry in folder.list("parquet")
+    }
+
+
+@pytest.mark.parametrize("left", ["all", "parquet"])
+def test_parquet_files_of_an_export_that_was_broken_off_are_rewritten(folder, left):
+    deliver(folder, parquet=True)
+    _, rows_before = beside(folder)
+    folder.delete([manifest_path(DAY), manifest_path(DAY, TABLE)])
+    if left == "parquet":
+        folder.delete([entry.path for entry in folder.list(DAY)])
+    assert forget(places(folder), contacts(70)).tables == {TABLE: ROWS}
+    assert beside(folder) == (0, rows_before - ROWS)
+
+
+def test_a_parquet_file_that_is_gone_leaves_the_day(folder):
+    (file, *_) = deliver(folder, parquet=True).files[-1:]
+    folder.delete([file.path])
+    report = forget(places(folder), contacts(70))
+    assert "is not there; export the day again" in report.left[DAY]
+    assert read_day(folder, DAY).forgotten == ()
+
+
 @pytest.fixture
 def versioned(bucket, s3):
     status = {"Status": "Enabled"}
@@ -118,15 +162,18 @@ def held_by(versioned, s3, bucket):
 
 
 def test_old_versions_stay_unless_they_are_to_go(versioned, s3, bucket):
-    deliver(versioned)
-    deliver(versioned)
+    deliver(versioned, parquet=True)
+    deliver(versioned, parquet=True)
     versioned.put("2026-01-01/OBJECTS/part-00000.csv.gz", gzip.compress(b"x\n0-1,70,n"))
     versioned.delete(["2026-01-01/OBJECTS/part-00000.csv.gz"])
     assert held_by(versioned, s3, bucket) == 3
     forget(places(versioned), contacts(70))
     assert held_by(versioned, s3, bucket) == 3
+    before = list(versioned.list("parquet", versions=True))
     report = forget(places(versioned), contacts(70), versions=True)
     assert held_by(versioned, s3, bucket) == 0
+    assert len(before) > len(list(versioned.list("parquet", versions=True)))
+    assert beside(versioned)[0] == 0
     assert report.former
     assert any("old versions deleted" in line for line in lines(report, dry_run=False))
     assert read_day(versioned, DAY).rows == read_table(versioned, DAY, TABLE).collect().height
