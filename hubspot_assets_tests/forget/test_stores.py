@@ -2,6 +2,7 @@
 
 import gzip
 from datetime import UTC, datetime
+from typing import Any
 
 import polars as pl
 import pytest
@@ -42,7 +43,11 @@ def rows(type_id, first, last):
 def deliver(store, **more):
     """A day with a table of many parts of contacts, and one of companies."""
     folders = ("companies", [rows("0-2", 70, 700)]), ("contacts", [rows("0-1", 70, 70_000)])
-    how = {"day": DAY, "spec": specs.OBJECT_PROPERTIES, "part_bytes": 100_000} | more
+    how: dict[str, Any] = {
+        "day": DAY,
+        "spec": specs.OBJECT_PROPERTIES,
+        "part_bytes": 100_000,
+    } | more
     manifest = write(store, *folders, **how)
     complete_day(store, DAY, [TABLE], AS_OF, "run", "1.0")
     return manifest
