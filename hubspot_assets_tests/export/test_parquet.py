@@ -205,7 +205,7 @@ def test_the_same_rows_give_the_same_bytes_however_they_come(limit, monkeypatch,
     assert all(size <= limit or each.height == 1 for size, each in zip(sizes, read, strict=True))
     (tmp_path / "last.parquet").write_bytes(whole[-1])
     groups = "SELECT count(DISTINCT row_group_id) FROM parquet_metadata(?)"
-    found = duckdb.execute(groups, [str(tmp_path / "last.parquet")]).fetchone()
+    found = duckdb.connect().execute(groups, [str(tmp_path / "last.parquet")]).fetchone()
     assert found == (-(-read[-1].height // 700),)
     assert len(whole) == {1: 20, 10_000_000: 1}.get(limit, len(whole))
 
