@@ -94,7 +94,7 @@ def _complete(
         told |= {each.table: each for each in read if each}
     parts = [part for each in told.values() for part in each.parts]
     torn = {path.split("/")[1] for path in missing_parts(day, parts, entries.values())}
-    return {table: _line(each) for table, each in told.items() if table not in torn}
+    return {table: line_of(each) for table, each in told.items() if table not in torn}
 
 
 def _read(store: Store, day: str, table: str) -> TableManifest | None:
@@ -110,7 +110,7 @@ def _read(store: Store, day: str, table: str) -> TableManifest | None:
     return manifest
 
 
-def _line(manifest: TableManifest) -> DayTable:
+def line_of(manifest: TableManifest) -> DayTable:
     """The line of a table in the manifest of its day."""
     formats = dict.fromkeys(file.format for file in manifest.files)
     return DayTable(

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hubspot_assets.export.complete import add_day, drop_day
+from hubspot_assets.export.days import line_of
 from hubspot_assets.export.manifest import (
     DayManifest,
     File,
@@ -321,17 +322,7 @@ class DayOfPeople:
         self, day: DayManifest, now: Mapping[str, TableManifest], lease: Lease | None
     ) -> None:
         """Puts the day's manifest back, with what the tables say now."""
-        tables = tuple(
-            replace(
-                each,
-                rows=now[each.table].rows,
-                bytes=now[each.table].bytes,
-                parts=len(now[each.table].parts),
-                point_in_time=now[each.table].point_in_time,
-                availability=now[each.table].availability,
-            )
-            for each in day.tables
-        )
+        tables = tuple(line_of(now[each.table]) for each in day.tables)
         rows = sum(each.rows for each in tables)
         manifest = replace(
             day,
