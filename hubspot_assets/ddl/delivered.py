@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
 
-from hubspot_assets.export.manifest import TableManifest, manifest_path
+from hubspot_assets.export.complete import complete_days, is_day
+from hubspot_assets.export.manifest import PARQUET, TableManifest, parquet_folder
 from hubspot_assets.export.reader import read_day, read_manifest
 from hubspot_assets.settings import SettingsError
 from hubspot_assets.storage.errors import NotFoundError
 from hubspot_assets.storage.store import Store
 from hubspot_assets.tables.parquet_types import ParquetType, parquet_type
 
-PARQUET = "parquet"
 _READERS = 16
 
 
@@ -41,8 +40,8 @@ class DeliveredTable:
     parquet: tuple[str, ...]
 
     @classmethod
-    def of(cls, manifest: TableManifest, parquet: Iterable[str] = ()) -> DeliveredTable:
-        """The table of a manifest, with the paths of its Parquet files."""
+    def of(cls, manifest: TableManifest) -> DeliveredTable:
+        """The table of a manifest."""
         return cls(
             manifest.table,
             manifest.day,
@@ -54,7 +53,7 @@ class DeliveredTable:
             manifest.key,
             manifest.rows,
             tuple(f"{manifest.day}/{part.path}" for part in manifest.parts),
-            tuple(parquet),
+            tuple(file.path for file in manifest.files if file.format == PARQUET),
         )
 
     @property
@@ -65,7 +64,7 @@ class DeliveredTable:
     @property
     def parquet_folder(self) -> str:
         """That of the day."""
-        return f"{self.parquet_root}/day={self.day}"
+        return parquet_folder(self.day, self.name)
 
 
 def delivered_tables(store: Store, day: str, select: Sequence[str] = ()) -> list[DeliveredTable]:
@@ -73,7 +72,7 @@ def delivered_tables(store: Store, day: str, select: Sequence[str] = ()) -> list
 
     Raises SettingsError where the day is not complete or has no such table, and StoreError.
     """
-    if not _is_day(day):
+    if not is_day(day):
         raise SettingsError(f"day: found {day!r}, expected a day, as 2026-11-20")
     try:
         names = [each.table for each in read_day(store, day).tables]
@@ -87,8 +86,7 @@ def delivered_tables(store: Store, day: str, select: Sequence[str] = ()) -> list
         )
 
     def read(name: str) -> DeliveredTable:
-        files = store.list(f"{PARQUET}/{name}/day={day}")
-        return DeliveredTable.of(read_manifest(store, day, name), [each.path for each in files])
+        return DeliveredTable.of(read_manifest(store, day, name))
 
     with ThreadPoolExecutor(_READERS) as pool:
         return list(pool.map(read, wanted))
@@ -96,21 +94,13 @@ def delivered_tables(store: Store, day: str, select: Sequence[str] = ()) -> list
 
 def days(store: Store) -> list[str]:
     """The days that have a folder, complete or not, in order."""
-    return sorted(filter(_is_day, store.folders()))
+    return sorted(filter(is_day, store.folders()))
 
 
 def newest_day(store: Store) -> str:
     """The newest complete day. Raises SettingsError where there is none, and StoreError."""
-    for day in reversed(days(store)):
-        if store.exists(manifest_path(day)):
-            return day
+    if newest := complete_days(store).newest:
+        return newest
     raise SettingsError(
         "EXPORT_URL: found no complete day there, expected one; `hubspot-assets export` delivers it"
     )
-
-
-def _is_day(name: str) -> bool:
-    try:
-        return date.fromisoformat(name).isoformat() == name
-    except ValueError:
-        return False

@@ -15,6 +15,7 @@ from hubspot_assets.ddl.sql import (
     quoted,
     shortened,
     text,
+    too_wide,
 )
 from hubspot_assets.tables.parquet_types import ParquetType
 
@@ -40,10 +41,7 @@ def _statements(tables: Sequence[DeliveredTable], place: Place, _: Format) -> It
     yield f"CREATE SCHEMA IF NOT EXISTS {quoted(place.schema)}"
     for table in tables:
         if len(table.columns) > _MOST_COLUMNS:
-            yield comment(
-                f"Without {table.name}: it has {len(table.columns):,} columns, a table of "
-                f"PostgreSQL {_MOST_COLUMNS:,} at most. Its values are in OBJECT_PROPERTIES."
-            )
+            yield too_wide(table, "PostgreSQL", _MOST_COLUMNS)
             continue
         name = f"{quoted(place.schema)}.{_name(table.name)}"
         columns = column_lines(table.columns, _TYPES, _column)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hubspot_assets.ddl.delivered import DeliveredTable, TypedColumn
-from hubspot_assets.ddl.sql import Engine, Format, Place, comment, quoted, shortened, text
+from hubspot_assets.ddl.sql import Engine, Format, Place, comment, quoted, shortened, text, too_wide
 from hubspot_assets.tables.parquet_types import ParquetType
 
 _TYPES: dict[ParquetType, str] = {
@@ -44,10 +44,7 @@ def _statements(tables: Sequence[DeliveredTable], place: Place, form: Format) ->
     yield f"CREATE SCHEMA IF NOT EXISTS {quoted(place.schema)}"
     for table in tables:
         if len(table.columns) > _MOST_COLUMNS:
-            yield comment(
-                f"Without {table.name}: it has {len(table.columns):,} columns, a table of Redshift "
-                f"{_MOST_COLUMNS:,} at most. Its values are in OBJECT_PROPERTIES."
-            )
+            yield too_wide(table, "Redshift", _MOST_COLUMNS)
             continue
         name = f"{quoted(place.schema)}.{_name(table.name)}"
         columns = ",\n".join(f"  {_name(each.name)} {_type(each, form)}" for each in table.columns)

@@ -66,6 +66,14 @@ def escaped_text(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
 
 
+def too_wide(table: DeliveredTable, engine: str, most: int) -> str:
+    """What is told instead of a table that has more columns than an engine takes."""
+    return comment(
+        f"Without {table.name}: it has {len(table.columns):,} columns, a table of {engine} "
+        f"{most:,} at most. Its values are in OBJECT_PROPERTIES."
+    )
+
+
 def quoted(name: str) -> str:
     """An identifier as the standard quotes it."""
     return '"' + name.replace('"', '""') + '"'

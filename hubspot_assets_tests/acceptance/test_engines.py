@@ -47,30 +47,11 @@ def differences(connection, one, other):
     ).fetchall()[0][0]
 
 
-@pytest.fixture(scope="module")
-def with_parquet(exported, tmp_path_factory):
-    """A copy of the export's day with Parquet, written by another hand than ours."""
-    root = tmp_path_factory.mktemp("with_parquet")
-    shutil.copytree(exported / DAY, root / DAY)
-    reading = open_day(exported / DAY)
-    for table in delivered_tables(open_store(root), DAY):
-        folder = root / table.parquet_folder
-        folder.mkdir(parents=True)
-        typed = ", ".join(
-            f'CAST("{each.name}" AS {each.type.replace("STRING", "VARCHAR")}) AS "{each.name}"'
-            for each in table.columns
-        )
-        reading.execute(
-            f"COPY (SELECT {typed} FROM \"{table.name}\") TO '{folder}/part-00000.parquet'"
-        )
-    return root
-
-
 @pytest.mark.parametrize("form", ["csv", "parquet"])
-def test_duckdb_sees_every_cell_of_the_day(with_parquet, form):
-    connection = open_day(with_parquet / DAY, schema="told")
-    store = open_store(with_parquet)
-    script = ddl(ENGINES["duckdb"], store, str(with_parquet), "hubspot", form=form)
+def test_duckdb_sees_every_cell_of_the_day(exported, form):
+    connection = open_day(exported / DAY, schema="told")
+    store = open_store(exported)
+    script = ddl(ENGINES["duckdb"], store, str(exported), "hubspot", form=form)
     connection.execute(script)
     made = connection.execute("SELECT count(*) FROM duckdb_views() WHERE schema_name = 'hubspot'")
     assert made.fetchall() == [(len(delivered_tables(store, DAY)),)]

@@ -64,10 +64,8 @@ def deliver(store, day, spec=NOTES, *, portal_id=PORTAL, parquet=True):
     if spec is not NOTES:
         empty = []
     what = content(("", empty), spec=spec)
-    write_table(store, day, what, "run", "1.0", portal_id=portal_id)
+    write_table(store, day, what, "run", "1.0", portal_id=portal_id, parquet=parquet)
     complete_day(store, day, [spec.name], AS_OF, "run", "1.0", portal_id=portal_id)
-    if parquet:
-        store.put(f"parquet/{spec.name}/day={day}/part-00000.parquet", b"PAR1")
 
 
 def sync(database, *more):
@@ -146,8 +144,8 @@ def test_what_others_added_to_a_table_stays(store, glue, database):
 def test_tables_of_somebody_else_are_refused_before_anything_is_made(store, glue, database, mark):
     other = replace(NOTES, name="LISTS")
     for spec in (other, NOTES):
-        write_table(store, DAYS[0], content(("", []), spec=spec), "run", "1.0", portal_id=PORTAL)
-        store.put(f"parquet/{spec.name}/day={DAYS[0]}/part-00000.parquet", b"PAR1")
+        what = content(("", []), spec=spec)
+        write_table(store, DAYS[0], what, "run", "1.0", portal_id=PORTAL, parquet=True)
     complete_day(store, DAYS[0], ["NOTES", "LISTS"], AS_OF, "run", "1.0", portal_id=PORTAL)
     glue.create_database(DatabaseInput={"Name": database})
     theirs = {"Name": "notes", "Parameters": mark, "StorageDescriptor": {"Columns": []}}

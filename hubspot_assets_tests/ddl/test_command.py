@@ -22,10 +22,9 @@ def export(tmp_path, monkeypatch):
     monkeypatch.setenv("EXPORT_URL", "out")
     store = open_store(tmp_path / "out")
     for day in (EARLIER, DAY, INCOMPLETE):
-        write(store, ("", [notes(["x"])]), day=day)
+        write(store, ("", [notes(["x"])]), day=day, parquet=day == DAY)
     for day in (EARLIER, DAY):
         complete_day(store, day, ["NOTES"], AS_OF, "run", "1.0")
-    store.put(f"parquet/NOTES/day={DAY}/part-00000.parquet", b"PAR1")
     return store
 
 
