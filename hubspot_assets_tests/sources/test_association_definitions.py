@@ -1,5 +1,6 @@
 """Association types are read where HubSpot tells of other labels, or of none: else they stay."""
 
+from contextlib import ExitStack
 from itertools import combinations_with_replacement
 
 import pytest
@@ -78,7 +79,7 @@ class Nights(Fortnight):
 @pytest.fixture
 def nights(tmp_path, monkeypatch):
     """Makes them: of a portal of its own each."""
-    opened, asked, definitions = [], set(), associations.definitions
+    asked, definitions = set(), associations.definitions
 
     def asking(client, *pair):
         asked.add(pair)
@@ -87,13 +88,11 @@ def nights(tmp_path, monkeypatch):
     monkeypatch.setattr(associations, "definitions", asking)
 
     def make(**config):
-        context = serve(PortalConfig(records=10, now=FIRST, burst=10**6, **config))
-        opened.append(context)
-        return Nights(context.__enter__(), tmp_path / "state", asked)
+        own = PortalConfig(records=10, now=FIRST, burst=10**6, **config)
+        return Nights(portals.enter_context(serve(own)), tmp_path / "state", asked)
 
-    yield make
-    for context in opened:
-        context.__exit__(None, None, None)
+    with ExitStack() as portals:
+        yield make
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Incremental readings of records: what of a portal, a state or a clock might lead them astray."""
 
+from contextlib import ExitStack
+
 import httpx
 import pytest
 import time_machine
@@ -67,17 +69,13 @@ class Nights(Fortnight):
 @pytest.fixture
 def nights(tmp_path):
     """Makes them: of a portal of its own each."""
-    opened = []
 
     def make(**config):
         own = PortalConfig(records=60, now=FIRST, contact_properties=113, burst=10**6, **config)
-        context = serve(own)
-        opened.append(context)
-        return Nights(context.__enter__(), tmp_path / "state")
+        return Nights(portals.enter_context(serve(own)), tmp_path / "state")
 
-    yield make
-    for context in opened:
-        context.__exit__(None, None, None)
+    with ExitStack() as portals:
+        yield make
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Lists of which nothing has moved keep their members: the same rows as of a full reading."""
 
+from contextlib import ExitStack
 from datetime import UTC
 
 import polars as pl
@@ -107,7 +108,7 @@ class Nights(Fortnight):
 @pytest.fixture
 def nights(tmp_path, monkeypatch):
     """Makes them: of a portal of its own each."""
-    opened, asked, members = [], set(), hubspot_lists.members
+    asked, members = set(), hubspot_lists.members
 
     def asking(client, list_id):
         asked.add(int(list_id))
@@ -117,13 +118,10 @@ def nights(tmp_path, monkeypatch):
 
     def make(**config):
         own = PortalConfig(records=150, now=FIRST, contact_properties=113, burst=10**6, **config)
-        context = serve(own)
-        opened.append(context)
-        return Nights(context.__enter__(), tmp_path / "state", asked)
+        return Nights(portals.enter_context(serve(own)), tmp_path / "state", asked)
 
-    yield make
-    for context in opened:
-        context.__exit__(None, None, None)
+    with ExitStack() as portals:
+        yield make
 
 
 @pytest.fixture

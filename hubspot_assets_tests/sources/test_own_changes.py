@@ -1,6 +1,7 @@
 """Submissions, pages and e-mails of which only what has changed is read: the same rows."""
 
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 
@@ -96,17 +97,14 @@ class Nights(Fortnight):
 @pytest.fixture
 def nights(tmp_path):
     """Makes them: of a portal of its own each."""
-    opened = []
 
     def make(type_id, now=FIRST, **config):
-        own = {"records": 4_000, "contact_properties": 5} | config
-        context = serve(PortalConfig(now=now, burst=10**6, **own))
-        opened.append(context)
-        return Nights(context.__enter__(), tmp_path / "state", type_id)
+        sizes = {"records": 4_000, "contact_properties": 5} | config
+        own = PortalConfig(now=now, burst=10**6, **sizes)
+        return Nights(portals.enter_context(serve(own)), tmp_path / "state", type_id)
 
-    yield make
-    for context in opened:
-        context.__exit__(None, None, None)
+    with ExitStack() as portals:
+        yield make
 
 
 @pytest.fixture
