@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 
 from hubspot_assets.demo import sandbox_process
 from hubspot_assets.sandbox.config import PLANS
@@ -60,7 +61,7 @@ def run(records: int, tables: tuple[str, ...], *options: str, **settings: str) -
         sandbox_process("--records", str(records), *pinned, *options) as environment,
     ):
         # Budgets that no other measurement has used, and a catalog of its own.
-        own = {**environment, **settings, "TMPDIR": folder}
+        own = {**environment, **settings, "TMPDIR": folder, "PYTHONPATH": str(Path.cwd())}
         command = [sys.executable, "-m", __spec__.name, f"{folder}/export", *tables]
         done = subprocess.run(
             command, env=os.environ | own, cwd=folder, check=True, capture_output=True, text=True

@@ -10,8 +10,9 @@ from hubspot_assets.hubspot.stopping import Stopped
 from hubspot_assets.sources.source import Source
 
 
-def source(name, *needs, also=()):
-    return Source(name, (name,), name, None, needs=needs, also=also, group="events", api="events")
+def source(name, *needs, also=(), **more):
+    told = {"needs": needs, "also": also, "group": "events", "api": "events"} | more
+    return Source(name, (name,), name, None, **told)
 
 
 class Reads:
@@ -107,6 +108,32 @@ def test_so_many_sources_are_read_ahead_at_a_time_and_no_more():
         last.join()
         assert [ahead.take(each, read) for each in every[:-1]] == ["0", "1", "2", "3", "4"]
     assert read.most_at_once <= 3  # that of the step, too
+
+
+def test_links_wait_for_no_place_among_others_nor_others_for_one_among_links():
+    pair = ("0-1", "0-2")
+    owners, teams, last = source("owners"), source("teams"), source("last")
+    links, more_links = source("links", pair=pair), source("more links", pair=pair)
+    every = [owners, teams, links, more_links, last]
+    read = Reads("owners", "links", "last")
+    with closing(ReadAhead(every, 1)) as ahead:
+        step = Thread(target=ahead.take, args=(last, read))
+        step.start()
+        for name in ("owners", "links", "last"):
+            read.until_begun(name)
+        assert sorted(read.names) == ["last", "links", "owners"]
+        read.let("links")
+        read.until_begun("more links")
+        assert "teams" not in read.names
+        read.let("owners")
+        read.until_begun("teams")
+        read.let("last")
+        step.join()
+
+
+def test_records_come_before_what_nothing_waits_for():
+    every = [source("events"), source("calls", object_type_id="0-48")]
+    assert [each.name for each in by_need(every)] == ["calls", "events"]
 
 
 def test_what_most_others_wait_for_comes_first():

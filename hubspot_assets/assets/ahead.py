@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -22,22 +21,37 @@ T = TypeVar("T")
 def by_need(sources: Iterable[Source]) -> list[Source]:
     """The order in which to read: first what most others wait for."""
     every = list(sources)
+    waiting = _waiting(every)
+    return sorted(every, key=lambda each: -waiting[each.name])
+
+
+def _waiting(sources: Iterable[Source]) -> dict[str, int]:
+    """By source, how many others wait for it; for records, the tables of all records do as well."""
+    every = list(sources)
     needed = Counter(name for each in every for name in each.needs)
-    return sorted(every, key=lambda each: -sum(needed[name] for name in each.fills))
+    return {
+        each.name: sum(needed[name] for name in each.fills) + (each.object_type_id is not None)
+        for each in every
+    }
+
+
+def _of_links(source: Source) -> bool:
+    return source.pair is not None
 
 
 class ReadAhead:
     """What is read ahead in one run, whose `sources` these are: the first ones first, `most` at a
-    time. In one process; safe to share between threads."""
+    time, and as many that hold links, for which HubSpot has a budget of its own. In one process;
+    safe to share between threads."""
 
     def __init__(self, sources: Iterable[Source], most: int) -> None:
         self._due = {each.name: each for each in sources}
         self._unread = {name for each in self._due.values() for name in each.fills}
         self._begun: dict[str, Future[Any]] = {}
-        self._reading = 0
+        self._reading = Counter[bool]()
         self._most = most
         self._lock = Lock()
-        self._pool = ThreadPoolExecutor(most, thread_name_prefix="ahead")
+        self._pool = ThreadPoolExecutor(2 * most, thread_name_prefix="ahead")
 
     def take(self, source: Source, read: Callable[[Source], T]) -> T:
         """What `read` gives of a source, now or since it was begun.
@@ -54,11 +68,11 @@ class ReadAhead:
         return result
 
     def _begin(self, read: Callable[[Source], object]) -> None:
-        ready = (each for each in self._due.values() if self._unread.isdisjoint(each.needs))
-        for each in list(islice(ready, self._most - self._reading)):
-            del self._due[each.name]
-            self._reading += 1
-            self._begun[each.name] = self._pool.submit(self._read, each, read)
+        for each in list(self._due.values()):
+            if self._reading[_of_links(each)] < self._most and self._unread.isdisjoint(each.needs):
+                del self._due[each.name]
+                self._reading[_of_links(each)] += 1
+                self._begun[each.name] = self._pool.submit(self._read, each, read)
 
     def _read(self, source: Source, read: Callable[[Source], T]) -> T:
         try:
@@ -71,7 +85,7 @@ class ReadAhead:
             return result
         finally:
             with self._lock:
-                self._reading -= 1
+                self._reading[_of_links(source)] -= 1
                 self._begin(read)
 
     def _note(self, source: Source, read: Callable[[Source], object]) -> None:

@@ -55,7 +55,7 @@ def source_assets(
     """An asset, and a step, for all sources of one path."""
     by_path = groupby(sorted(sources, key=lambda each: each.path), lambda each: each.path)
     every = by_need(sources)
-    order = {each.name: number - len(every) for number, each in enumerate(every)}
+    order = {each.name: -number for number, each in enumerate(every, 1)}
     return [_asset(tuple(of), every, order, lineage, partitions, zone, labels) for _, of in by_path]
 
 
@@ -72,8 +72,7 @@ def _asset(
         name=_step_name(sources[0]),
         specs=[_spec(sources, lineage, partitions, labels)],
         pool=labels.pool,
-        # After tables, so that those are made meanwhile. What is read ahead first, as most wait for
-        # it, is taken last: it is what takes longest, and would be waited for idly.
+        # After tables, so that those are made meanwhile; and as they are read ahead.
         op_tags={PRIORITY_TAG: str(max(order[each.name] for each in sources))},
     )
     def asset(
@@ -94,7 +93,7 @@ def _asset(
         with blamed(context, lineage.keys):
             client = hubspot.client  # nothing is contained of what is wrong with all
             staging.day(day)  # others are waited for here, where that can be interrupted
-            ahead = hubspot.ahead(lambda: ReadAhead(_of_run(context, every), 2 * hubspot.workers))
+            ahead = hubspot.ahead(lambda: ReadAhead(_of_run(context, every), hubspot.workers))
             take = partial(ahead.take, read=read) if ahead else read
 
             def read_all() -> list[_Outcome]:

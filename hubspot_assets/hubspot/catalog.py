@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import orjson
 from hubspot_assets.hubspot import metadata
 from hubspot_assets.hubspot.associations import standard_types
 from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import (
     BadRequest,
     HubSpotError,
@@ -36,6 +38,8 @@ FORMAT = 2
 RARE = ("contracts", "partner_clients", "partner_services")
 #: Ids of types that HubSpot or an app defines; those of the portal's own have schemas.
 _HUBSPOTS = re.compile(r"[01]-[0-9]+")
+#: Requests in flight while HubSpot is asked about types that the facts don't know.
+_WORKERS = 8
 
 
 class CatalogError(Exception):
@@ -190,12 +194,17 @@ def discover(client: HubSpot, former: Catalog | None = None) -> Catalog:
     else:
         discovered_at = former.discovered_at
     warnings: tuple[str, ...] = ()
-    library = _library(client, former)
-    others = _other_types(client, library, former)
+    with ThreadPoolExecutor(2, thread_name_prefix="hubspot") as pool:
+        schemas_told = pool.submit(lambda: client.get("schemas").items())
+        events_told = pool.submit(
+            discover_event_types, client, details.get("portalId"), former.event_types
+        )
+        library = _library(client, former)
+        others = _other_types(client, library, former)
     custom = tuple(each for each in former.object_types if each.custom)
     pairs = set(former.associations) - set(standard.associations)
     try:
-        schemas = client.get("schemas").items()
+        schemas = schemas_told.result()
     except NotServed as error:
         warnings = (f"custom object types are unknown: {error}",)
         schemas = []
@@ -207,7 +216,7 @@ def discover(client: HubSpot, former: Catalog | None = None) -> Catalog:
         for schema in (*schemas, *others.schemas)
         for each in schema.get("associations") or ()
     }
-    events, refused = discover_event_types(client, details.get("portalId"), former.event_types)
+    events, refused = events_told.result()
     time_zone = details.get("timeZone")
     if time_zone and not known_zone(time_zone):
         unknown = f"the portal's time zone {time_zone!r} is not known here: install a newer tzdata"
@@ -284,8 +293,9 @@ def _other_types(client: HubSpot, library: Mapping[str, bool], former: Catalog) 
     known = set(_standard_ids())
     others = _Others([], [], [])
     on = {type_id for type_id, is_on in library.items() if is_on and _HUBSPOTS.fullmatch(type_id)}
-    for name in (*sorted(on - known), *RARE):
-        schema, refusal = _schema(client, name)
+    names = (*sorted(on - known), *RARE)
+    told = in_order(lambda name: _schema(client, name), names, _WORKERS)
+    for name, (schema, refusal) in zip(names, told, strict=True):
         kept = _kept(former, name) if refusal and not isinstance(refusal, NotEnabled) else None
         type_id = str(schema.get("objectTypeId") or (kept.id if kept else name))
         if not schema and not kept and name in RARE:

@@ -15,7 +15,7 @@ from hubspot_assets.hubspot.errors import HubSpotError
 
 #: Records of a type that are looked at, the oldest ones: the most that HubSpot lists at a time.
 LOOKED_AT = "100"
-_WORKERS = 8
+_WORKERS = 16
 _APART = re.compile(r"[^a-z0-9-]+")
 
 
