@@ -39,7 +39,7 @@ def in_order(
 ) -> Generator[Result]:
     """`function` of each item, by `workers` threads at a time, in the order of `items`.
 
-    Items are taken as there is room for them, at most twice `workers` ahead of the consumer,
+    Items are taken as there is room for them, at most `workers` ahead of the consumer,
     so that neither items nor results pile up. The first error of the function is raised in its
     turn, one of `items` at once; calls that have not begun are dropped then, and likewise when the
     consumer stops early. Calls under way are waited for: none outlives the iterator.
@@ -49,7 +49,7 @@ def in_order(
     try:
         for item in items:
             pending.append(pool.submit(function, item))
-            if len(pending) >= 2 * workers:
+            if len(pending) >= workers:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()

@@ -16,8 +16,8 @@ from hubspot_assets.readings.staging import Staging
 
 #: A chunk is staged once it holds so many values, or so many characters in them: what a table
 #: holds in memory at a time.
-CHUNK_VALUES = 200_000
-CHUNK_CHARACTERS = 24_000_000
+CHUNK_VALUES = 100_000
+CHUNK_CHARACTERS = 12_000_000
 
 Report = Callable[[str, int], None]
 """Told what is read, in people's words, and how many records of it have been read so far."""
