@@ -1,4 +1,4 @@
-"""Finds people in what was read, and takes them out of it.
+"""Takes people, and what refers to them, out of what was read.
 
 A complete reading is otherwise never changed: its note says that this one was. Each file is
 replaced whole, in an order in which who goes on after an interruption finds what is left.
@@ -8,22 +8,24 @@ A reading that is not complete and holds some of them is given up: it is made an
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import orjson
 import polars as pl
 
 from hubspot_assets.forget.days import Run
-from hubspot_assets.forget.people import CONTACTS, People
+from hubspot_assets.forget.people import People
+from hubspot_assets.forget.references import References
 from hubspot_assets.readings.merging import StoredChunk
-from hubspot_assets.readings.people import addresses_in, without
+from hubspot_assets.readings.people import without
 from hubspot_assets.readings.reading import CHECKPOINT, NOTE, READINGS, Name, write_temporary
-from hubspot_assets.sources.fates import ERASED, MERGED_IDS
+from hubspot_assets.sources.fates import ERASED
 from hubspot_assets.storage import Store
 from hubspot_assets.storage.temporary import temporary_folder
+from hubspot_assets.tables.people import TextColumn
 
 #: Families of sources that tell of records.
 _FAMILIES = {
@@ -31,18 +33,20 @@ _FAMILIES = {
 }  # fmt: skip
 #: Families of short lists, as JSON.
 _SHORT = {"owners", "user_teams", "team_tree", "lists", "pipelines"}
-#: What is found by the first frame's ids: that one goes last, or who was broken off would not find
-#: the values any more. E-mail events are found by their values, even without the event.
-_FOUND_BY_ID = ("objects/", "events/")
+#: The frame of a chunk by which it is found that it holds them: that one goes last, or who was
+#: broken off would not find the others any more. Where there is none each frame is found by itself.
+_FINDING = {"objects": "records", "events": "events", "email_events": "values"}
 _OF_RECORDS = {"records", "values"}
-#: Properties whose names end so hold ids.
-_OF_IDS = "_ids?$"
-_ADDRESSES = ("email", "hs_additional_emails")
-_NAMES = ("firstname", "lastname")
-_SUBMISSIONS = "0-15"
-_FILLED_IN = f"associations/{CONTACTS}_{_SUBMISSIONS}"
-#: An id has fewer digits.
-_LONG = 19
+_ITEM = "item"
+#: The columns of texts, by frame.
+_TEXTS = {
+    "items": [TextColumn(_ITEM)],
+    "values": [
+        TextColumn("value", named_by="name"),
+        TextColumn("sourceId"),
+        TextColumn("sourceLabel"),
+    ],
+}
 _FILE = re.compile(r"(\d{5})\.(\w+)\.parquet")
 
 
@@ -100,197 +104,120 @@ def erased(state: Store) -> Iterator[tuple[str, int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """Some people, with all that readings tell to be theirs, and what else readings tell of them.
-
-    `seen` are those of the records that were found there; `names` stand in texts of others, and so
-    may `shared` addresses, which another contact has, too.
-    """
-
-    people: People
-    seen: frozenset[tuple[str, int]]
-    names: frozenset[str]
-    shared: frozenset[str]
-
-    def unseen(self, asked: People) -> int:
-        """How many of the records that were `asked` for no reading tells of."""
-        unseen = {type_id: {*ids} - self._seen_of(type_id) for type_id, ids in asked.ids.items()}
-        return People({of: frozenset(ids) for of, ids in unseen.items()}).number
-
-    def _seen_of(self, type_id: str) -> set[int]:
-        return {each for of, each in self.seen if of == type_id}
-
-
-def known_of(state: Store, asked: People) -> Known:
-    """The people that are `asked` for: with contacts that have one of their addresses, records that
-    were merged into theirs, all addresses of their contacts, and submissions of forms.
-
-    Raises StoreError.
-    """
-    found = _Found(asked)
-    readings = [each for each in stored_readings(state) if each.type_id]
-    while True:
-        before = found.people
-        for reading in readings:
-            if found.people.of_type(reading.type_id) or reading.type_id == CONTACTS:
-                for number in reading.chunks:
-                    found.look(state, reading, number)
-        if found.people == before:
-            break
-    contacts = [each for each in readings if each.type_id == CONTACTS]
-    shared = _shared(state, contacts, found.told - asked.emails, found.people)
-    people = found.people | People.told((), found.told - shared)
-    submissions = set(_submissions(state, people))
-    seen = frozenset({*found.seen, *submissions})
-    return Known(people | People.told(submissions), seen, frozenset(found.names), frozenset(shared))
-
-
-class _Found:
-    """What was found by now of the people that are asked for."""
-
-    def __init__(self, asked: People) -> None:
-        self.people = asked
-        self.told: set[str] = set()
-        self.seen: set[tuple[str, int]] = set()
-        self.names: set[str] = set()
-        self._emails = list(asked.emails)
-
-    def look(self, state: Store, reading: Stored, number: int) -> None:
-        """Looks into a chunk of records."""
-        type_id = reading.type_id
-        records = reading.read(state, number, "records", "id", "mergedInto")
-        ids = pl.concat(
-            records["id"].filter(self.people.records(type_id, records[column]))
-            for column in ("id", "mergedInto")
-        )
-        by_address = type_id == CONTACTS and self._emails
-        if ids.is_empty() and not by_address:
-            return
-        values = reading.read(state, number, "values", "id", "name", "value")
-        if by_address:
-            present = _present_addresses(values)
-            ids = pl.concat([ids, present.filter(pl.col("address").is_in(self._emails))["id"]])
-        mine = values.filter(pl.col("id").is_in(ids.implode()))
-        merged = mine.filter(pl.col("name") == MERGED_IDS)["value"].str.extract_all("[0-9]+")
-        others = [int(each) for each in merged.explode().drop_nulls() if len(each) < _LONG]
-        self.people |= People.told((type_id, each) for each in [*ids, *others])
-        self.seen.update((type_id, each) for each in ids)
-        self.names.update(_full_names(mine))
-        if type_id == CONTACTS:
-            addresses = addresses_in(mine.filter(pl.col("name").is_in(_ADDRESSES)), "value")
-            self.told.update(addresses["address"])
-
-
-def _present_addresses(values: pl.DataFrame) -> pl.DataFrame:
-    """The `id` and the `address` of contacts, of each property the value that was told last."""
-    last = values.filter(pl.col("name").is_in(_ADDRESSES)).unique(
-        ["id", "name"], keep="last", maintain_order=True
-    )
-    return addresses_in(last, "value").select("id", "address")
-
-
-def _shared(
-    state: Store, contacts: Iterable[Stored], addresses: Collection[str], people: People
-) -> set[str]:
-    """Those of the `addresses` that another contact has."""
-    shared: set[str] = set()
-    if not addresses:
-        return shared
-    for reading in contacts:
-        for number in reading.chunks:
-            values = reading.read(state, number, "values", "id", "name", "value")
-            present = _present_addresses(values)
-            others = present.filter(~people.records(CONTACTS, present["id"]))
-            shared |= set(others["address"]) & set(addresses)
-    return shared
-
-
-def _submissions(state: Store, people: People) -> Iterator[tuple[str, int]]:
-    """Submissions that hold an address of theirs, or that are linked to a contact of theirs."""
-    for reading in stored_readings(state):
-        for number in reading.chunks:
-            if reading.type_id == _SUBMISSIONS and people.emails:
-                frames = {
-                    "records": reading.read(
-                        state, number, "records", "id", "mergedInto", "createdAt"
-                    ),
-                    "values": reading.read(state, number, "values", "id", "name", "value"),
-                }
-                left, _ = without(reading.source, frames, people)
-                for each in set(frames["records"]["id"]) - set(left["records"]["id"]):
-                    yield _SUBMISSIONS, each
-            elif reading.source == _FILLED_IN:
-                links = reading.read(state, number, "forward", "fromId", "toId")
-                for each in links["toId"].filter(people.records(CONTACTS, links["fromId"])):
-                    yield _SUBMISSIONS, each
-
-
-def _full_names(values: pl.DataFrame) -> Iterator[str]:
-    """First and last names as they stand together in texts."""
-    present = values.filter(pl.col("name").is_in(_NAMES) & (pl.col("value") != ""))
-    for _, of in present.group_by("id"):
-        first, last = (of.filter(pl.col("name") == name)["value"].unique() for name in _NAMES)
-        yield from (f"{one} {other}" for one in first for other in last)
-
-
-@dataclass(frozen=True, slots=True)
 class ReadingsRewritten:
-    """How many readings held some of them, how many rows went, and how many files were put."""
+    """How many readings held some of them, how many rows went, how many cells of others are
+    redacted, and how many files were put.
 
-    readings: int
-    rows: int
-    files: int
-    given_up: int
+    `references` counts the records of others, and other things, that refer to them still, by source
+    and property.
+    """
+
+    readings: int = 0
+    rows: int = 0
+    cells: int = 0
+    files: int = 0
+    given_up: int = 0
+    references: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
+        cells = f", {self.cells:,} cells of others redacted" if self.cells else ""
         more = f", {self.given_up:,} unfinished ones given up" if self.given_up else ""
-        return f"readings: {self.rows:,} rows of {self.readings:,}, {self.files:,} files{more}"
+        rows = f"{self.rows:,} rows of {self.readings:,}"
+        return f"readings: {rows}, {self.files:,} files{cells}{more}"
 
 
-def take_out(state: Store, people: People, run: Run) -> ReadingsRewritten:
-    """Rewrites the readings that hold some of the `people`. Raises StoreError."""
-    readings = rows = files = given_up = 0
-    for reading in stored_readings(state):
-        told = [
-            (number, found)
-            for number in reading.chunks
-            if (found := _theirs(state, reading, number, people))
-        ]
-        if not reading.complete:
-            if told or reading.torn or _is_told_by_checkpoint(state, reading, people):
-                given_up += 1
-                # The checkpoint goes first, as nobody can go on without it.
-                paths = sorted(reading.files, key=lambda file: file != CHECKPOINT)
-                state.delete(f"{reading.folder}/{file}" for file in paths)
+def take_out(
+    state: Store, people: People, redacted: References, mentioned: References, run: Run
+) -> ReadingsRewritten:
+    """Rewrites the readings that hold some of the `people`, or what is to be `redacted`; and finds
+    where they are `mentioned` still. Raises StoreError."""
+    counts: Counter[str] = Counter()
+    mentions: dict[str, set[object]] = defaultdict(set)
+    for reading in stored_readings(state, {*_FAMILIES, *_SHORT}):
+        held = False
+        told: list[tuple[str, object]] = []
+        for number in reading.chunks:
+            chunk = _left(state, reading, number, people, redacted)
+            told += _mentions(reading, chunk.frames, mentioned)
+            if chunk.changed and reading.complete:
+                if not held:
+                    _mark(state, reading, run)
+                _put(state, reading, number, chunk)
+                counts.update(rows=chunk.rows, cells=chunk.cells, files=len(chunk.changed))
+            held = held or bool(chunk.changed)
+        if reading.complete:
+            counts["readings"] += held
+        elif held or reading.torn or _is_told_by_checkpoint(state, reading, people):
+            counts["given_up"] += 1
+            # The checkpoint goes first, as nobody can go on without it.
+            paths = sorted(reading.files, key=lambda file: file != CHECKPOINT)
+            state.delete(f"{reading.folder}/{file}" for file in paths)
             continue
-        if not told:
-            continue
-        readings += 1
-        _mark(state, reading, run)
-        for number, (left, out) in told:
-            rows += out
-            with temporary_folder() as folder:
-                for name in sorted(left, reverse=reading.source.startswith(_FOUND_BY_ID)):
-                    file = folder / f"{name}.parquet"
-                    write_temporary(left[name], file)
-                    state.put(f"{reading.folder}/{number:05d}.{name}.parquet", file)
-                    files += 1
-    return ReadingsRewritten(readings, rows, files, given_up)
+        for label, key in told:
+            mentions[label].add(key)
+    references = {label: len(keys) for label, keys in sorted(mentions.items())}
+    return ReadingsRewritten(**counts, references=references)
 
 
-def _theirs(
-    state: Store, reading: Stored, number: int, people: People
-) -> tuple[dict[str, pl.DataFrame], int] | None:
-    """The frames of a chunk that are others without them, and how many rows that takes."""
-    if reading.type_id:
-        records = reading.read(state, number, "records", "id", "mergedInto")
-        is_theirs = [people.records(reading.type_id, records[each]) for each in records.columns]
-        if not any(each.any() for each in is_theirs):
-            return None
+class _Chunk(NamedTuple):
+    """The frames of a chunk as they are to be, which of them are others for it, how many rows that
+    takes, and how many cells it redacts."""
+
+    frames: Mapping[str, pl.DataFrame]
+    changed: Collection[str]
+    rows: int
+    cells: int
+
+
+def _left(
+    state: Store, reading: Stored, number: int, people: People, redacted: References
+) -> _Chunk:
     frames = {name: reading.read(state, number, name) for name in reading.chunks[number]}
     left, rows = without(reading.source, frames, people)
-    changed = {name: each for name, each in left.items() if each.height < frames[name].height}
-    return (changed, rows) if changed else None
+    changed = {name for name, each in left.items() if each.height < frames[name].height}
+    cells = 0
+    for name, text in _texts(left):
+        new = redacted.without(left[name], text, pl.lit(reading.type_id))
+        if new is not None:
+            cells += int(left[name][text.column].ne_missing(new).sum())
+            left[name] = left[name].with_columns(new)
+            changed.add(name)
+    return _Chunk(left, changed, rows, cells)
+
+
+def _put(state: Store, reading: Stored, number: int, chunk: _Chunk) -> None:
+    finding = _FINDING.get(reading.source.partition("/")[0])
+    with temporary_folder() as folder:
+        for name in sorted(chunk.changed, key=lambda name: (name == finding, name)):
+            file = folder / f"{name}.parquet"
+            write_temporary(chunk.frames[name], file)
+            state.put(f"{reading.folder}/{number:05d}.{name}.parquet", file)
+
+
+def _texts(frames: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, TextColumn]]:
+    """The texts of a chunk, each with the frame that it is in."""
+    for name, columns in _TEXTS.items():
+        if name in frames:
+            yield from ((name, each) for each in columns if each.column in frames[name].columns)
+
+
+def _mentions(
+    reading: Stored, frames: Mapping[str, pl.DataFrame], mentioned: References
+) -> Iterator[tuple[str, object]]:
+    """What of the frames mentions them: the source, with the property where there is one, and what
+    tells one record or thing from another."""
+    for name, text in _texts(frames):
+        frame = frames[name]
+        new = mentioned.without(frame, text, pl.lit(reading.type_id))
+        if new is None:
+            continue
+        mentioning = frame.filter(frame[text.column].ne_missing(new))
+        if text.column == _ITEM:
+            yield from ((reading.source, each) for each in mentioning[_ITEM])
+        else:
+            key = "id" if "id" in frame.columns else "event"
+            for of, each in mentioning.select("name", key).unique().iter_rows():
+                yield f"{reading.source} {of}", each
 
 
 def _is_told_by_checkpoint(state: Store, reading: Stored, people: People) -> bool:
@@ -299,51 +226,6 @@ def _is_told_by_checkpoint(state: Store, reading: Stored, people: People) -> boo
     text = state.get(f"{reading.folder}/{CHECKPOINT}").decode()
     ids = people.of_type(reading.type_id) if reading.type_id else frozenset()
     return any(int(each) in ids for each in re.findall("[0-9]+", text))
-
-
-def references(state: Store, known: Known) -> dict[str, int]:
-    """How many records of others, and other things, refer to the people, by source and property.
-
-    They name an address or a full name of theirs, or a property that holds ids of records has one
-    of theirs. Raises StoreError.
-    """
-    texts = {*known.people.emails, *known.shared, *known.names}
-    found: dict[str, set[object]] = defaultdict(set)
-    for reading in stored_readings(state, {*_FAMILIES, *_SHORT}) if texts or known.people else ():
-        for number, names in reading.chunks.items():
-            frames = {name: reading.read(state, number, name) for name in names}
-            left, _ = without(reading.source, frames, known.people)
-            for label, key in _mentions(reading.source, left, sorted(texts), known.people):
-                found[label].add(key)
-    return {label: len(keys) for label, keys in sorted(found.items())}
-
-
-def _mentions(
-    source: str, frames: Mapping[str, pl.DataFrame], texts: list[str], people: People
-) -> Iterator[tuple[str, object]]:
-    """What of the frames mentions them: the source, with the property where there is one, and what
-    tells one record or thing from another."""
-    if "items" in frames:
-        for item in _holding(frames["items"], "item", texts)["item"]:
-            yield source, item
-    if "values" in frames:
-        values = frames["values"]
-        key = "id" if "id" in values.columns else "event"
-        told = values.filter(pl.col("name").str.contains(_OF_IDS)).with_columns(
-            other=pl.col("value").str.extract_all("[0-9]+")
-        )
-        others = told.explode("other").drop_nulls("other").cast({"other": pl.Int64}, strict=False)
-        every = pl.Series([each for ids in people.ids.values() for each in ids], dtype=pl.Int64)
-        by_id = others.filter(pl.col("other").is_in(every.implode()))
-        for of in (_holding(values, "value", texts), by_id):
-            for name, each in of.select("name", key).unique().iter_rows():
-                yield f"{source} {name}", each
-
-
-def _holding(frame: pl.DataFrame, column: str, texts: list[str]) -> pl.DataFrame:
-    if not texts:
-        return frame.clear()
-    return frame.filter(pl.col(column).str.contains_any(texts, ascii_case_insensitive=True))
 
 
 def _mark(state: Store, reading: Stored, run: Run) -> None:

@@ -1,4 +1,5 @@
-"""CSV parts without the rows of some records; of all other rows not a byte is another.
+"""CSV parts without the rows of some records; of all other rows not a byte is another, but in cells
+that refer to them, if those are to go.
 
 A part is not parsed: what may tell of them is searched for in its text, and the rows around it are
 looked at. That is about as fast as unpacking it.
@@ -8,12 +9,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import polars as pl
 
 from hubspot_assets.export.parts import packed, unpacked
 from hubspot_assets.forget.people import People
+from hubspot_assets.forget.references import References
 from hubspot_assets.tables.people import RecordColumn, Standing
 
 #: From so many ids on they are looked up one by one, as they stand, rather than searched for.
@@ -21,6 +24,24 @@ _MANY = 30
 _NUMBER = re.compile(rb"(?<=[,\n])[0-9]+(?=,)")
 _FIELD = re.compile(rb'(?:^|,)(?:"((?:[^"]|"")*)"|([^,"]*))')
 _LEADING = re.compile(rb"([^,\n]+),([0-9]+),")
+_DIGITS = re.compile(rb"[0-9]+")
+_TO_BE_QUOTED = re.compile(rb'[,"\r\n]')
+
+
+class Left(NamedTuple):
+    """A file without some people: how many rows went, and how many cells are others."""
+
+    data: bytes
+    rows_out: int
+    cells: int
+
+
+class Edit(NamedTuple):
+    """Where in a text another stands, and which."""
+
+    start: int
+    end: int
+    new: bytes
 
 
 class CsvParts:
@@ -43,21 +64,24 @@ class CsvParts:
         found = _LEADING.match(text, start) if start else None
         return (found[1].decode(), int(found[2])) if found else None
 
-    def without(self, data: bytes, at: Standing, people: People) -> tuple[bytes, int] | None:
-        """The part without the rows of `people`, and how many those were; None if there are none.
+    def without(
+        self, data: bytes, at: Standing, people: People, references: References
+    ) -> Left | None:
+        """The part without the rows of `people`, and in others without `references`.
 
-        Raises ValueError for what is no part.
+        None if there are none. Raises ValueError for what is no part.
         """
         text = unpacked(data)
         spans = spans_of(text, at, people)
-        if not spans:
+        cells = list(_redacted(text, at, references, {start for start, _ in spans}))
+        if not spans and not cells:
             return None
         pieces: list[bytes | memoryview] = []
         kept = 0
-        for start, end in spans:
-            pieces.append(memoryview(text)[kept:start])
+        for start, end, new in sorted([*(Edit(*span, b"") for span in spans), *cells]):
+            pieces += [memoryview(text)[kept:start], new]
             kept = end
-        return packed([*pieces, memoryview(text)[kept:]]), len(spans)
+        return Left(packed([*pieces, memoryview(text)[kept:]]), len(spans), len(cells))
 
 
 def spans_of(text: bytes, at: Standing, people: People) -> list[tuple[int, int]]:
@@ -92,13 +116,18 @@ def _leading(text: bytes, people: People) -> list[tuple[int, int]] | None:
 
 def _anywhere(text: bytes, at: Standing, people: People) -> Iterator[tuple[int, int]]:
     """The spans of rows that hold a record or an address of theirs in a column that tells so."""
+    for start, end in _rows_at(text, _places(text, at, people)):
+        if _is_theirs(_fields(text[start:end]), at, people):
+            yield start, end
+
+
+def _rows_at(text: bytes, places: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Where the rows begin and end that stand at some places, which are in order; each once."""
     known = text.find(b"\n") + 1  # where a row begins
-    for position in _places(text, at, people):
-        if position < known:
-            continue
-        start = _start_of_row(text, position, known)
-        known = _end_of_row(text, start)
-        if _is_theirs(_fields(text[start:known]), at, people):
+    for position in places:
+        if position >= known:
+            start = _start_of_row(text, position, known)
+            known = _end_of_row(text, start)
             yield start, known
 
 
@@ -122,6 +151,48 @@ def _places(text: bytes, at: Standing, people: People) -> list[int]:
 def _ids_of(column: RecordColumn, people: People) -> Iterable[int]:
     types = people.ids if column.type is not None else column.object_type_ids
     return (each for of in types for each in people.ids.get(of, ()))
+
+
+def _redacted(
+    text: bytes, at: Standing, references: References, gone: Collection[int]
+) -> Iterator[Edit]:
+    """The cells that are others without `references`, but for those of rows that are `gone`."""
+    places = _places_of(text, at, references) if references else []
+    starts, rows = [], []
+    for start, end in _rows_at(text, places):
+        if start not in gone:
+            starts.append(start)
+            rows.append(list(_FIELD.finditer(text[start:end].removesuffix(b"\n"))))
+    if not rows:
+        return
+    header = _fields(text[: text.find(b"\n") + 1])
+    frame = pl.DataFrame(
+        [[_told(field) for field in row] for row in rows],
+        schema=dict.fromkeys(header, pl.String),
+        orient="row",
+    )
+    left = references.redacted(frame, at.texts).frame
+    for number, name in enumerate(header):
+        for row in frame[name].ne_missing(left[name]).arg_true():
+            field = rows[row][number]
+            start = starts[row] + field.start() + field[0].startswith(b",")
+            yield Edit(start, starts[row] + field.end(), _field(left[name][row]))
+
+
+def _places_of(text: bytes, at: Standing, references: References) -> list[int]:
+    """Where what refers to them may stand, in order; some that is another's."""
+    places: set[int] = set()
+    lower = text.lower()
+    for needle in references.needles:
+        places.update(_all(lower, needle.encode().lower().replace(b'"', b'""')))
+    if any(map(references.may_be_ids, at.texts)):
+        ids = {each.encode() for each in references.ids}
+        if len(ids) > _MANY:
+            places.update(each.start() for each in _DIGITS.finditer(text) if each[0] in ids)
+        else:
+            for each in ids:
+                places.update(_all(text, each))
+    return sorted(places)
 
 
 def _all(text: bytes, sought: bytes) -> Iterator[int]:
@@ -154,11 +225,23 @@ def _end_of_row(text: bytes, start: int) -> int:
 
 def _fields(row: bytes) -> list[str]:
     """The fields of a row; NULL and the empty string are alike."""
-    found = _FIELD.finditer(row.removesuffix(b"\n"))
-    return [
-        (each[1].replace(b'""', b'"') if each[1] is not None else each[2]).decode()
-        for each in found
-    ]
+    return [_told(each) or "" for each in _FIELD.finditer(row.removesuffix(b"\n"))]
+
+
+def _told(field: re.Match[bytes]) -> str | None:
+    """What a field says, None where it is NULL."""
+    if field[1] is not None:
+        return field[1].replace(b'""', b'"').decode()
+    return field[2].decode() or None
+
+
+def _field(told: str | None) -> bytes:
+    """A field as the export writes it."""
+    if told is None:
+        return b""
+    text = told.encode()
+    quoted = not text or _TO_BE_QUOTED.search(text)
+    return b'"' + text.replace(b'"', b'""') + b'"' if quoted else text
 
 
 def _is_theirs(fields: Sequence[str], at: Standing, people: People) -> bool:

@@ -28,7 +28,6 @@ from hubspot_assets.export.manifest import (
     DayManifest,
     File,
     Forgotten,
-    Format,
     Part,
     TableManifest,
     manifest_path,
@@ -37,8 +36,18 @@ from hubspot_assets.export.manifest import (
 from hubspot_assets.export.parquet import WRITER
 from hubspot_assets.export.writer import metadata_of
 from hubspot_assets.forget.csv_parts import CsvParts
-from hubspot_assets.forget.parquet_files import ParquetFiles
+from hubspot_assets.forget.files import (
+    FORMATS,
+    UNKNOWN,
+    Changed,
+    between,
+    most_of,
+    parts_as_files,
+    unknown_files,
+    with_rows_of,
+)
 from hubspot_assets.forget.people import People
+from hubspot_assets.forget.references import References
 from hubspot_assets.storage import NotFoundError, Store, StoreError
 from hubspot_assets.storage.leases import Lease
 from hubspot_assets.storage.temporary import temporary_folder
@@ -48,9 +57,7 @@ M = TypeVar("M", DayManifest, TableManifest)
 
 FORGETTING = "forgetting"
 _CSV = CsvParts()
-FORMATS: Mapping[Format, CsvParts | ParquetFiles] = {"csv": _CSV, "parquet": ParquetFiles()}
 _DAY = "_day"
-_UNKNOWN = -1  # rows of a file of which no manifest tells
 #: Files that are worked on at a time; each is in memory as a whole.
 _WORKERS = 2
 _READERS = 16
@@ -73,18 +80,21 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class TakenOut:
-    """What was taken out of a day: rows by table, and how many parts, and files beside
-    them, were rewritten for it."""
+    """What was taken out of a day: rows, and cells of others, by table; and how many parts, and
+    files beside them, were rewritten for it."""
 
     day: str
     rows: Mapping[str, int]
+    cells: Mapping[str, int]
     parts: int
 
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.cells)
+
     def __str__(self) -> str:
-        return (
-            f"{self.day}: {sum(self.rows.values()):,} rows of {len(self.rows):,} tables, "
-            f"{self.parts:,} parts"
-        )
+        rows = f"{sum(self.rows.values()):,} rows of {len(self.rows):,} tables"
+        cells = f", {sum(self.cells.values()):,} cells of others" if self.cells else ""
+        return f"{self.day}: {rows}{cells}, {self.parts:,} parts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,25 +112,17 @@ class _Table:
     resumed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Changed:
-    """A file as it is to be; in `local` if it is not so yet."""
-
-    now: File
-    local: Path | None
-    rows_out: int
-
-
 @dataclass
 class DayOfPeople:
-    """A day of the export, from which `people` go. `pairs` has the two types that a table of links
-    is of, by its name, and `type_names` the ids of types by their names in columns. `beside` names
-    the tables that have Parquet files of the day."""
+    """A day of the export, from which `people` go, and of others what is to be `redacted`. `pairs`
+    has the two types that a table of links is of, by its name, and `type_names` the ids of types by
+    their names in columns. `beside` names the tables that have Parquet files of the day."""
 
     store: Store
     state: Store
     day: str
     people: People
+    redacted: References
     run: Run
     pairs: Mapping[str, Sequence[str]]
     type_names: Mapping[str, Sequence[str]]
@@ -131,8 +133,10 @@ class DayOfPeople:
         noted = self._noted()
         day = self._manifest(None, DayManifest)
         before = day or (DayManifest.from_json(noted[_DAY]) if _DAY in noted else None)
-        rows: dict[str, int] = {}
+        rows: Counter[str] = Counter()
+        cells: Counter[str] = Counter()
         parts = 0
+        rewritten: set[str] = set()
         withdrawn = day is None
         now: dict[str, TableManifest] = {}
         with temporary_folder() as folder, ThreadPoolExecutor(_WORKERS) as pool:
@@ -143,18 +147,20 @@ class DayOfPeople:
                     manifest = self._rewrite(table, changed, None if withdrawn else day, lease)
                     withdrawn = True
                     parts += sum(each.local is not None for each in changed.values())
-                    rows[table.name] = _rows_out(changed.values())
+                    rewritten.add(table.name)
+                    rows[table.name] = most_of(changed.values(), "rows_out")
+                    cells[table.name] = most_of(changed.values(), "cells")
                 if manifest:
                     now[table.name] = manifest
                     taken = [each.rows for each in manifest.forgotten if each.run == self.run.run]
-                    rows |= {table.name: sum(taken)} if taken else {}
+                    rows[table.name] = sum(taken)
         if before and withdrawn and {each.table for each in before.tables} <= now.keys():
             self._publish(before, now, lease)
         elif day and _DAY in noted:  # broken off when it was published again
             add_day(self.store, self.day, day.portal_id)
-        if noted or rows:
-            self.state.delete(self._note(name) for name in {*noted, *rows, _DAY})
-        return TakenOut(self.day, rows, parts)
+        if noted or rewritten:
+            self.state.delete(self._note(name) for name in {*noted, *rewritten, _DAY})
+        return TakenOut(self.day, +rows, +cells, parts)
 
     def _noted(self) -> dict[str, bytes]:
         """What an earlier attempt noted of the manifests that it took away."""
@@ -186,29 +192,27 @@ class DayOfPeople:
             said = manifest or (TableManifest.from_json(noted[name]) if name in noted else None)
             paths = there.get(name, [])
             if said and {f"{self.day}/{part.path}" for part in said.parts} <= set(paths):
-                files = (*_parts_as_files(said), *said.files)
+                files = (*parts_as_files(said), *said.files)
                 yield _Table(name, said, files, manifest is not None, name in noted)
             else:  # an export was broken off
                 paths += [each.path for each in self.store.list(parquet_folder(self.day, name))]
-                unknown = tuple(_unknown_files(paths))
+                unknown = tuple(unknown_files(paths))
                 yield _Table(name, None, unknown, published=False, resumed=False)
 
-    def _changed(
-        self, table: _Table, pool: ThreadPoolExecutor, folder: Path
-    ) -> dict[str, _Changed]:
+    def _changed(self, table: _Table, pool: ThreadPoolExecutor, folder: Path) -> dict[str, Changed]:
         """The files that are to be others, or are by now, by path."""
         at = self._standing(table)
 
-        def without(of: tuple[File, People]) -> _Changed | None:
+        def without(of: tuple[File, People]) -> Changed | None:
             file, people = of
             return self._without(file, people, folder / file.path.replace("/", "_"), at)
 
-        def changed(some: Iterable[tuple[File, People]]) -> dict[str, _Changed]:
+        def changed(some: Iterable[tuple[File, People]]) -> dict[str, Changed]:
             return {each.now.path: each for each in pool.map(without, some) if each}
 
         found = changed(self._narrowed(table, at))
         if table.published:
-            found |= changed((file, self.people) for file in _with_rows_of(table.files, found))
+            found |= changed((file, self.people) for file in with_rows_of(table.files, found))
         return found
 
     def _standing(self, table: _Table) -> Standing:
@@ -226,20 +230,21 @@ class DayOfPeople:
         """The files that may hold some of them, and whom; of a published table its parts alone."""
         types = {of for column in at.records for of in column.object_type_ids}
         nobody = not at.records and not at.addresses
-        if nobody or (types and not types & self.people.ids.keys()):
+        nobody |= bool(types) and not types & self.people.ids.keys()
+        if nobody and not self.redacted:
             return []
         filled = [file for file in table.files if file.rows]
         if not table.published:
             return [(file, self.people) for file in filled]
         filled = [file for file in filled if file.format == "csv"]
-        if not at.leading:
+        if self.redacted or not at.leading:
             return [(file, self.people) for file in filled]
         firsts = [self._first_record(file) for file in filled]
         found = []
         for number, (file, first) in enumerate(zip(filled, firsts, strict=True)):
             following = filled[number + 1 : number + 2]
             same = following and Path(following[0].path).parent == Path(file.path).parent
-            people = _between(self.people, first, firsts[number + 1] if same else None)
+            people = between(self.people, first, firsts[number + 1] if same else None)
             if people:
                 found.append((file, people))
         return found
@@ -249,7 +254,7 @@ class DayOfPeople:
             return _CSV.first_record(self.store.beginning(file.path, _BEGINNING))
         return None
 
-    def _without(self, file: File, people: People, local: Path, at: Standing) -> _Changed | None:
+    def _without(self, file: File, people: People, local: Path, at: Standing) -> Changed | None:
         """The file without them; None where they are not in it, and its manifest knows it so.
 
         Raises ValueError for one that is gone.
@@ -260,25 +265,25 @@ class DayOfPeople:
             data = self.store.get(file.path)
         except NotFoundError as error:
             raise ValueError(f"{url} is not there; export the day again") from error
-        known = file.rows != _UNKNOWN and hashlib.sha256(data).hexdigest() == file.sha256
+        known = file.rows != UNKNOWN and hashlib.sha256(data).hexdigest() == file.sha256
         try:
-            left = of.without(data, at, people)
+            left = of.without(data, at, people, self.redacted)
         except ValueError as error:
             raise StoreError(f"{url} is damaged: {error}; export the day again") from error
-        if left is None and (known or file.rows == _UNKNOWN):
+        if left is None and (known or file.rows == UNKNOWN):
             return None
-        new, out = left or (data, 0)
+        new, out, cells = left or (data, 0, 0)
         rows = file.rows - out if known else of.rows(new)
         if left:
             local.write_bytes(new)
         sha256 = hashlib.sha256(new).hexdigest()
         now = replace(file, rows=rows, bytes=len(new), sha256=sha256)
-        return _Changed(now, local if left else None, out)
+        return Changed(now, local if left else None, out, cells)
 
     def _rewrite(
         self,
         table: _Table,
-        changed: Mapping[str, _Changed],
+        changed: Mapping[str, Changed],
         day: DayManifest | None,
         lease: Lease | None,
     ) -> TableManifest | None:
@@ -339,61 +344,3 @@ class DayOfPeople:
             lease.check()
         written_by = metadata_of(self.run.run, self.run.code_version)
         self.store.put(path, manifest.to_json(), metadata=written_by)
-
-
-def _parts_as_files(manifest: TableManifest) -> Iterator[File]:
-    for part in manifest.parts:
-        yield File(f"{manifest.day}/{part.path}", "csv", part.rows, part.bytes, part.sha256)
-
-
-def _unknown_files(paths: Iterable[str]) -> Iterator[File]:
-    for path in paths:
-        for name, of in FORMATS.items():
-            if path.endswith(of.suffix):
-                yield File(path, name, _UNKNOWN, 0, "")
-
-
-def _with_rows_of(files: Sequence[File], parts: Collection[str]) -> Iterator[File]:
-    """The files that hold some of the rows that these parts hold."""
-    spans = {
-        file.path: (end - file.rows, end)
-        for of in FORMATS
-        for file, end in _ends(file for file in files if file.format == of)
-    }
-    changed = [spans[path] for path in parts]
-    for file in files:
-        start, end = spans[file.path]
-        if file.format != "csv" and any(start < last and first < end for first, last in changed):
-            yield file
-
-
-def _ends(files: Iterable[File]) -> Iterator[tuple[File, int]]:
-    end = 0
-    for file in files:
-        end += file.rows
-        yield file, end
-
-
-def _rows_out(changed: Iterable[_Changed]) -> int:
-    """How many rows of a table went: of all formats the same, unless its export was broken off."""
-    out = Counter(dict.fromkeys(FORMATS, 0))
-    for each in changed:
-        out[each.now.format] += each.rows_out
-    return max(out.values())
-
-
-def _between(people: People, first: tuple[str, int] | None, last: tuple[str, int] | None) -> People:
-    """Those who may stand in a part, from its first record to that of the next part.
-
-    All parts of a folder are of one type.
-    """
-    if first is None:
-        return people
-    type_id, least = first
-    most = last[1] if last else None
-    ids = {
-        each
-        for each in people.ids.get(type_id, ())
-        if least <= each and (most is None or each <= most)
-    }
-    return People({type_id: frozenset(ids)} if ids else {})

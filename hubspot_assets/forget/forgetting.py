@@ -26,10 +26,12 @@ import orjson
 from hubspot_assets import __version__
 from hubspot_assets.export.complete import is_day
 from hubspot_assets.export.manifest import PARQUET
-from hubspot_assets.forget.chunks import ReadingsRewritten, known_of, references, take_out
+from hubspot_assets.forget.chunks import ReadingsRewritten, take_out
 from hubspot_assets.forget.days import FORGETTING, DayOfPeople, Run, TakenOut
+from hubspot_assets.forget.known import known_of
 from hubspot_assets.forget.metered import metered
 from hubspot_assets.forget.people import People, Types
+from hubspot_assets.forget.references import References
 from hubspot_assets.readings.forgotten import LIST, Forgotten
 from hubspot_assets.readings.reading import READINGS
 from hubspot_assets.storage import NotFoundError, Store, leases
@@ -56,18 +58,64 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True)
+class _Work:
+    """Who is being forgotten, by which run; what is to be `redacted` in others' rows, and what may
+    refer to them there."""
+
+    people: People
+    redacted: References
+    mentioned: References
+    run: Run
+
+    def __or__(self, begun: _Work | None) -> _Work:
+        """With what was begun before, by its run."""
+        if begun is None:
+            return self
+        return _Work(
+            self.people | begun.people,
+            self.redacted | begun.redacted,
+            self.mentioned | begun.mentioned,
+            begun.run,
+        )
+
+    @classmethod
+    def begun(cls, state: Store) -> _Work | None:
+        """That of an attempt that was broken off."""
+        try:
+            told = orjson.loads(state.get(REQUEST))
+        except NotFoundError:
+            return None
+        return cls(
+            People.from_json(told["people"]),
+            References.from_json(told["redacted"]),
+            References.from_json(told["mentioned"]),
+            Run(**told["run"]),
+        )
+
+    def to_json(self) -> bytes:
+        """What `begun` takes."""
+        return orjson.dumps(
+            {
+                "people": self.people.to_json(),
+                "redacted": self.redacted.to_json(),
+                "mentioned": self.mentioned.to_json(),
+                "run": asdict(self.run),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What was done, or would be: days from which something went, and readings.
 
-    `unseen` is of how many records no reading tells; `references` how many records of others refer
-    to them, by source and property. `left` says of days why they are as they were; `kept` are the
-    versions that stayed, `former` how many went. `calls` are those of the stores, by kind.
+    `unseen` is of how many records no reading tells. `left` says of days why they are as they were;
+    `kept` are the versions that stayed, `former` how many went. `calls` are those of the stores, by
+    kind.
     """
 
     days: tuple[TakenOut, ...]
     readings: ReadingsRewritten
     unseen: int
-    references: Mapping[str, int]
     left: Mapping[str, str] = field(default_factory=dict)
     former: int | None = None
     kept: tuple[Kept, ...] = ()
@@ -78,6 +126,11 @@ class Report:
         """The rows that went, by table, of all days."""
         return sum((Counter(day.rows) for day in self.days), Counter[str]())
 
+    @property
+    def cells(self) -> Counter[str]:
+        """The cells of others that were redacted, by table, of all days."""
+        return sum((Counter(day.cells) for day in self.days), Counter[str]())
+
 
 def forget(
     places: Places,
@@ -86,63 +139,66 @@ def forget(
     dry_run: bool = False,
     versions: bool = False,
     for_ever: bool = False,
+    redact: bool = False,
     told: Told = lambda _: None,
 ) -> Report:
     """Takes the people that are `asked` for, and all that is theirs, out of export and state.
 
     What was broken off before is done with it. `for_ever` keeps out records that HubSpot still
-    serves. `told` hears a line for each day that held some of them. A dry run writes nothing and
-    reports the same. Meanwhile nobody reads HubSpot or writes days. Raises StoreError.
+    serves. With `redact` what refers to them goes from others' rows, too. `told` hears a line for
+    each day that held some of them. A dry run writes nothing and reports the same. Meanwhile nobody
+    reads HubSpot or writes days. Raises StoreError.
     """
     calls: Counter[str] = Counter()
     store = metered(places.store, calls, dry=dry_run)
     state = metered(places.state, calls, dry=dry_run)
-    work = replace(places, store=store, state=state)
+    metered_places = replace(places, store=store, state=state)
 
     def alone(where: Store, name: str) -> AbstractContextManager[leases.Lease | None]:
         return nullcontext() if dry_run else leases.held(where, name, told=told)
 
     with alone(places.state, READINGS):
         known = known_of(state, asked)
-        begun, run = _begun(state) or (People(), _new_run())
-        people = known.people | begun
-        if not people:
-            return Report((), ReadingsRewritten(0, 0, 0, 0), 0, {}, calls=calls)
-        _note(state, people, run, for_ever=for_ever)
-        readings = take_out(state, people, run)
-        days, left = _out_of_days(work, people, run, partial(alone, places.store), told)
-        mentions = references(state, replace(known, people=people))
+        redacted = known.references if redact else References()
+        begun = _Work.begun(state)
+        work = _Work(known.people, redacted, known.mentions, _new_run()) | begun
+        if not work.people:
+            return Report((), ReadingsRewritten(), 0, calls=calls)
+        _note(state, work, for_ever=for_ever)
+        readings = take_out(state, work.people, work.redacted, work.mentioned, work.run)
+        days, left = _out_of_days(metered_places, work, partial(alone, places.store), told)
         former, kept = _former(places) if versions and not dry_run else (None, ())
-        report = Report(days, readings, known.unseen(asked), mentions, left, former, kept, calls)
+        report = Report(days, readings, known.unseen(asked), left, former, kept, calls)
         if not left:
-            _put_audit(state, people, run, report)
+            _put_audit(state, work, report)
             with suppress(KeptError):  # whose reasons were told
                 state.delete([REQUEST], versions=versions)
     return report
 
 
 def _out_of_days(
-    work: Places,
-    people: People,
-    run: Run,
+    places: Places,
+    work: _Work,
     alone: Callable[[str], AbstractContextManager[leases.Lease | None]],
     told: Told,
 ) -> tuple[tuple[TakenOut, ...], dict[str, str]]:
     """Rewrites the days; gives those that held some of them, and why others were left."""
     days: list[TakenOut] = []
     left: dict[str, str] = {}
-    names = work.types.in_columns
-    beside = _beside(work.store)
-    for name in sorted({*_days(work.store, work.state), *beside}):
-        store, tables = work.store, beside[name]
-        day = DayOfPeople(store, work.state, name, people, run, work.pairs, names, tables)
+    store, names = places.store, places.types.in_columns
+    beside = _beside(store)
+    for name in sorted({*_days(store, places.state), *beside}):
+        day = DayOfPeople(
+            store, places.state, name, work.people, work.redacted, work.run, places.pairs, names,
+            beside[name],
+        )  # fmt: skip
         try:
             with alone(name) as lease:
                 out = day.take_out(lease)
         except (ValueError, leases.LeaseError) as error:
             left[name] = str(error)
             continue
-        if out.rows:
+        if out:
             days.append(out)
             told(str(out))
     return tuple(days), left
@@ -154,13 +210,17 @@ def lines(report: Report, *, dry_run: bool) -> Iterator[str]:
         yield str(report.readings)
     if report.unseen:
         yield f"{report.unseen:,} of the records are in no reading"
-    for label, number in report.references.items():
+    for label, number in report.readings.references.items():
         yield f"refers to them still: {label}: {number:,}"
     if report.former is not None:
         yield f"{report.former:,} old versions deleted"
     rows = sum(report.tables.values())
     done = "would take out" if dry_run else "took out"
     yield f"{done} {rows:,} rows of {len(report.tables):,} tables on {len(report.days):,} days"
+    if report.cells or report.readings.cells:
+        done = "would redact" if dry_run else "redacted"
+        days, readings = sum(report.cells.values()), report.readings.cells
+        yield f"{done} {days:,} cells of others in tables, {readings:,} in readings"
     calls = ", ".join(f"{number:,} {kind}" for kind, number in sorted(report.calls.items()))
     yield f"calls of the store: {calls}"
 
@@ -178,26 +238,17 @@ def _reason(kept: Kept) -> str:
     return kept.reason
 
 
-def _begun(state: Store) -> tuple[People, Run] | None:
-    """Who is being forgotten since an attempt that was broken off, and its run."""
-    try:
-        text = state.get(REQUEST)
-    except NotFoundError:
-        return None
-    return People.from_json(text), Run(**orjson.loads(text)["run"])
-
-
 def _new_run() -> Run:
     return Run(uuid.uuid4().hex, datetime.now(UTC).isoformat(timespec="milliseconds"), __version__)
 
 
-def _note(state: Store, people: People, run: Run, *, for_ever: bool) -> None:
+def _note(state: Store, work: _Work, *, for_ever: bool) -> None:
     """Sees to it that they do not come back, then that whoever forgets next goes on."""
     until = (datetime.now(UTC) + REMEMBERED).isoformat()
-    kept = Forgotten.of(state).with_more(people, before=run.at, until=until, for_ever=for_ever)
+    before = work.run.at
+    kept = Forgotten.of(state).with_more(work.people, before=before, until=until, for_ever=for_ever)
     state.put(LIST, kept.to_json())
-    request = {"people": people.to_json(), "run": asdict(run)}
-    state.put(REQUEST, orjson.dumps(request))
+    state.put(REQUEST, work.to_json())
 
 
 def _days(store: Store, state: Store) -> list[str]:
@@ -232,14 +283,16 @@ def _former(places: Places) -> tuple[int, tuple[Kept, ...]]:
     return gone, tuple(kept)
 
 
-def _put_audit(state: Store, people: People, run: Run, report: Report) -> None:
+def _put_audit(state: Store, work: _Work, report: Report) -> None:
+    run = work.run
     told = {
         "run": run.run,
         "at": run.at,
-        "records": people.number,
-        "addresses": len(people.emails),
+        "records": work.people.number,
+        "addresses": len(work.people.emails),
         "days": len(report.days),
         "tables": dict(sorted(report.tables.items())),
+        "redacted": dict(sorted(report.cells.items())),
         "versions": report.former,
     }
     name = f"{run.at.replace(':', '')}-{run.run}"

@@ -28,6 +28,9 @@ class ForgetConfig(dg.Config):
     from_file: str = Field(default="", description="A file with an id or address on each line.")
     erased: bool = Field(default=False, description="All that readings have found erased.")
     exclude: bool = Field(default=False, description="Even if HubSpot still has them.")
+    redact_references: bool = Field(
+        default=False, description="Also their addresses, names and ids in what others' rows say."
+    )
     versions: bool = Field(default=False, description="Also all versions that a bucket keeps.")
     dry_run: bool = Field(default=False, description="Only report what would go.")
 
@@ -39,6 +42,7 @@ class ForgetConfig(dg.Config):
             from_file=Path(self.from_file) if self.from_file else None,
             erased=self.erased,
             exclude=self.exclude,
+            redact=self.redact_references,
             versions=self.versions,
             dry_run=self.dry_run,
         )

@@ -1,4 +1,6 @@
-"""Parquet files without the rows of some records, written as the export writes them."""
+"""Parquet files without the rows of some records, and what refers to them, written as the export
+writes them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from hubspot_assets.export.parquet import packed_file
+from hubspot_assets.forget.csv_parts import Left
 from hubspot_assets.forget.people import People
+from hubspot_assets.forget.references import References
 from hubspot_assets.tables.people import RecordColumn, Standing
 
 
@@ -28,10 +32,12 @@ class ParquetFiles:
         """How many rows a file has."""
         return pl.read_parquet(io.BytesIO(data), columns=[0]).height
 
-    def without(self, data: bytes, at: Standing, people: People) -> tuple[bytes, int] | None:
-        """The file without the rows of `people`, and how many those were; None if there are none.
+    def without(
+        self, data: bytes, at: Standing, people: People, references: References
+    ) -> Left | None:
+        """The file without the rows of `people`, and in others without `references`.
 
-        Raises ValueError for what is no file of Parquet.
+        None if there are none. Raises ValueError for what is no file of Parquet.
         """
         try:
             frame = pl.read_parquet(io.BytesIO(data))
@@ -39,7 +45,8 @@ class ParquetFiles:
             raise ValueError(f"no Parquet file: {error}") from error
         left = frame.filter(~_are_theirs(frame, at, people))
         out = frame.height - left.height
-        return (packed_file(left), out) if out else None
+        left, cells = references.redacted(left, at.texts) if references else (left, 0)
+        return Left(packed_file(left), out, cells) if out or cells else None
 
 
 def _are_theirs(frame: pl.DataFrame, at: Standing, people: People) -> pl.Series:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 import polars as pl
 
 from hubspot_assets.exported import named_types
@@ -82,9 +81,8 @@ class People:
         return cls(frozen, frozenset(each.lower() for each in emails), type_names or {})
 
     @classmethod
-    def from_json(cls, text: bytes) -> People:
+    def from_json(cls, told: Mapping[str, Any]) -> People:
         """As `to_json` gives it."""
-        told: dict[str, Any] = orjson.loads(text)["people"]
         return cls(
             {type_id: frozenset(ids) for type_id, ids in told["ids"].items()},
             frozenset(told["emails"]),

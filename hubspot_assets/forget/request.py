@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Request:
     """Records of a type by id, contacts by e-mail address, a file of either, one a line; or all
-    records that readings have found erased. `exclude` asks HubSpot for nothing."""
+    records that readings have found erased. `exclude` asks HubSpot for nothing; `redact` is also of
+    what refers to them."""
 
     object_type: str = ""
     ids: tuple[str, ...] = ()
@@ -36,6 +37,7 @@ class Request:
     exclude: bool = False
     dry_run: bool = False
     versions: bool = False
+    redact: bool = False
 
 
 def carry_out(
@@ -68,6 +70,7 @@ def carry_out(
         dry_run=request.dry_run,
         versions=request.versions,
         for_ever=request.exclude,
+        redact=request.redact,
         told=told,
     )
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+#: The column of the type of the records that rows are of.
+OBJECT_TYPE = "OBJECTTYPEID"
 #: Columns of record ids, each with the column of the type that they are of.
 _TYPED = {
-    "OBJECTID": "OBJECTTYPEID",
-    "MERGEDINTO": "OBJECTTYPEID",
+    "OBJECTID": OBJECT_TYPE,
+    "MERGEDINTO": OBJECT_TYPE,
     "FROMOBJECTID": "FROMOBJECTTYPEID",
     "TOOBJECTID": "TOOBJECTTYPEID",
 }
@@ -18,6 +21,9 @@ _SIDES = ("FROM_", "TO_")
 #: Columns of the e-mail address of the contact that an event happened to; what makes it an event.
 _ADDRESSES = ("PROPERTY_HS_RECIPIENT",)
 _EVENT = "EVENTTYPEID"
+#: Columns of the values of a property, which is called so, and of those of several.
+_OF_PROPERTY = re.compile("PROPERTY_(?:UNPARSED_)?(.+)")
+_NAME, _VALUE, _OBJECT = "NAME", "VALUE", "PROPERTIES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +37,28 @@ class RecordColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class TextColumn:
+    """A column of texts: values of the `property`, or of those that the column `named_by` tells; or
+    each an object, as JSON, of the values of several."""
+
+    column: str
+    property: str = ""
+    named_by: str = ""
+    is_object: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """The columns of a table that tell of records, and those of addresses, by number.
 
     Where they are `leading`, rows are in order of type and id, which stand first, and nothing else
-    tells whose they are.
+    tells whose they are. The `texts` of others may refer to them.
     """
 
     records: tuple[RecordColumn, ...]
     addresses: tuple[int, ...]
     leading: bool
+    texts: tuple[TextColumn, ...]
 
 
 def standing(
@@ -74,4 +92,12 @@ def standing(
     addresses = [numbers[name] for name in _ADDRESSES if _EVENT in numbers and name in numbers]
     in_order = tuple(key[:2]) in {("OBJECTTYPEID", "OBJECTID"), ("OBJECTID",)}
     leading = in_order and records == [RecordColumn(1, 0)] and not addresses
-    return Standing(tuple(records), tuple(addresses), leading)
+    texts = tuple(_text(name, columns) for name in columns if name not in key)
+    return Standing(tuple(records), tuple(addresses), leading, texts)
+
+
+def _text(name: str, columns: Sequence[str]) -> TextColumn:
+    if name == _VALUE and _NAME in columns:
+        return TextColumn(name, named_by=_NAME)
+    of = _OF_PROPERTY.fullmatch(name)
+    return TextColumn(name, of[1].lower() if of else "", is_object=name == _OBJECT)

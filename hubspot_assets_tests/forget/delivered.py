@@ -169,8 +169,7 @@ def mentions(root, words):
 
 
 def content(folder):
-    """What there is: manifests and notes as they read but for who wrote them, the text of readings,
-    as their layout is of no account, others' digests."""
+    """What there is: manifests and notes as they read but for who wrote them, others' digests."""
     found = {}
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         name = str(path.relative_to(folder))
@@ -182,8 +181,6 @@ def content(folder):
                 each.pop("run")
                 each.pop("at")
             found[name] = said
-        elif name.startswith("_state/readings/"):
-            found[name] = hashlib.sha256(repr(rows_of(path)).encode()).hexdigest()
         else:
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found

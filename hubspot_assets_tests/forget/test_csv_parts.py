@@ -9,6 +9,7 @@ import pytest
 
 from hubspot_assets.forget.csv_parts import CsvParts
 from hubspot_assets.forget.people import People
+from hubspot_assets.forget.references import References
 from hubspot_assets.tables.people import standing
 
 OBJECTS = ["OBJECTTYPEID", "OBJECTID", "NAME", "VALUE"]
@@ -44,7 +45,7 @@ def pack(text):
 def left_of(columns, rows, people, key=(), pair=()):
     """The rows that are left, and how many went; as they are written, all in one text."""
     at = standing(columns, key, TYPES, pair)
-    left = CsvParts().without(pack(text_of(columns, rows)), at, people)
+    left = CsvParts().without(pack(text_of(columns, rows)), at, people, References())
     return (zlib.decompress(left[0], wbits=31).decode(), left[1]) if left else None
 
 
@@ -110,4 +111,6 @@ def test_a_merge_into_them_goes_too():
 
 def test_what_is_no_part_is_said():
     with pytest.raises(ValueError, match="no gzip member"):
-        CsvParts().without(b"nothing of the sort", standing(OBJECTS, (), TYPES), People())
+        CsvParts().without(
+            b"nothing of the sort", standing(OBJECTS, (), TYPES), People(), References()
+        )
