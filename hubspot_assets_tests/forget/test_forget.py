@@ -4,7 +4,6 @@ import json
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,15 +13,13 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from hubspot_assets.export import read_day, read_manifest, read_table
-from hubspot_assets.export.parquet import as_parquet, parquet_schema
 from hubspot_assets.storage import open_store
 from hubspot_assets.storage.folder import FolderStore
-from hubspot_assets_tests.conftest import READ_AT, set_environment
+from hubspot_assets_tests.conftest import READ_AT
 from hubspot_assets_tests.forget.delivered import (
     DAYS,
     NIGHT,
-    TYPES,
+    OWNER,
     content,
     holds,
     is_theirs,
@@ -32,52 +29,14 @@ from hubspot_assets_tests.forget.delivered import (
     rows_of,
     tables,
     texts,
-    two_days,
+    two_forms_agree,
 )
 from hubspot_assets_tests.test_commands import fails, run
 
 FORGET = ("forget", "contacts")
+REDACTING = ("--email", OWNER, "--redact-references")
 #: How often the command is killed; more with FORGET_KILLS.
 KILLS = int(os.environ.get("FORGET_KILLS", "3"))
-
-
-@pytest.fixture(scope="module")
-def delivered(tmp_path_factory):
-    with two_days(tmp_path_factory.mktemp("delivered")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def people(delivered):
-    return delivered[2]
-
-
-@pytest.fixture(scope="module")
-def asked(people):
-    """The ids that are asked for, as they are typed."""
-    return [str(each) for each in people.asked]
-
-
-@pytest.fixture
-def export(delivered, tmp_path, monkeypatch):
-    """A copy of what was delivered, to be reached by commands."""
-    sandbox, folder, _ = delivered
-    shutil.copytree(folder, tmp_path / "export")
-    sandbox.portal.clock.set(READ_AT)
-    return set_environment(monkeypatch, sandbox, tmp_path, **TYPES)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(delivered, tmp_path_factory):
-    """What a forgetting leaves that nobody breaks off, and what it says."""
-    sandbox, folder, people = delivered
-    root = tmp_path_factory.mktemp("undisturbed")
-    shutil.copytree(folder, root / "export")
-    with pytest.MonkeyPatch.context() as patch:
-        set_environment(patch, sandbox, root, **TYPES)
-        status, output = run(*FORGET, *map(str, people.asked))
-    assert status == 0, output
-    return root / "export", output
 
 
 def test_the_people_are_in_much_that_was_delivered(delivered, people):
@@ -134,17 +93,8 @@ def test_of_parquet_files_the_same_rows_go(undisturbed, delivered, people):
 
 
 def test_csv_and_parquet_are_equal_cell_by_cell(undisturbed):
-    store = open_store(undisturbed[0])
     for day in DAYS:
-        for each in read_day(store, day).tables:
-            manifest = read_manifest(store, day, each.table)
-            schema = parquet_schema(manifest.columns, manifest.key)
-            frame = read_table(store, day, each.table).collect()
-            by_csv = frame.select(
-                as_parquet(name, frame.schema[name], wanted) for name, wanted in schema.items()
-            )
-            files = [undisturbed[0] / file.path for file in manifest.files]
-            assert_frame_equal(by_csv, pl.read_parquet(files))
+        two_forms_agree(undisturbed[0], day)
 
 
 def test_statistics_of_parquet_files_tell_of_nobody(undisturbed, delivered, people):
@@ -265,20 +215,22 @@ def writes(output):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(KILLS))
 def test_killed_at_any_moment_and_run_again_it_is_the_same(
-    seed, export, undisturbed, people, asked
+    seed, export, undisturbed, redacted, asked
 ):
-    before, after = content(export), content(undisturbed[0])
+    kinds = [(undisturbed, [*FORGET, *asked]), (redacted, [*FORGET, *asked, *REDACTING])]
+    (folder, output), words = kinds[seed % 2]
+    before, after = content(export), content(folder)
     chance = random.Random(seed)
-    most = writes(undisturbed[1])
+    most = writes(output)
     times = 0
-    while killed(chance.randrange(1, most + 1), *FORGET, *asked):
+    while killed(chance.randrange(1, most + 1), *words):
         times += 1
         for day in DAYS:
             if holds(export, day):
                 now = {path: of for path, of in content(export).items() if path.startswith(day)}
                 assert now in (of_day(before, day), of_day(after, day))
         if times == 4:
-            assert run(*FORGET, *asked)[0] == 0
+            assert run(*words)[0] == 0
             break
     assert content(export) == after
     assert not list((export / "_state").glob("forgetting/**/*.json"))
@@ -294,6 +246,12 @@ def test_who_was_begun_with_is_forgotten_by_whoever_comes_next(export, undisturb
     assert status == 0
     assert "1 of the records are in no reading" in output
     assert content(export) == content(undisturbed[0])
+
+
+def test_what_was_begun_with_is_redacted_by_whoever_comes_next(export, redacted, asked):
+    assert killed(writes(redacted[1]) // 2, *FORGET, *asked, *REDACTING)
+    assert run("forget", "contacts", "1")[0] == 0
+    assert content(export) == content(redacted[0])
 
 
 @pytest.mark.slow

@@ -1,18 +1,11 @@
 """The job that forgets, in Dagster."""
 
 import dagster as dg
-import pytest
 
 from hubspot_assets.definitions import build_defs
 from hubspot_assets.settings import load_settings
 from hubspot_assets_tests.conftest import READ_AT, place, set_environment
-from hubspot_assets_tests.forget.delivered import DAYS, TYPES, holds, mentions, two_days
-
-
-@pytest.fixture(scope="module")
-def delivered(tmp_path_factory):
-    with two_days(tmp_path_factory.mktemp("delivered")) as found:
-        yield found
+from hubspot_assets_tests.forget.delivered import DAYS, TYPES, holds, mentions
 
 
 def definitions():
@@ -34,10 +27,8 @@ def ran(instance, **config):
     return result, log
 
 
-def test_the_job_and_what_its_log_tells(delivered, monkeypatch, tmp_path):
-    sandbox, folder, people = delivered
-    sandbox.portal.clock.set(READ_AT)
-    assert set_environment(monkeypatch, sandbox, folder.parent, **TYPES) == folder
+def test_the_job_and_what_its_log_tells(delivered, export, people, tmp_path):
+    sandbox, folder = delivered[0], export
     live = next(each for each in sandbox.portal.live_ids("0-1", READ_AT) if each not in people.ids)
     with dg.DagsterInstance.ephemeral() as instance:
         result, log = ran(instance, object_type="contacts", ids=[str(live)])

@@ -1,0 +1,173 @@
+"""Readings that were written by hand, and what is left of them."""
+
+import io
+from datetime import UTC, datetime
+
+import orjson
+import polars as pl
+import pytest
+
+from hubspot_assets.forget.forgetting import Places, forget, lines
+from hubspot_assets.forget.people import People, Types
+from hubspot_assets.hubspot.catalog import standard_catalog
+from hubspot_assets.sources.flatten import RECORDS_SCHEMA, VALUES_SCHEMA, with_columns_of
+from hubspot_assets.storage import open_store
+
+TOLD = {"id": pl.Int64(), "name": pl.String(), "value": pl.String(), "sourceLabel": pl.String()}
+NAME = "20261123T013000000000Z-a1b2c3"
+MOMENT = datetime(2026, 11, 20, tzinfo=UTC).replace(tzinfo=None)
+TYPES = Types.of(standard_catalog())
+
+
+@pytest.fixture
+def places(tmp_path):
+    return Places(open_store(tmp_path / "export"), open_store(tmp_path / "state"), TYPES, {})
+
+
+def put(places, source, note="_reading.json", **frames):
+    """Puts a reading of one chunk."""
+    for name, frame in frames.items():
+        packed = io.BytesIO()
+        frame.write_parquet(packed)
+        places.state.put(f"readings/{source}/{NAME}/00000.{name}.parquet", packed.getvalue())
+    places.state.put(f"readings/{source}/{NAME}/{note}", b"{}")
+
+
+def put_records(places, type_id, values, **more):
+    """Puts a reading of records: id, property, value and where it is from."""
+    told = pl.DataFrame(values, schema=TOLD, orient="row").with_columns(
+        timestamp=pl.lit(MOMENT, pl.Datetime("ms"))
+    )
+    records = told.select("id").unique().sort("id")
+    put(
+        places,
+        f"objects/{type_id}",
+        records=with_columns_of(records, RECORDS_SCHEMA),
+        values=with_columns_of(told, VALUES_SCHEMA),
+        **more,
+    )
+
+
+def values(places, type_id):
+    """What is left, as it was put."""
+    data = places.state.get(f"readings/objects/{type_id}/{NAME}/00000.values.parquet")
+    return pl.read_parquet(data).select("id", "name", "value", "sourceLabel").rows()
+
+
+CONTACTS = [
+    (1, "email", "ada@x.com", None),
+    (1, "firstname", "Ada", None),
+    (1, "lastname", "Byron", None),
+    (1, "hs_additional_emails", "a.b@x.com;both@x.com", None),
+    (2, "email", "bo@x.com", None),
+    (2, "firstname", "Bo", None),
+    (2, "hs_additional_emails", "both@x.com", None),
+]
+DEALS = [
+    (7, "dealname", "For Ada Byron", "Ada Byron"),
+    (7, "description", "by both@x.com and a.b@x.com", None),
+    (8, "dealname", "For Bo", None),
+]
+
+
+def people(*ids):
+    return People.told([("0-1", each) for each in ids], (), TYPES.names)
+
+
+def test_what_refers_to_them_goes_and_what_refers_to_another_as_well_stays(places):
+    put_records(places, "0-1", CONTACTS)
+    put_records(places, "0-3", DEALS)
+    report = forget(places, people(1), redact=True)
+    assert values(places, "0-1") == CONTACTS[4:]
+    assert values(places, "0-3") == [
+        (7, "dealname", "For [forgotten]", "[forgotten]"),
+        (7, "description", "by both@x.com and [forgotten]", None),
+        DEALS[2],
+    ]
+    assert report.readings.cells == 3
+    assert report.readings.references == {
+        "objects/0-1 hs_additional_emails": 1,
+        "objects/0-3 description": 1,
+    }
+    assert "redacted 0 cells of others in tables, 3 in readings" in [*lines(report, dry_run=False)]
+    assert "forgotten" in orjson.loads(
+        places.state.get(f"readings/objects/0-3/{NAME}/_reading.json")
+    )
+
+
+def test_a_name_that_another_contact_has_stays(places):
+    same = [(2, "firstname", "Ada", None), (2, "lastname", "Byron", None)]
+    put_records(places, "0-1", [*CONTACTS[:3], *same])
+    put_records(places, "0-3", DEALS)
+    report = forget(places, people(1), redact=True)
+    assert values(places, "0-3") == DEALS
+    assert report.readings.references == {"objects/0-3 dealname": 1}
+
+
+def test_who_was_called_so_before_does_not_have_the_name(places):
+    former = [
+        (2, "firstname", "Ada", None), (2, "firstname", "Bo", None), (2, "lastname", "Byron", None)
+    ]  # fmt: skip
+    put_records(places, "0-1", [*CONTACTS[:3], *former])
+    put_records(places, "0-3", DEALS)
+    forget(places, people(1), redact=True)
+    assert values(places, "0-3")[0] == (7, "dealname", "For [forgotten]", "[forgotten]")
+
+
+def test_without_the_option_all_is_counted_and_nothing_changes(places):
+    put_records(places, "0-1", CONTACTS)
+    put_records(places, "0-3", DEALS)
+    items = pl.DataFrame({"item": ['{"email":"ADA@x.com"}', '{"email":"bo@x.com"}']})
+    put(places, "owners", items=items)
+    report = forget(places, people(1))
+    assert values(places, "0-3") == DEALS
+    assert report.readings.cells == 0
+    assert report.readings.references == {
+        "objects/0-1 hs_additional_emails": 1,
+        "objects/0-3 dealname": 1,
+        "objects/0-3 description": 1,
+        "owners": 1,
+    }
+
+
+def test_an_owner_of_the_address_is_redacted(places):
+    put_records(places, "0-1", CONTACTS)
+    put(places, "owners", items=pl.DataFrame({"item": ['{"email":"ADA@x.com"}']}))
+    forget(places, people(1), redact=True)
+    left = places.state.get(f"readings/owners/{NAME}/00000.items.parquet")
+    assert pl.read_parquet(left)["item"].to_list() == ['{"email":"[forgotten]"}']
+
+
+@pytest.mark.parametrize("redact", [False, True])
+def test_a_reading_under_way_that_refers_to_them_is_given_up_where_that_goes(places, redact):
+    put_records(places, "0-1", CONTACTS)
+    put_records(places, "0-3", DEALS, note="_checkpoint.json")
+    report = forget(places, people(1), redact=redact)
+    assert report.readings.given_up == redact
+    assert bool(list(places.state.list("readings/objects/0-3"))) != redact
+    assert ("objects/0-3 dealname" in report.readings.references) != redact
+
+
+def test_the_frame_by_which_they_are_found_is_put_last(places, monkeypatch):
+    put_records(places, "0-1", CONTACTS)
+    event = pl.DataFrame(
+        {"event": [1], "occurredAt": [MOMENT], "objectType": ["CONTACT"], "objectId": [1]}
+    )
+    told = pl.DataFrame({"event": [1], "name": ["hs_recipient"], "value": ["ada@x.com"]})
+    for source in ("events/4-1", "email_events"):
+        put(places, source, events=event, values=told)
+    paths = []
+    kind = type(places.state)
+    real = kind.put
+
+    def noting(self, path, *args, **kwargs):
+        paths.append(path)
+        real(self, path, *args, **kwargs)
+
+    monkeypatch.setattr(kind, "put", noting)
+    forget(places, people(1))
+    files = [path.split("/") for path in paths if path.endswith(".parquet")]
+    put_frames = [(source, file.split(".")[1]) for _, source, *_, file in files]
+    last = dict(put_frames)
+    assert last == {"objects": "records", "events": "events", "email_events": "values"}
+    assert len(put_frames) == 6
