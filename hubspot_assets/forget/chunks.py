@@ -53,7 +53,7 @@ _FILE = re.compile(r"(\d{5})\.(\w+)\.parquet")
 class Stored(NamedTuple):
     """A reading in the state: its source, its folder and the frames of each of its chunks.
 
-    It is `torn` where a chunk of records lacks a frame, as whoever put it was broken off.
+    The files of chunks of records that lack a frame, as who put them was broken off, are `torn`.
     """
 
     source: str
@@ -61,7 +61,7 @@ class Stored(NamedTuple):
     complete: bool
     chunks: Mapping[int, tuple[str, ...]]
     files: tuple[str, ...]
-    torn: bool
+    torn: tuple[str, ...]
 
     @property
     def type_id(self) -> str:
@@ -83,15 +83,14 @@ def stored_readings(state: Store, families: Collection[str] = _FAMILIES) -> Iter
         if source[0] in families and Name.told(name):
             readings["/".join(source), name].append(file)
     for (of, name), files in readings.items():
+        found = [each for file in sorted(files) if (each := _FILE.fullmatch(file))]
         chunks: dict[int, tuple[str, ...]] = {}
-        for file in sorted(files):
-            if found := _FILE.fullmatch(file):
-                number = int(found[1])
-                chunks[number] = (*chunks.get(number, ()), found[2])
+        for each in found:
+            chunks[int(each[1])] = (*chunks.get(int(each[1]), ()), each[2])
         needed = _OF_RECORDS if of.startswith("objects/") else set()
         whole = {number: frames for number, frames in chunks.items() if needed <= set(frames)}
-        folder, torn = f"{READINGS}/{of}/{name}", len(whole) < len(chunks)
-        yield Stored(of, folder, NOTE in files, whole, tuple(files), torn)
+        torn = tuple(each[0] for each in found if int(each[1]) not in whole)
+        yield Stored(of, f"{READINGS}/{of}/{name}", NOTE in files, whole, tuple(files), torn)
 
 
 def erased(state: Store) -> Iterator[tuple[str, int]]:
@@ -147,6 +146,8 @@ def take_out(
             held = held or bool(chunk.changed)
         if reading.complete:
             counts["readings"] += held
+            if reading.torn:  # which it does not count on
+                state.delete(f"{reading.folder}/{file}" for file in reading.torn)
         elif held or reading.torn or _is_told_by_checkpoint(state, reading, people):
             counts["given_up"] += 1
             # The checkpoint goes first, as nobody can go on without it.

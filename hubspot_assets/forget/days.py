@@ -130,6 +130,8 @@ class DayOfPeople:
 
     def take_out(self, lease: Lease | None) -> TakenOut:
         """Rewrites what holds them. Raises StoreError, ValueError for a manifest that is none."""
+        if lease:
+            self._sweep()
         noted = self._noted()
         day = self._manifest(None, DayManifest)
         before = day or (DayManifest.from_json(noted[_DAY]) if _DAY in noted else None)
@@ -161,6 +163,11 @@ class DayOfPeople:
         if noted or rewritten:
             self.state.delete(self._note(name) for name in {*noted, *rewritten, _DAY})
         return TakenOut(self.day, +rows, +cells, parts)
+
+    def _sweep(self) -> None:
+        """Removes what was broken off in the middle of a file, which may hold them."""
+        for folder in (self.day, *(parquet_folder(self.day, table) for table in self.beside)):
+            self.store.sweep(folder)
 
     def _noted(self) -> dict[str, bytes]:
         """What an earlier attempt noted of the manifests that it took away."""

@@ -165,6 +165,9 @@ def forget(
         if not work.people:
             return Report((), ReadingsRewritten(), 0, calls=calls)
         _note(state, work, for_ever=for_ever)
+        if not dry_run:  # what was broken off in the middle of a file has left that
+            for folder in (READINGS, FORGETTING):
+                state.sweep(folder)
         readings = take_out(state, work.people, work.redacted, work.mentioned, work.run)
         days, left = _out_of_days(metered_places, work, partial(alone, places.store), told)
         former, kept = _former(places) if versions and not dry_run else (None, ())

@@ -12,6 +12,7 @@ from hubspot_assets.forget.people import People, Types
 from hubspot_assets.hubspot.catalog import standard_catalog
 from hubspot_assets.sources.flatten import RECORDS_SCHEMA, VALUES_SCHEMA, with_columns_of
 from hubspot_assets.storage import open_store
+from hubspot_assets.storage.folder import _UNFINISHED
 
 TOLD = {"id": pl.Int64(), "name": pl.String(), "value": pl.String(), "sourceLabel": pl.String()}
 NAME = "20261123T013000000000Z-a1b2c3"
@@ -171,3 +172,30 @@ def test_the_frame_by_which_they_are_found_is_put_last(places, monkeypatch):
     last = dict(put_frames)
     assert last == {"objects": "records", "events": "events", "email_events": "values"}
     assert len(put_frames) == 6
+
+
+def test_what_a_complete_reading_does_not_count_on_goes(places):
+    put_records(places, "0-1", CONTACTS)
+    folder = f"readings/objects/0-1/{NAME}"
+    left = f"{folder}/00001.values.parquet"
+    places.state.put(left, places.state.get(f"{folder}/00000.values.parquet"))
+    forget(places, people(1))
+    assert not places.state.exists(left)
+    assert values(places, "0-1") == CONTACTS[4:]
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_half_written_files_go_too(places, tmp_path, dry_run):
+    put_records(places, "0-1", CONTACTS)
+    places.store.put("2026-11-22/OBJECTS/_manifest.json.old", b"")
+    places.store.put("parquet/OBJECTS/day=2026-11-22/part-00000.parquet.old", b"")
+    folders = [
+        tmp_path / "state/readings/objects/0-1",
+        tmp_path / "export/2026-11-22/OBJECTS",
+        tmp_path / "export/parquet/OBJECTS/day=2026-11-22",
+    ]
+    left = [folder / f"{_UNFINISHED}x" for folder in folders]
+    for each in left:
+        each.write_text("ada@x.com")
+    forget(places, people(1), dry_run=dry_run)
+    assert [each.exists() for each in left] == [dry_run] * 3

@@ -53,6 +53,7 @@ def value(name, text, of_type="0-1"):
         ("a,b\nada@x.com; \"ada@x.com\"", 'a,b\n[forgotten]; "[forgotten]"'),
         ("Call with ada byron.", "Call with [forgotten]."),
         ('Dear ŁUCJA "LU" Ż!', "Dear [forgotten]!"),
+        ('łucja "lu" ż', "[forgotten]"),
         (r'{"to":"x\nada@x.com"}', r'{"to":"x\n[forgotten]"}'),
         (r'{"who":"Łucja \"Lu\" Ż"}', r'{"who":"[forgotten]"}'),
         ("nada@x.com ada@x.com.br x.ada@x.com ada@x.community", None),
