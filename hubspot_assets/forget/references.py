@@ -91,7 +91,7 @@ class References:
         if not changed.any():
             return None
         values = new.filter(changed)
-        if not is_text or text.property:
+        if text.property:
             values = values.replace("", None)
         return column.clone().scatter(rows.filter(changed), values.cast(column.dtype, strict=False))
 

@@ -77,6 +77,34 @@ def test_all_other_rows_are_what_they_were_to_the_byte(undisturbed, delivered, p
     assert f"took out {gone:,} rows" in undisturbed[1]
 
 
+def test_of_readings_their_rows_go_and_no_others(undisturbed, delivered, people):
+    readings = "_state/readings"
+    events: dict[str, set[int]] = {}
+    gone = 0
+    for before in sorted(
+        (delivered[1] / readings).rglob("*.parquet")
+    ):  # events before their values
+        path = before.relative_to(delivered[1])
+        was, now = pl.read_parquet(before), pl.read_parquet(undisturbed[0] / path)
+        assert was.schema == now.schema
+        left = iter(now.rows())
+        following = next(left, None)
+        chunk, frame, _ = path.name.split(".")
+        of_chunk = events.setdefault(f"{path.parent}/{chunk}", set())
+        for row in was.rows():
+            if row == following:
+                following = next(left, None)
+                continue
+            gone += 1
+            told = {*row}
+            if frame == "events":
+                of_chunk.add(row[was.columns.index("event")])
+            is_theirs = told & {*people.ids, *people.submissions} or told & people.addresses
+            assert is_theirs or told & of_chunk, (path, row)
+        assert following is None
+    assert gone
+
+
 def test_of_parquet_files_the_same_rows_go(undisturbed, delivered, people):
     gone, duck = 0, duckdb.connect()
     for before in sorted(delivered[1].glob("parquet/*/*/*.parquet")):

@@ -199,3 +199,111 @@ def test_half_written_files_go_too(places, tmp_path, dry_run):
         each.write_text("ada@x.com")
     forget(places, people(1), dry_run=dry_run)
     assert [each.exists() for each in left] == [dry_run] * 3
+
+
+LONG = "9" * 19
+
+
+def forgotten_of(places, *ids, emails=()):
+    """Who is forgotten where some contacts are asked for, as it is noted: ids by type."""
+    noted = []
+    kind = type(places.state)
+    real = kind.put
+
+    def noting(self, path, content, **kwargs):
+        noted.extend([orjson.loads(content)["people"]] if path.endswith("request.json") else [])
+        real(self, path, content, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind, "put", noting)
+        forget(places, people(*ids) | People.told((), emails))
+    return noted[0]
+
+
+def test_records_that_were_merged_into_theirs_are_theirs_however_far_back(places):
+    values = [
+        (1, "hs_merged_object_ids", f"4;{LONG}", None),
+        (4, "hs_merged_object_ids", "5", None),
+        (6, "email", "x@x.com", None),
+    ]
+    put_records(places, "0-1", values)
+    path = f"readings/objects/0-1/{NAME}/00000.records.parquet"
+    records = pl.read_parquet(places.state.get(path))
+    into = pl.when(pl.col("id") == 6).then(4).cast(pl.Int64)
+    packed = io.BytesIO()
+    records.with_columns(mergedInto=into).write_parquet(packed)
+    places.state.put(path, packed.getvalue())
+    assert forgotten_of(places, 1)["ids"] == {"0-1": [1, 4, 5, 6]}
+
+
+def test_a_contact_that_has_the_address_is_forgotten_and_one_that_had_it_is_not(places):
+    former = [(3, "email", "ada@x.com", None), (3, "email", "cy@x.com", None)]
+    put_records(places, "0-1", [*CONTACTS, *former])
+    noted = forgotten_of(places, emails=["ada@x.com"])
+    assert noted["ids"] == {"0-1": [1]}
+    assert noted["emails"] == ["a.b@x.com", "ada@x.com"]
+
+
+def test_an_address_that_is_asked_for_is_theirs_whoever_has_it(places):
+    put_records(places, "0-1", CONTACTS)
+    noted = forgotten_of(places, emails=["both@x.com"])
+    assert noted["ids"] == {"0-1": [1, 2]}
+    assert noted["emails"] == ["a.b@x.com", "ada@x.com", "bo@x.com", "both@x.com"]
+
+
+def test_submissions_are_theirs_by_address_and_by_link(places):
+    put_records(places, "0-1", CONTACTS)
+    put_records(
+        places,
+        "0-15",
+        [
+            (51, "values", '[{"name":"email","value":"Ada@x.com"}]', None),
+            (52, "values", '[{"name":"email","value":"bo@x.com"}]', None),
+            (53, "values", "[]", None),
+        ],
+    )
+    links = pl.DataFrame({"fromId": [1, 2], "toId": [53, 52]})
+    refused = pl.DataFrame(schema={"id": pl.String})
+    backward = links.select(fromId="toId", toId="fromId")
+    put(places, "associations/0-1_0-15", forward=links, backward=backward, refused=refused)
+    assert forgotten_of(places, 1)["ids"]["0-15"] == [51, 53]
+    assert [each for each, *_ in values(places, "0-15")] == [52]
+
+
+@pytest.mark.parametrize(
+    ("left", "goes"), [({}, False), ({"after": "2"}, False), ({"after": "1"}, True)]
+)
+def test_a_reading_under_way_goes_where_its_checkpoint_tells_of_them(places, left, goes):
+    put_records(places, "0-1", CONTACTS[4:], note="_checkpoint.json")
+    note = f"readings/objects/0-1/{NAME}/_checkpoint.json"
+    places.state.put(note, orjson.dumps(left))
+    assert forget(places, people(1)).readings.given_up == goes
+    assert places.state.exists(note) != goes
+
+
+def test_a_torn_reading_under_way_goes_and_its_checkpoint_first(places, monkeypatch):
+    put_records(places, "0-1", CONTACTS[4:], note="_checkpoint.json")
+    folder = f"readings/objects/0-1/{NAME}"
+    places.state.put(f"{folder}/00001.values.parquet", b"half a chunk")
+    gone = []
+    kind = type(places.state)
+    real = kind.delete
+
+    def noting(self, paths, **kwargs):
+        paths = list(paths)
+        gone.extend(path for path in paths if path.startswith("readings/"))
+        real(self, paths, **kwargs)
+
+    monkeypatch.setattr(kind, "delete", noting)
+    assert forget(places, people(1)).readings.given_up == 1
+    assert gone[0] == f"{folder}/_checkpoint.json"
+    assert len(gone) == 4
+    assert not list(places.state.list(folder))
+
+
+def test_the_note_of_a_reading_tells_of_each_time_once(places):
+    put_records(places, "0-1", CONTACTS)
+    for each in (1, 2):
+        forget(places, people(each))
+    note = orjson.loads(places.state.get(f"readings/objects/0-1/{NAME}/_reading.json"))
+    assert len({each["run"] for each in note["forgotten"]}) == len(note["forgotten"]) == 2

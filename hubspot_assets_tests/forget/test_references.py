@@ -17,7 +17,7 @@ from hubspot_assets.tables.people import standing
 
 NAMES = Types.of(standard_catalog()).names
 PEOPLE = People.told([("0-1", 1517), ("0-3", 77)], ["ada@x.com"], NAMES)
-REFERENCES = References(PEOPLE, ["ada@x.com", "Ada Byron", 'Łucja "Lu" Ż'])
+REFERENCES = References(PEOPLE, ["ada@x.com", "Ada Byron", "Ada Byron King", 'Łucja "Lu" Ż'])
 VALUES = ["OBJECTTYPEID", "OBJECTID", "NAME", "VALUE"]
 KEY = ("OBJECTTYPEID", "OBJECTID", "NAME")
 
@@ -52,6 +52,7 @@ def value(name, text, of_type="0-1"):
         ("Write to ADA@x.com, please.", "Write to [forgotten], please."),
         ("a,b\nada@x.com; \"ada@x.com\"", 'a,b\n[forgotten]; "[forgotten]"'),
         ("Call with ada byron.", "Call with [forgotten]."),
+        ("Ada Byron King, née Ada Byron", "[forgotten], née [forgotten]"),
         ('Dear ŁUCJA "LU" Ż!', "Dear [forgotten]!"),
         ('łucja "lu" ż', "[forgotten]"),
         (r'{"to":"x\nada@x.com"}', r'{"to":"x\n[forgotten]"}'),
@@ -104,6 +105,8 @@ def test_objects_of_values_lose_the_property_that_was_nothing_else():
     told = '{"a":"x ada@x.com","hs_merged_object_ids":"1517","z":"Ada \\"x\\" Ż"}'
     ((*_, left, _),) = redacted(columns, [("0-1", "8", told, "")], KEY[:2])
     assert left == '{"a":"x [forgotten]","z":"Ada \\"x\\" Ż"}'
+    by_id = '{"a":"x","deal_id":"77"}'
+    assert redacted(columns, [("0-1", "8", by_id, "")], KEY[:2])[0][2] == '{"a":"x"}'
     same = '{"b" : "1517"}'
     assert redacted(columns, [("0-1", "8", same, "1517")], KEY[:2])[0][2] == same
 
