@@ -144,3 +144,5 @@ def test_what_is_noted_of_them_is_read_again():
     both = References() | REFERENCES
     assert (both.people, both.texts) == (PEOPLE, REFERENCES.texts)
     assert not References()
+    assert References(PEOPLE)
+    assert References(texts=["Ada Byron"])
