@@ -1,5 +1,7 @@
 """The job that forgets, in Dagster."""
 
+import re
+
 import dagster as dg
 
 from hubspot_assets.definitions import build_defs
@@ -37,8 +39,10 @@ def test_the_job_and_what_its_log_tells(delivered, export, people, tmp_path):
         file = tmp_path / "people.txt"
         file.write_text("\n".join([*map(str, people.ids), *people.addresses]))
         before = mentions(folder, people.words)
-        result, log = ran(instance, object_type="contacts", from_file=str(file), dry_run=True)
+        who = {"object_type": "contacts", "from_file": str(file)}
+        result, log = ran(instance, **who, dry_run=True, redact_references=True)
         assert result.success
+        assert re.search("would redact [1-9]", log)
         assert mentions(folder, people.words) == before
         result, log = ran(instance, erased=True)
         assert result.success
