@@ -15,6 +15,7 @@ from hubspot_assets.ddl.command import ddl, glue
 from hubspot_assets.diff_command import diff
 from hubspot_assets.exits import NOT_DELIVERED, told
 from hubspot_assets.forget.command import forget
+from hubspot_assets.portals_command import chosen, portals
 
 if TYPE_CHECKING:
     from hubspot_assets.check import Finding
@@ -24,11 +25,15 @@ P = ParamSpec("P")
 
 @click.group()
 @click.version_option(package_name="hubspot-assets")
-def main() -> None:
+@click.option("--portal", metavar="NAME", help="One of PORTALS_FILE; default: PORTAL_NAME.")
+@click.pass_context
+def main(context: click.Context, portal: str | None) -> None:
     """Own your HubSpot data: a whole portal, every day, as tables in your bucket.
 
     Settings come from the environment or a .env file; .env.example lists them.
     """
+    if portal:
+        context.with_resource(chosen(portal))
 
 
 main.add_command(days)
@@ -36,6 +41,7 @@ main.add_command(diff)
 main.add_command(ddl)
 main.add_command(glue)
 main.add_command(forget)
+main.add_command(portals)
 
 
 @main.command()

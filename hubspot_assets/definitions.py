@@ -14,7 +14,7 @@ from hubspot_assets.assets.checks import fresh_by
 from hubspot_assets.assets.failures import permanent_errors
 from hubspot_assets.assets.glue import glue_asset
 from hubspot_assets.assets.healing import healing_sensor
-from hubspot_assets.assets.labels import Labels
+from hubspot_assets.assets.labels import Labels, run_tags
 from hubspot_assets.assets.lineage import Lineage, event_assets
 from hubspot_assets.assets.resources import (
     HubSpotResource,
@@ -24,7 +24,7 @@ from hubspot_assets.assets.resources import (
     connect,
     s3_resource,
 )
-from hubspot_assets.assets.schedule import HOUR, MINUTE, export_schedule
+from hubspot_assets.assets.schedule import export_schedule
 from hubspot_assets.assets.sources import source_assets
 from hubspot_assets.assets.tables import IO_MANAGER, table_assets
 from hubspot_assets.catalog_place import catalog_place
@@ -43,7 +43,6 @@ from hubspot_assets.tables.all import all_tables
 JOB = "export_day"
 #: The first partition where nobody has noted when the portal was discovered.
 UNDISCOVERED = date(2024, 1, 1)
-DISCOVERY_HOUR = 22  # long enough before the export for somebody to see what has changed
 
 
 def build_defs(
@@ -59,14 +58,15 @@ def build_defs(
     `resources` replace those of the same name: hubspot, staging, csv_export, s3; `loggers`
     replace Dagster's own. `told` hears of each table that is written, in this process.
     """
+    checking, discovering = check_job(settings), discover_job(settings)
     purging = purge_job(settings, _check_owner)
-    forgetting = forget_job(settings, _check_owner, lambda: connect(load_settings()))
+    forgetting = forget_job(settings, _check_owner, lambda: connect(settings))
     exported = Exported.of(catalog, settings)
     sources = all_sources(exported)
     tables = all_tables(exported, whole_history=settings.export_history == "all")
     names = sorted(each.spec.name for each in tables)
-    lineage = Lineage(sources)
-    labels = Labels(catalog.portal_id, settings.export_owners)
+    labels = Labels(catalog.portal_id, settings.export_owners, settings.portal_name)
+    lineage = Lineage(sources, labels)
     fresh = fresh_by(settings)
     partitions = dg.DailyPartitionsDefinition(
         start_date=first_day(catalog, settings).isoformat(), timezone=settings.export_timezone
@@ -75,7 +75,10 @@ def build_defs(
         JOB,
         selection=dg.AssetSelection.all(),
         description="Reads the portal and delivers every table of one day.",
-        tags={"hubspot/portal": str(catalog.portal_id or "unknown")},
+        tags={
+            "hubspot/portal": str(catalog.portal_id or "unknown"),
+            **run_tags(settings.portal_name),
+        },
     )
     return dg.Definitions(
         assets=[
@@ -90,11 +93,11 @@ def build_defs(
                 else []
             ),
         ],
-        jobs=[job, check_job, discover_job, purging, forgetting],
+        jobs=[job, checking, discovering, purging, forgetting],
         schedules=[
-            discover_schedule(DISCOVERY_HOUR, 0, settings.export_timezone),
-            check_schedule(HOUR, MINUTE, settings.export_timezone),
-            export_schedule(job, settings, partitions, event_assets(sources, tables)),
+            discover_schedule(discovering, settings),
+            check_schedule(checking, settings),
+            export_schedule(job, settings, partitions, event_assets(sources, tables, labels)),
             purge_schedule(purging, settings),
             forget_schedule(forgetting, settings),
         ],
@@ -132,8 +135,18 @@ def _resources(
     options = ReadingOptions.configure_at_launch()
     return {
         "reading": options,
-        "hubspot": HubSpotResource(portal_time_zone=catalog.time_zone, portal_id=portal),
-        "staging": StagingResource(url=settings.state, s3=s3, portal_id=portal, options=options),
+        "hubspot": HubSpotResource(
+            portal_name=settings.portal_name,
+            portal_time_zone=catalog.time_zone,
+            portal_id=portal,
+        ),
+        "staging": StagingResource(
+            url=settings.state,
+            s3=s3,
+            portal_name=settings.portal_name,
+            portal_id=portal,
+            options=options,
+        ),
         IO_MANAGER: exporter(
             url=settings.export_url,
             s3=s3,
@@ -156,32 +169,41 @@ def _executor(settings: Settings) -> dg.ExecutorDefinition:
     )
 
 
-class _PortalDefinitions(StateBackedDefinitionsLoader[str]):
+class PortalDefinitions(StateBackedDefinitionsLoader[str]):
     """The definitions by the catalog, which is read once, where the code location is loaded.
+
+    `name` is that of a portal of PORTALS_FILE.
 
     Processes of its runs get that same catalog from Dagster: one that has been discovered since
     would not have the steps of a run that was made before.
     """
+
+    def __init__(self, name: str | None = None) -> None:
+        self._name = name
 
     @property
     def defs_key(self) -> str:
         return "hubspot_assets/catalog"
 
     def fetch_state(self) -> str:
-        settings = load_settings()
+        settings = load_settings(self._name)
         s3 = s3_resource(settings, impatient=True)
         return catalog_place(settings, s3.get_client).load().to_json().decode()
 
     def defs_from_state(self, state: str) -> dg.Definitions:
-        return build_defs(Catalog.from_json(state), load_settings())
+        return build_defs(Catalog.from_json(state), load_settings(self._name))
+
+    def load(self) -> dg.Definitions:
+        """Asks HubSpot nothing, and S3 for the catalog alone.
+
+        Raises SettingsError, CatalogError, and StoreError where the catalog's store can't be
+        reached.
+        """
+        # Not build_defs: that warns of a preview, and adds what the state does by itself.
+        return self.defs_from_state(self.get_or_fetch_state())
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The code location's definitions. Asks HubSpot nothing, and S3 for the catalog alone.
-
-    Raises SettingsError, CatalogError, and StoreError where the catalog's store can't be reached.
-    """
-    portal = _PortalDefinitions()
-    # Not build_defs: that warns of a preview, and adds what the state does by itself.
-    return portal.defs_from_state(portal.get_or_fetch_state())
+    """The code location of one portal: the only one, or that of PORTAL_NAME."""
+    return PortalDefinitions().load()

@@ -11,15 +11,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import dagster as dg
-from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._core.events import RunFailureReason
 from dagster_shared.error import SerializableErrorInfo
 
 from hubspot_assets.assets.failures import told_by
 from hubspot_assets.assets.resources import s3_resource, watched_by
+from hubspot_assets.assets.tables import TABLE
 from hubspot_assets.catalog_place import catalog_place
 from hubspot_assets.day import newest_complete_day
 from hubspot_assets.definitions import JOB, build_defs, first_day
@@ -134,7 +134,7 @@ def deliver_days(
         now = catalog.with_linked(place.load().linked)
         if not select and now != catalog:
             catalog, followed = now, _followed(settings, now, display)
-            new = {key for key in _selected(followed.defs, ()) - keys if _is_table(key)}
+            new = _tables(followed.defs).keys() - keys
             more = _run(followed, settings, day, new, display, whole=True)
             keys |= new
             tables = tuple(sorted((*delivery.tables, *more.tables), key=_table))
@@ -152,7 +152,9 @@ class _Followed(NamedTuple):
 def _followed(settings: Settings, catalog: Catalog, display: Display) -> _Followed:
     written: list[TableManifest] = []
     hubspot = watched_by(display.records)(
-        portal_time_zone=catalog.time_zone, portal_id=catalog.portal_id
+        portal_name=settings.portal_name,
+        portal_time_zone=catalog.time_zone,
+        portal_id=catalog.portal_id,
     )
     defs = build_defs(
         catalog,
@@ -199,8 +201,9 @@ def _run(
         if _is_interrupted(result):
             raise KeyboardInterrupt
         if not result.success:
-            raise DeliveryError("\n".join(_causes(result, defs.resolve_asset_graph(), keys)))
-        tables = sorted(key.path[-1] for key in keys if _is_table(key))
+            raise DeliveryError("\n".join(_causes(result, defs, keys)))
+        of_keys = _tables(defs)
+        tables = sorted(of_keys[key] for key in keys & of_keys.keys())
         delivery = _delivered(store, settings.export_url, day, tables, written, whole=whole)
         return replace(delivery, requests=_requests(result))
 
@@ -223,8 +226,10 @@ def _requests(result: dg.ExecuteInProcessResult) -> int:
     return sum(int(str(each.value)) for each in told if each is not None)
 
 
-def _is_table(key: dg.AssetKey) -> bool:
-    return len(key.path) == 1
+def _tables(defs: dg.Definitions) -> dict[dg.AssetKey, str]:
+    """The assets that are tables, with the names of these."""
+    nodes = defs.resolve_asset_graph().asset_nodes
+    return {node.key: str(node.metadata[TABLE]) for node in nodes if TABLE in node.metadata}
 
 
 def _table(delivered: tuple[TableManifest, str]) -> str:
@@ -268,7 +273,7 @@ def _selected(defs: dg.Definitions, select: Sequence[str]) -> set[dg.AssetKey]:
     every = graph.get_all_asset_keys()
     if not select:
         return set(every)
-    tables = {key.path[0]: key for key in every if _is_table(key)}
+    tables = {name: key for key, name in _tables(defs).items()}
     unknown = sorted(name for name in select if name.upper() not in tables)
     if unknown:
         alike = get_close_matches(unknown[0].upper(), tables, n=5, cutoff=0.5)
@@ -281,10 +286,11 @@ def _selected(defs: dg.Definitions, select: Sequence[str]) -> set[dg.AssetKey]:
 
 
 def _causes(
-    result: dg.ExecuteInProcessResult, graph: BaseAssetGraph[Any], keys: Collection[dg.AssetKey]
+    result: dg.ExecuteInProcessResult, defs: dg.Definitions, keys: Collection[dg.AssetKey]
 ) -> Iterator[str]:
     """Why steps failed, each cause once, with the assets that it stopped and the tables it cost."""
-    of_steps = {"__".join(key.path): key for key in keys}
+    graph, of_keys = defs.resolve_asset_graph(), _tables(defs)
+    of_steps = {each.node_def.name: each.key for each in graph.assets_defs}
     by_text: dict[str, list[dg.AssetKey]] = {}
     for event in result.filter_events(lambda event: event.is_step_failure):
         said = told_by(event)
@@ -299,7 +305,7 @@ def _causes(
         named = _some([key.to_user_string() for key in failed], 3)
         alike = f" (and so of {len(others)} other types)" if others else ""
         without = dg.AssetSelection.assets(*failed).downstream(include_self=False).resolve(graph)
-        tables = sorted(key.path[0] for key in without & set(keys) if _is_table(key))
+        tables = sorted(of_keys[key] for key in without & set(keys) & of_keys.keys())
         cost = f"; without it there is no {_some(tables, 8)}" if tables else ""
         yield f"{named}: {text}{alike}{cost}"
 

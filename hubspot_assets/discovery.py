@@ -7,6 +7,7 @@ import dagster as dg
 from dagster_aws.s3 import S3Resource
 
 from hubspot_assets.assets.resources import connect
+from hubspot_assets.assets.schedule import daily
 from hubspot_assets.catalog_place import CatalogPlace, catalog_place
 from hubspot_assets.changes import changes
 from hubspot_assets.hubspot.catalog import Catalog, CatalogError, discover
@@ -14,11 +15,15 @@ from hubspot_assets.hubspot.concurrent import interruptible
 from hubspot_assets.hubspot.errors import HubSpotError
 from hubspot_assets.hubspot.linked import with_links_seen
 from hubspot_assets.portal import check_places, portal_of
-from hubspot_assets.settings import Settings, SettingsError, load_settings
+from hubspot_assets.settings import Settings, SettingsError
 from hubspot_assets.storage import StoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+#: Minutes before the export: long enough for somebody to see what has changed.
+_BEFORE = 210
 
 
 class Discovery(NamedTuple):
@@ -64,43 +69,46 @@ def _former(place: CatalogPlace, settings: Settings, portal_id: int) -> Catalog 
     return None  # an earlier version's, of what was exported from here before
 
 
-@dg.op(name="discover_portal", description="Asks the portal for its types of objects and events.")
-def _discover(context: dg.OpExecutionContext, s3: S3Resource) -> None:
-    try:
-        catalog, told = refresh_catalog(load_settings(), s3.get_client)
-    except (HubSpotError, SettingsError, StoreError, CatalogError) as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
-    for line in (*told, *catalog.warnings):
-        context.log.warning(line)
-    if told:
-        context.log.warning("reload the code location, so that its assets change accordingly")
-    context.add_output_metadata(
-        {
-            "object_types": len(catalog.object_types),
-            "event_types": len(catalog.event_types),
-            "pairs": len(catalog.associations),
-            "changes": len(told),
-        }
+def discover_job(settings: Settings) -> dg.JobDefinition:
+    """Renews the catalog that definitions are made of."""
+
+    @dg.op(description="Asks the portal for its types of objects and events.")
+    def discover_portal(context: dg.OpExecutionContext, s3: S3Resource) -> None:
+        try:
+            catalog, told = refresh_catalog(settings, s3.get_client)
+        except (HubSpotError, SettingsError, StoreError, CatalogError) as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        for line in (*told, *catalog.warnings):
+            context.log.warning(line)
+        if told:
+            context.log.warning("reload the code location, so that its assets change accordingly")
+        context.add_output_metadata(
+            {
+                "object_types": len(catalog.object_types),
+                "event_types": len(catalog.event_types),
+                "pairs": len(catalog.associations),
+                "changes": len(told),
+            }
+        )
+
+    @dg.job(
+        name="discover",
+        description="Renews the catalog of the portal: object types, events, pairs that can be "
+        "linked. Assets follow it once the code location is reloaded.",
     )
+    def discover_all() -> None:
+        discover_portal()
+
+    return discover_all
 
 
-@dg.job(
-    name="discover",
-    description="Renews the catalog of the portal: object types, events, pairs that can be linked. "
-    "Assets follow it once the code location is reloaded.",
-)
-def discover_job() -> None:
-    """The job."""
-    _discover()
-
-
-def discover_schedule(hour: int, minute: int, time_zone: str) -> dg.ScheduleDefinition:
-    """Runs the job every day at `hour`:`minute`, in the evening before the export."""
+def discover_schedule(job: dg.JobDefinition, settings: Settings) -> dg.ScheduleDefinition:
+    """Runs the job every day, in the evening before the export."""
     return dg.ScheduleDefinition(
         name="daily_discovery",
-        job=discover_job,
+        job=job,
         description="Looks for new, renamed and deleted types before the night's export.",
-        cron_schedule=f"{minute} {hour} * * *",
-        execution_timezone=time_zone,
+        cron_schedule=daily(settings, minutes_before=_BEFORE),
+        execution_timezone=settings.export_timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )

@@ -54,6 +54,15 @@ def check_file(path: Path, known: Collection[str]) -> None:
             raise EnvError(_no_setting(f"{where}: found {each.key}, which", nearest))
 
 
+def value_in(path: Path, name: str) -> str | None:
+    """What a `.env` file sets a name to; None where it can't be read, which `check_file` tells."""
+    try:
+        parsed = list(parse_stream(StringIO(path.read_text(encoding="utf-8"))))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return next((each.value for each in reversed(parsed) if each.key == name), None)
+
+
 def check_names(names: Iterable[str], known: Collection[str]) -> None:
     """Raises EnvError for the first name in the environment that was meant for a setting.
 

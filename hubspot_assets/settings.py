@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Mapping
+from datetime import date, time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from dotenv import dotenv_values
 from pydantic import (
     Field,
     SecretStr,
@@ -21,8 +22,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from hubspot_assets.env_file import EnvError, check_file, check_names
+from hubspot_assets.env_file import EnvError, check_file, check_names, value_in
 from hubspot_assets.hubspot.auth import flaw
+from hubspot_assets.portals_file import OWN, PortalsError, PortalsFile
 
 Names = Annotated[tuple[str, ...], NoDecode]
 
@@ -52,6 +54,8 @@ _NO_FOLDER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|s3//")
 #: What machines have beside time zones: another on each, or with leap seconds.
 _NO_ZONES = ("localtime", "posixrules", "Factory", "posix/", "right/")
 _ENV_FILE = ".env"
+#: The minutes from the first of several portals' exports to the last.
+_SPREAD = 180
 #: By which boto3 is led to another store than AWS.
 _ENDPOINTS = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"}
 
@@ -72,6 +76,8 @@ class Settings(BaseSettings):
         env_file=_ENV_FILE, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 
+    portals_file: Path | None = Field(None, description="a TOML file with a table per portal")
+    portal_name: str | None = Field(None, description="a portal of PORTALS_FILE")
     hubspot_access_token: SecretStr | None = Field(
         None, description="a service key or the token of a private app"
     )
@@ -110,6 +116,11 @@ class Settings(BaseSettings):
     export_history: Literal["share", "all"] = Field("share", description="share or all")
     export_executor: Literal["in_process", "multiprocess"] = Field(
         "in_process", description="in_process or multiprocess"
+    )
+    export_at: str = Field(
+        "01:30",
+        pattern=r"^(00:[3-5]\d|(0[1-9]|1\d|20):[0-5]\d)$",
+        description="a time of the day, 00:30 to 20:59, as 01:30",
     )
     export_fresh_by: str = Field(
         "06:00",
@@ -281,6 +292,14 @@ class Settings(BaseSettings):
         folder = _local(value, Path.is_dir)
         return str(folder) if value.startswith("~") else value.rstrip("/") or "/"
 
+    @field_validator("portals_file")
+    @classmethod
+    def _there(cls, value: Path | None) -> Path | None:
+        found = None if value is None else _local(str(value), Path.is_file)
+        if found and not found.exists():
+            raise ValueError
+        return found
+
     @field_validator("catalog_file")
     @classmethod
     def _file(cls, value: Path | None) -> Path | None:
@@ -337,6 +356,11 @@ class Settings(BaseSettings):
         return ZoneInfo(self.export_timezone)
 
     @property
+    def begins_at(self) -> time:
+        """When the schedule delivers the day that has ended, in the export time zone."""
+        return time.fromisoformat(self.export_at)
+
+    @property
     def fresh_by(self) -> tuple[int, int]:
         """Hour and minute by which the tables are to be there."""
         hour, minute = self.export_fresh_by.split(":")
@@ -348,19 +372,91 @@ class Settings(BaseSettings):
         return self.state_url or f"{self.export_url}/_state"
 
 
-def load_settings() -> Settings:
+_NAMES = [name.upper() for name in Settings.model_fields]
+
+
+def load_settings(portal: str | None = None) -> Settings:
     """The settings of the environment and of `.env` in the working folder.
 
+    Where they name a PORTALS_FILE, those of a portal in it: of `portal`, else of PORTAL_NAME.
     Raises SettingsError: one line for the first setting that is wrong.
     """
-    known = [name.upper() for name in Settings.model_fields]
+    shared = _shared_settings()
+    name = portal or shared.portal_name
+    if shared.portals_file is None:
+        if name:
+            raise SettingsError(f"PORTALS_FILE: found nothing, expected a file that has {name}")
+        return shared
+    portals = _portals(shared.portals_file)
+    if name is None:
+        raise SettingsError(
+            f"PORTAL_NAME: found nothing, nor --portal; expected one that {portals.path} has: "
+            + ", ".join(portals.portals)
+        )
+    return _of_portal(name, portals, shared)
+
+
+def load_portals() -> PortalsFile:
+    """The portals of PORTALS_FILE. Raises SettingsError."""
+    path = _shared_settings().portals_file
+    if path is None:
+        raise SettingsError(
+            "PORTALS_FILE: found nothing, expected a TOML file with a table per portal"
+        )
+    return _portals(path)
+
+
+def _shared_settings() -> Settings:
+    """What the environment and `.env` say."""
     try:
+        known = [*_NAMES, *_variables_of_portals()]
         if (file := Path(_ENV_FILE)).is_file():
             check_file(file, known)
         check_names(os.environ, known)
-        return Settings()
     except EnvError as error:
         raise SettingsError(str(error)) from None
+    return _settings({})
+
+
+def _variables_of_portals() -> set[str]:
+    """Names that PORTALS_FILE gives to what looks like settings, as HUBSPOT_ACCESS_TOKEN_ACME."""
+    path = os.environ.get("PORTALS_FILE") or value_in(Path(_ENV_FILE), "PORTALS_FILE")
+    try:
+        return PortalsFile.read(_local(path, Path.is_file)).variables if path else set()
+    except (PortalsError, ValueError):
+        return set()  # it is read again, and that told, where the settings are sound
+
+
+def _portals(path: Path) -> PortalsFile:
+    try:
+        return PortalsFile.read(path)
+    except PortalsError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _of_portal(name: str, portals: PortalsFile, shared: Settings) -> Settings:
+    """A portal's settings: its own, then those that all share."""
+    environment = {**dotenv_values(_ENV_FILE), **os.environ}
+    try:
+        own = portals.settings_of(name, _NAMES, {k: v for k, v in environment.items() if v})
+    except PortalsError as error:
+        raise SettingsError(str(error)) from None
+    begins = shared.begins_at.hour * 60 + shared.begins_at.minute + portals.spread(name, _SPREAD)
+    values = {
+        **{each.lower(): Settings.model_fields[each.lower()].default for each in OWN},
+        "export_at": f"{begins // 60:02}:{begins % 60:02}",
+        **{each.lower(): text for each, text in own.items()},
+        "portal_name": name,
+    }
+    try:
+        return _settings(values)
+    except SettingsError as error:
+        raise SettingsError(f"{portals.path}, {name}: {error}") from None
+
+
+def _settings(own: Mapping[str, Any]) -> Settings:
+    try:
+        return Settings(**own)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         name = str(first["loc"][0])

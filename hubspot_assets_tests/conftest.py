@@ -55,6 +55,7 @@ OURS = (
     "STATE_",
     "CATALOG_",
     "ASSOCIATION_",
+    "PORTAL",
     "ALERT_",
 )
 

@@ -37,7 +37,8 @@ class House:
         ).success
 
     def due(self, later=timedelta()):
-        return next_to_heal(self.instance, JOB, self.store, self.days, datetime.now(UTC) + later)
+        runs = dg.RunsFilter(job_name=JOB)
+        return next_to_heal(self.instance, runs, self.store, self.days, datetime.now(UTC) + later)
 
 
 @pytest.fixture

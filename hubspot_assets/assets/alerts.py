@@ -34,7 +34,7 @@ def alert_sensors(settings: Settings) -> Iterator[dg.SensorDefinition]:
     )
     def alert(context: dg.RunFailureSensorContext) -> None:
         causes = _causes(context)
-        if new := _untold(context.instance, causes[:1]):
+        if new := _untold(context.instance, settings, causes[:1]):
             _tell(context, settings, new, _text(context.dagster_run, causes, settings))
         _tell_of_checks(context, settings)
 
@@ -62,12 +62,12 @@ def _tell(
         context.log.error("the alert was not taken: %s", why)
     else:
         told = context.instance.daemon_cursor_storage
-        told.set_cursor_values(dict.fromkeys(map(_key, causes), _today()))
+        told.set_cursor_values({_key(settings, cause): _today() for cause in causes})
 
 
-def _untold(instance: dg.DagsterInstance, causes: Iterable[str]) -> list[str]:
+def _untold(instance: dg.DagsterInstance, settings: Settings, causes: Iterable[str]) -> list[str]:
     """Those of `causes` that have not been told of today."""
-    keys = {cause: _key(cause) for cause in causes}
+    keys = {cause: _key(settings, cause) for cause in causes}
     told = instance.daemon_cursor_storage.get_cursor_values(set(keys.values()))
     return [cause for cause, key in keys.items() if told.get(key) != _today()]
 
@@ -76,8 +76,9 @@ def _today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
-def _key(cause: str) -> str:
-    return f"hubspot_assets/alert/{_mark_of(cause)}"
+def _key(settings: Settings, cause: str) -> str:
+    of = f"{settings.portal_name}/" if settings.portal_name else ""
+    return f"hubspot_assets/alert/{of}{_mark_of(cause)}"
 
 
 def _causes(context: dg.RunFailureSensorContext) -> Sequence[str]:
@@ -98,12 +99,13 @@ def _mark_of(cause: str) -> str:
 def _text(run: dg.DagsterRun, causes: Sequence[str], settings: Settings) -> str:
     first, *others = causes
     more = f" (and {len(others)} other causes)" if others else ""
-    return f"{_named(run)} failed: {first}{more}{_link(run, settings)}"
+    return f"{_named(run, settings)} failed: {first}{more}{_link(run, settings)}"
 
 
-def _named(run: dg.DagsterRun) -> str:
+def _named(run: dg.DagsterRun, settings: Settings) -> str:
+    portal = f"{settings.portal_name}: " if settings.portal_name else ""
     day = run.tags.get("dagster/partition")
-    return f"{run.job_name} of {day}" if day else run.job_name
+    return f"{portal}{run.job_name} of {day}" if day else f"{portal}{run.job_name}"
 
 
 def _link(run: dg.DagsterRun, settings: Settings) -> str:
@@ -129,9 +131,12 @@ class _FailedCheck:
 def _tell_of_checks(context: dg.RunStatusSensorContext, settings: Settings) -> None:
     run = context.dagster_run
     failed = _failed_checks(context.instance, run.run_id, settings)
-    if new := _untold(context.instance, failed):
+    if new := _untold(context.instance, settings, failed):
         more = [f"and {len(new) - _CAUSES} more"] if len(new) > _CAUSES else []
-        lines = [f"{_named(run)}: checks failed", *(str(failed[each]) for each in new[:_CAUSES])]
+        lines = [
+            f"{_named(run, settings)}: checks failed",
+            *(str(failed[each]) for each in new[:_CAUSES]),
+        ]
         _tell(context, settings, new, "\n".join([*lines, *more]) + _link(run, settings))
 
 

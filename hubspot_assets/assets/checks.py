@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from hubspot_assets.assets.labels import Labels
 from hubspot_assets.export.io_manager import CsvExportIOManager
 from hubspot_assets.export.verdicts import Told, checks_of
 from hubspot_assets.settings import Settings
@@ -14,9 +15,9 @@ from hubspot_assets.storage import StoreError
 from hubspot_assets.tables.spec import TableSpec
 
 
-def check_specs(spec: TableSpec) -> list[dg.AssetCheckSpec]:
+def check_specs(spec: TableSpec, labels: Labels) -> list[dg.AssetCheckSpec]:
     """The checks of a table. None blocks: the table is published, and who is told can judge."""
-    key = dg.AssetKey([spec.name])
+    key = labels.key(spec.name)
     return [dg.AssetCheckSpec(each.name, asset=key, description=each.description)
             for each in checks_of(spec)]  # fmt: skip
 

@@ -11,9 +11,6 @@ from hubspot_assets.settings import Settings
 from hubspot_assets.storage import open_store
 from hubspot_assets.storage.s3_resource import ExportS3Resource
 
-#: Of two names, as those of one are tables.
-KEY = dg.AssetKey(["glue", "catalog"])
-
 
 def glue_asset(
     tables: Sequence[str],
@@ -26,8 +23,8 @@ def glue_asset(
     which columns there are."""
 
     @dg.asset(
-        key=KEY,
-        deps=[dg.AssetKey([name]) for name in tables],
+        key=labels.key("glue", "catalog"),
+        deps=[labels.key(name) for name in tables],
         description=f"The tables in the database {database} of the Glue catalog, for Athena.",
         group_name="catalog",
         kinds={"glue"},

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+from dagster_shared.record import replace
 
 from hubspot_assets.assets.failures import PASSES, RESUMES_AT, told_by
+from hubspot_assets.assets.labels import run_tags
 from hubspot_assets.assets.resources import s3_resource
 from hubspot_assets.assets.schedule import LATE_EVENTS, WHY, Job, is_complete, left_by_schedule
 from hubspot_assets.settings import Settings
@@ -30,6 +32,7 @@ def healing_sensor(
     job: Job, settings: Settings, partitions: dg.DailyPartitionsDefinition
 ) -> dg.SensorDefinition:
     """Completes days that the schedule leaves behind."""
+    runs = dg.RunsFilter(job_name=job.name, tags=run_tags(settings.portal_name))
 
     @dg.sensor(
         name="heal_days",
@@ -43,56 +46,62 @@ def healing_sensor(
         now = datetime.now(UTC)
         days = partitions.get_partition_keys(left_by_schedule(now, settings))
         store = open_store(settings.export_url, s3_resource(settings).get_client)
-        found = next_to_heal(
-            context.instance, job.name, store, days[-settings.export_heal_days :], now
-        )
+        found = next_to_heal(context.instance, runs, store, days[-settings.export_heal_days :], now)
         return dg.SkipReason(found) if isinstance(found, str) else found
 
     return heal_days
 
 
 def next_to_heal(
-    instance: dg.DagsterInstance, job: str, store: Store, days: Sequence[str], now: datetime
+    instance: dg.DagsterInstance,
+    runs: dg.RunsFilter,
+    store: Store,
+    days: Sequence[str],
+    now: datetime,
 ) -> dg.RunRequest | str:
-    """The run of `job` that is due for one of `days`, the newest first, or why there is none.
+    """The run that is due for one of `days`, the newest first, or why there is none.
 
-    None while another is under way. Raises StoreError.
+    `runs` are those of the job and the portal. None is due while one of them is under way. Raises
+    StoreError.
     """
-    if instance.get_runs(dg.RunsFilter(job_name=job, statuses=_UNDER_WAY), limit=1):
+    if instance.get_runs(replace(runs, statuses=_UNDER_WAY), limit=1):
         return "a run is under way"
     reasons = []
     for day in reversed(days):
         if is_complete(store, day):
             continue
-        runs = _runs_of(instance, job, day)
-        if why := _not_yet(instance, job, runs, now):
+        of_day = _runs_of(instance, runs, day)
+        if why := _not_yet(instance, runs, of_day, now):
             reasons.append(f"{day}: {why}")
             continue
-        last = runs[0].dagster_run.run_id if runs else "nothing"
-        why = "incomplete" if runs else "missing"
+        last = of_day[0].dagster_run.run_id if of_day else "nothing"
+        why = "incomplete" if of_day else "missing"
         return dg.RunRequest(f"{day} after {last}", partition_key=day, tags={WHY: why})
     return "; ".join(reasons) or "the newest days are complete"
 
 
-def _runs_of(instance: dg.DagsterInstance, job: str, day: str) -> list[dg.RunRecord]:
+def _runs_of(instance: dg.DagsterInstance, runs: dg.RunsFilter, day: str) -> list[dg.RunRecord]:
     """The newest runs for a day, but for those of its late events alone."""
-    of_day = dg.RunsFilter(job_name=job, tags={"dagster/partition": day})
-    runs = instance.get_run_records(of_day, limit=2 * TRIES)
-    return [each for each in runs if each.dagster_run.tags.get(WHY) != LATE_EVENTS]
+    of_day = replace(runs, tags={**runs.tags, "dagster/partition": day})
+    found = instance.get_run_records(of_day, limit=2 * TRIES)
+    return [each for each in found if each.dagster_run.tags.get(WHY) != LATE_EVENTS]
 
 
 def _not_yet(
-    instance: dg.DagsterInstance, job: str, runs: Sequence[dg.RunRecord], now: datetime
+    instance: dg.DagsterInstance,
+    runs: dg.RunsFilter,
+    of_day: Sequence[dg.RunRecord],
+    now: datetime,
 ) -> str | None:
     """Why a day with these runs, the newest first, is not tried now; None where it is."""
-    if not runs:
+    if not of_day:
         return None
-    ended = _ended(runs[0])
-    tries = sum(_ended(each) > now - timedelta(days=1) for each in runs)
-    if not _mended_since(instance, job, ended):
-        if runs[0].dagster_run.status is dg.DagsterRunStatus.CANCELED:
+    ended = _ended(of_day[0])
+    tries = sum(_ended(each) > now - timedelta(days=1) for each in of_day)
+    if not _mended_since(instance, runs, ended):
+        if of_day[0].dagster_run.status is dg.DagsterRunStatus.CANCELED:
             return "a person ended its run"
-        for passes, resumes_at in _failures(instance, runs[0].dagster_run.run_id):
+        for passes, resumes_at in _failures(instance, of_day[0].dagster_run.run_id):
             if not passes:
                 return "its run failed for what a person must mend"
             if resumes_at and resumes_at > now:
@@ -103,9 +112,9 @@ def _not_yet(
     return f"tried again at {due:%H:%M} UTC" if due > now else None
 
 
-def _mended_since(instance: dg.DagsterInstance, job: str, moment: datetime) -> bool:
+def _mended_since(instance: dg.DagsterInstance, runs: dg.RunsFilter, moment: datetime) -> bool:
     """Whether a run has succeeded since, so that what was wrong then is so no longer."""
-    succeeded = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS])
+    succeeded = replace(runs, statuses=[dg.DagsterRunStatus.SUCCESS])
     newest = instance.get_run_records(succeeded, limit=1)
     return bool(newest) and _ended(newest[0]) > moment
 

@@ -7,31 +7,34 @@ from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
+from hubspot_assets.assets.labels import Labels
 from hubspot_assets.sources.source import Source
 from hubspot_assets.tables.table import Table
 
 
-def key_of(path: Sequence[str]) -> dg.AssetKey:
-    """The asset of all sources of one path."""
-    return dg.AssetKey(["hubspot", *path])
+def path_of(source: Source) -> Sequence[str]:
+    """What the asset is called that reads a source, and others of the same path."""
+    return ["hubspot", *source.path]
 
 
-def event_assets(sources: Iterable[Source], tables: Iterable[Table]) -> list[dg.AssetKey]:
+def event_assets(
+    sources: Iterable[Source], tables: Iterable[Table], labels: Labels
+) -> list[dg.AssetKey]:
     """The assets that read what happens, and the tables of it: each is of its day alone."""
-    read = [key_of(each.path) for each in sources if each.group == "events"]
-    made = [dg.AssetKey([each.spec.name]) for each in tables if each.spec.group == "events"]
+    read = [labels.key(*path_of(each)) for each in sources if each.group == "events"]
+    made = [labels.key(each.spec.name) for each in tables if each.spec.group == "events"]
     return [*dict.fromkeys(read), *made]
 
 
 class Lineage:
     """The assets of all sources: `keys` has the one that fills each reading, by its name."""
 
-    def __init__(self, sources: Iterable[Source]) -> None:
+    def __init__(self, sources: Iterable[Source], labels: Labels) -> None:
         every = list(sources)
-        self.keys = {name: key_of(each.path) for each in every for name in each.fills}
+        self.keys = {name: labels.key(*path_of(each)) for each in every for name in each.fills}
         self._needs: dict[dg.AssetKey, set[dg.AssetKey]] = defaultdict(set)
         for each in every:
-            self._needs[key_of(each.path)].update(self.keys[name] for name in each.needs)
+            self._needs[labels.key(*path_of(each))].update(self.keys[name] for name in each.needs)
         self._above: dict[dg.AssetKey, frozenset[dg.AssetKey]] = {}
 
     def nearest(self, readings: Iterable[str]) -> list[dg.AssetKey]:

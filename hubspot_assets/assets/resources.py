@@ -42,6 +42,8 @@ Progress = Callable[[str, int], None]
 #: Seconds in which an impatient S3 must connect, and answer.
 _IMPATIENT = 5
 
+_NAMED = "The portal of PORTALS_FILE whose settings hold."
+
 
 def connect(settings: Settings, time_zone: str | None = None) -> HubSpot:
     """A client of the portal that the settings name. Raises SettingsError without a token.
@@ -104,8 +106,10 @@ def _auth(settings: Settings) -> Auth:
             settings.hubspot_refresh_token.get_secret_value(),
             kept=partial(_tokens, settings),
         )
+    of = f" for {settings.portal_name}" if settings.portal_name else ""
     raise SettingsError(
-        "HUBSPOT_ACCESS_TOKEN: found nothing, expected a service key or the token of a private app"
+        f"HUBSPOT_ACCESS_TOKEN: found nothing{of}, expected a service key or the token of a "
+        "private app"
     )
 
 
@@ -162,6 +166,7 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     The token comes from the settings at run time and is no resource config.
     """
 
+    portal_name: str | None = Field(default=None, description=_NAMED)
     portal_time_zone: str | None = None
     portal_id: int | None = Field(default=None, description="The portal of the catalog, if known.")
     _progress: Progress | None = PrivateAttr(default=None)
@@ -230,7 +235,7 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def settings(self) -> Settings:
         """The settings of the run, read once for its hundreds of steps."""
         if self._settings is None:
-            self._settings = load_settings()
+            self._settings = load_settings(self.portal_name)
         return self._settings
 
     @property
@@ -279,6 +284,7 @@ class StagingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     url: str
     s3: dg.ResourceDependency[S3Resource]
+    portal_name: str | None = Field(default=None, description=_NAMED)
     portal_id: int | None = Field(default=None, description="The portal of the catalog, if known.")
     options: dg.ResourceDependency[ReadingOptions]
     _store: Store | None = PrivateAttr(default=None)
@@ -304,7 +310,7 @@ class StagingResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def catalog(self) -> CatalogPlace:
         """Where the portal's catalog is."""
         if self._catalog is None:
-            self._catalog = catalog_place(load_settings(), self.s3.get_client)
+            self._catalog = catalog_place(load_settings(self.portal_name), self.s3.get_client)
         return self._catalog
 
     def day(self, day: Day) -> Staging:

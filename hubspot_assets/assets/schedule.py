@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -15,8 +15,7 @@ from hubspot_assets.storage import NotFoundError, Store, open_store
 
 Job = UnresolvedAssetJobDefinition
 
-#: When the day that has ended is delivered, in the export's time zone.
-HOUR, MINUTE = 1, 30
+_DAY_MINUTES = 24 * 60
 #: The tag by which a run says why it is there.
 WHY, LATE_EVENTS = "hubspot/why", "late-events"
 
@@ -32,7 +31,7 @@ def export_schedule(
     @dg.schedule(
         name="daily_export",
         job=job,
-        cron_schedule=f"{MINUTE} {HOUR} * * *",
+        cron_schedule=daily(settings),
         execution_timezone=settings.export_timezone,
         description="Delivers the day that has ended, then the events of the EVENTS_AGAIN_DAYS "
         "days before it again, as some reach HubSpot late.",
@@ -57,10 +56,17 @@ def export_schedule(
     return daily_export
 
 
+def daily(settings: Settings, *, minutes_before: int = 0) -> str:
+    """Every day, as cron has it, when the export begins, or so many minutes before."""
+    begins = settings.begins_at
+    at = (begins.hour * 60 + begins.minute - minutes_before) % _DAY_MINUTES
+    return f"{at % 60} {at // 60} * * *"
+
+
 def left_by_schedule(now: datetime, settings: Settings) -> datetime:
     """The moment before which days had ended that the schedule is done with: an hour after it."""
     here = now.astimezone(settings.zone)
-    begun = datetime.combine(here.date(), time(HOUR, MINUTE), settings.zone)
+    begun = datetime.combine(here.date(), settings.begins_at, settings.zone)
     return here if here - begun > timedelta(hours=1) else here - timedelta(days=1)
 
 

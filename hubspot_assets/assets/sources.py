@@ -14,7 +14,7 @@ from dagster._core.storage.tags import PRIORITY_TAG
 from hubspot_assets.assets.ahead import ReadAhead, by_need
 from hubspot_assets.assets.failures import NOT_READ, PERMANENT, blamed
 from hubspot_assets.assets.labels import Labels
-from hubspot_assets.assets.lineage import Lineage, key_of
+from hubspot_assets.assets.lineage import Lineage, path_of
 from hubspot_assets.assets.resources import HubSpotResource, StagingResource
 from hubspot_assets.catalog_place import CatalogPlace
 from hubspot_assets.day import Day
@@ -109,7 +109,7 @@ def _asset(
 
 
 def _step_name(source: Source) -> str:
-    return "__".join(key_of(source.path).path)
+    return "__".join(path_of(source))
 
 
 def _of_run(context: dg.AssetExecutionContext, every: Sequence[Source]) -> list[Source]:
@@ -224,7 +224,7 @@ def _spec(
     first = sources[0]
     types = [each.object_type_id for each in sources if len(sources) == 1 and each.object_type_id]
     return dg.AssetSpec(
-        key_of(first.path),
+        labels.key(*path_of(first)),
         description=first.description,
         deps=lineage.nearest(name for each in sources for name in each.needs),
         partitions_def=partitions,

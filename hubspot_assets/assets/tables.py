@@ -17,6 +17,8 @@ from hubspot_assets.tables.specs import PROPERTY_DEFINITIONS
 from hubspot_assets.tables.table import Table
 
 IO_MANAGER = "csv_export"
+#: The metadata that names an asset's table; other assets have none.
+TABLE = "dagster/table_name"
 
 
 def table_assets(
@@ -40,7 +42,7 @@ def _asset(
     @dg.multi_asset(
         name=table.spec.name,
         specs=[_spec(table, lineage, partitions, labels)],
-        check_specs=check_specs(table.spec),
+        check_specs=check_specs(table.spec, labels),
     )
     def asset(
         context: dg.AssetExecutionContext,
@@ -65,8 +67,9 @@ def _spec(
     labels: Labels,
 ) -> dg.AssetSpec:
     spec = table.spec
+    described_in = dg.MetadataValue.asset(labels.key(PROPERTY_DEFINITIONS.name))
     return dg.AssetSpec(
-        dg.AssetKey([spec.name]),
+        labels.key(spec.name),
         description=spec.description,
         deps=lineage.nearest(table.sources),
         group_name=spec.group,
@@ -76,15 +79,12 @@ def _spec(
         partitions_def=partitions,
         metadata={
             "dagster/column_schema": column_schema(spec),
-            "dagster/table_name": spec.name,
+            TABLE: spec.name,
             "key": ", ".join(spec.key),
-            **({"property_columns_described_in": _DESCRIBED_IN} if spec.wide else {}),
+            # Columns of properties are as many as a portal has: too many to be told with each.
+            **({"property_columns_described_in": described_in} if spec.wide else {}),
         },
     ).with_io_manager_key(IO_MANAGER)
-
-
-#: Columns of properties are as many as a portal has: too many to be told with each asset.
-_DESCRIBED_IN = dg.MetadataValue.asset(dg.AssetKey([PROPERTY_DEFINITIONS.name]))
 
 
 def column_schema(spec: TableSpec) -> dg.TableSchema:
