@@ -122,6 +122,7 @@ def _delivered(settings: Settings, name: str, failure: Failure | None) -> Portal
 
     store = open_store(settings.export_url, s3_resource(settings, impatient=True).get_client)
     complete = complete_days(store).days
+    has_token = settings.hubspot_access_token or settings.hubspot_refresh_token
     until = newest_complete_day(settings.zone, datetime.now(UTC))
     return PortalState(
         name,
@@ -130,6 +131,7 @@ def _delivered(settings: Settings, name: str, failure: Failure | None) -> Portal
         complete[-1] if complete else None,
         tuple(_missing(complete, until)),
         failure,
+        None if has_token else "HUBSPOT_ACCESS_TOKEN: found nothing",
     )
 
 
@@ -149,7 +151,9 @@ def _failure(instance: dg.DagsterInstance, name: str) -> Failure | None:
     from hubspot_assets.assets.labels import run_tags
     from hubspot_assets.definitions import JOB
 
-    failed = dg.RunsFilter(job_name=JOB, tags=run_tags(name), statuses=[dg.DagsterRunStatus.FAILURE])
+    failed = dg.RunsFilter(
+        job_name=JOB, tags=run_tags(name), statuses=[dg.DagsterRunStatus.FAILURE]
+    )
     for record in instance.get_run_records(failed, limit=1):
         run = record.dagster_run
         events = instance.get_records_for_run(
@@ -165,20 +169,25 @@ def _failure(instance: dg.DagsterInstance, name: str) -> Failure | None:
 
 def _lines(states: Sequence[PortalState]) -> Iterator[str]:
     width = max(6, *(len(each.name) for each in states))
-    yield f"{'portal':<{width}}  {'id':>10}  {'newest day':<10}  begins, missing days, last failure"
+    begins = max(6, *(len(each.begins or "") for each in states))
+    yield f"{'portal':<{width}}  {'id':>10}  {'newest':<10}  {'begins':<{begins}}  missing"
     for each in states:
-        known = f"{each.name:<{width}}  {each.portal_id or '-':>10}  {each.newest or 'none':<10}"
+        yield (
+            f"{each.name:<{width}}  {each.portal_id or '-':>10}  {each.newest or 'none':<10}  "
+            f"{each.begins or '-':<{begins}}  {_days(each.missing)}"
+        ).rstrip()
         if each.error:
-            yield f"{known}  error: {each.error}"
-            continue
-        missing = f"{len(each.missing)} missing" if each.missing else "none missing"
-        if each.missing:
-            more = ", ..." if len(each.missing) > _NAMED else ""
-            missing += f" ({', '.join(each.missing[-_NAMED:])}{more})"
-        yield f"{known}  {each.begins}, {missing}"
+            yield f"  error: {each.error}"
         if failure := each.failure:
             of = f" of {failure.day}" if failure.day else ""
-            yield f"{'':<{width}}  failed at {failure.at} UTC{of}: {failure.why}"
+            yield f"  failed at {failure.at} UTC{of}: {failure.why}"
+
+
+def _days(missing: Sequence[str]) -> str:
+    """How many days, and which of them are the newest."""
+    more = ", ..." if len(missing) > _NAMED else ""
+    newest = ", ".join(missing[: -_NAMED - 1 : -1])
+    return f"{len(missing):>7,}  {newest}{more}"
 
 
 def _same(states: Sequence[PortalState]) -> Iterator[str]:

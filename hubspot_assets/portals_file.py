@@ -100,7 +100,7 @@ class PortalsFile:
     def _check_apart(
         self, name: str, settings: Mapping[str, str], environment: Mapping[str, str]
     ) -> None:
-        for other in self.portals.keys() - {name}:
+        for other in (each for each in self.portals if each != name):
             theirs = {
                 setting: text
                 for setting, value in self.portals[other].items()

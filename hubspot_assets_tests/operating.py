@@ -22,8 +22,17 @@ def until(process, reached):
 
 
 @contextlib.contextmanager
-def operated(folder, monkeypatch, instance, *, daemon=False):
-    """The UI, and the daemon if it is wanted, over an instance that the text `instance` describes.
+def operated(
+    folder,
+    monkeypatch,
+    instance,
+    *,
+    daemon=False,
+    workspace=ROOT / "workspace.yaml",
+    portals=(),
+):
+    """The UI, and the daemon if it is wanted, over an instance that the text `instance` describes,
+    for one portal or several ones of these names.
 
     Gives the UI's GraphQL client.
     """
@@ -32,14 +41,15 @@ def operated(folder, monkeypatch, instance, *, daemon=False):
     (home / "dagster.yaml").write_text(instance)
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     monkeypatch.setenv("CATALOG_FILE", str(folder / "catalog.json"))
-    assert run("discover")[0] == 0
+    for arguments in [["--portal", name, "discover"] for name in portals] or [["discover"]]:
+        assert run(*arguments)[0] == 0
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     commands = [["dagster-webserver", "-p", str(port)], *[["dagster-daemon", "run"]] * daemon]
     with contextlib.ExitStack() as running, (folder / "dagster.log").open("w") as log:
         for name, *options in commands:
-            command = [str(SCRIPT.with_name(name)), *options, "-w", str(ROOT / "workspace.yaml")]
+            command = [str(SCRIPT.with_name(name)), *options, "-w", str(workspace)]
             process = running.enter_context(subprocess.Popen(command, stdout=log, stderr=log))
             running.callback(process.terminate)
             if name == "dagster-webserver":

@@ -128,6 +128,30 @@ def test_a_failed_run_is_told_of_once_a_day_and_cause(fail, webhook):
     assert len(webhook.taken) == 2
 
 
+def test_each_of_several_portals_is_told_of(webhook, reach, shared_sandbox, tmp_path):
+    file = tmp_path / "portals.toml"
+    file.write_text("".join(f"[{name}]\nEXPORT_URL = '/{name}'\n" for name in ("acme", "globex")))
+    reach(shared_sandbox, ALERT_WEBHOOK_URL=webhook.url, PORTALS_FILE=str(file))
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        @dg.op
+        def breaks():
+            raise dg.Failure("HubSpot is down")
+
+        @dg.job
+        def export_day():
+            breaks()
+
+        for name in ("acme", "globex"):
+            result = export_day.execute_in_process(instance=instance, raise_on_error=False)
+            sensor = build_defs(standard_catalog(), load_settings(name)).resolve_sensor_def("alert")
+            event = result.get_run_failure_event()
+            sensor(dg.build_run_status_sensor_context("alert", event, instance, result.dagster_run))
+    assert webhook.taken == [
+        f"{name}: export_day failed: HubSpot is down" for name in ("acme", "globex")
+    ]
+
+
 def test_a_customers_values_are_not_told(fail, webhook):
     fail(ValueError("ann@example.com"))
     assert "breaks failed as nobody foresaw" in webhook.taken[0]

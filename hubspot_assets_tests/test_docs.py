@@ -131,6 +131,9 @@ def _check(command, words):
     """Fails where there is no such command, or no such option of it."""
     while isinstance(command, click.Group) and words:
         name, *words = words
+        if option := next((each for each in command.params if name in each.opts), None):
+            words = words[option.nargs :]
+            continue
         assert name in command.commands, f"there is no command {name}"
         command = command.commands[name]
     known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}

@@ -72,6 +72,7 @@ def test_every_setting_is_taken_from_the_environment(env):
         ASSOCIATION_TABLES="all",
         EXPORT_HISTORY="all",
         EXPORT_EXECUTOR="multiprocess",
+        EXPORT_AT="02:15",
         EXPORT_FRESH_BY="05:45",
         EXPORT_HEAL_DAYS="3",
         EVENTS_AGAIN_DAYS="5",
@@ -95,6 +96,8 @@ def test_every_setting_is_taken_from_the_environment(env):
     }
     assert found == {
         **{name.lower(): value for name, value in SECRETS.items()},
+        "portals_file": None,
+        "portal_name": None,
         "hubspot_client_id": "a-client",
         "hubspot_base_url": "http://127.0.0.1:8070",
         "hubspot_api_versions": {"owners": "v3", "objects": "2026-03"},
@@ -117,6 +120,7 @@ def test_every_setting_is_taken_from_the_environment(env):
         "export_history": "all",
         "export_executor": "multiprocess",
         "export_fresh_by": "05:45",
+        "export_at": "02:15",
         "export_heal_days": 3,
         "events_again_days": 5,
         "alert_checks": "all",
@@ -209,6 +213,8 @@ WRONG = [
     *(("EXPORT_ROLE_ARN", arn, A_ROLE) for arn in NO_ROLES),
     ("EXPORT_EXTERNAL_ID", "an id", "2 to 1224 letters, digits and any of +=,.@:/-_"),
     ("EXPORT_ROLE_DURATION", "899", "seconds of a role's session, 900 to 43200"),
+    ("EXPORT_AT", "00:29", "a time of the day, 00:30 to 20:59, as 01:30"),
+    ("EXPORT_AT", "21:00", "a time of the day, 00:30 to 20:59, as 01:30"),
     ("EXPORT_FRESH_BY", "01:30", "a time of the day, 02:00 or later, as 06:00"),
     ("EXPORT_FRESH_BY", "24:00", "a time of the day, 02:00 or later, as 06:00"),
     ("EXPORT_FRESH_BY", "6:00", "a time of the day, 02:00 or later, as 06:00"),

@@ -2,8 +2,8 @@
 
 import json
 import os
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -12,6 +12,7 @@ import time_machine
 from dagster._core.code_pointer import CodePointer
 from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext
 from dagster._core.definitions.reconstruct import initialize_repository_def_from_pointer
+from dagster._core.workspace.load import location_origins_from_yaml_paths
 
 from hubspot_assets.assets import healing
 from hubspot_assets.definitions import JOB, build_defs
@@ -20,8 +21,8 @@ from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.settings import load_settings
 from hubspot_assets_tests.conftest import DAY, FEW_EVENTS, READ_AT, set_environment
 from hubspot_assets_tests.operating import ROOT, operated
-from hubspot_assets_tests.test_alerts import webhook  # noqa: F401
-from hubspot_assets_tests.test_commands import SCRIPT, fails, run
+from hubspot_assets_tests.test_commands import fails, run
+from hubspot_assets_tests.test_queue import finish
 from hubspot_assets_tests.test_two_at_once import rows_of
 
 BEFORE = "2026-11-21"
@@ -31,17 +32,15 @@ FEW = ("OWNERS", "TEAMS", "OBJECTS_COMPANIES", "PIPELINES")
 
 def config(name, **more):
     number = list(IDS).index(name)
-    return PortalConfig(
-        **{
-            "records": 60,
-            "seed": 7 + number,
-            "now": READ_AT,
-            "burst": 100_000,
-            "portal_id": IDS[name],
-            "token": f"pat-na1-{number}a2d0b0c-0000-4000-8000-5a4d0b0c5a4d",
-        }
-        | more
+    common = PortalConfig(
+        records=60,
+        seed=7 + number,
+        now=READ_AT,
+        burst=100_000,
+        portal_id=IDS[name],
+        token=f"pat-na1-{number}a2d0b0c-0000-4000-8000-5a4d0b0c5a4d",
     )
+    return replace(common, **more)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +121,7 @@ def test_two_locations_of_one_instance_deliver_at_once(deploy, sandboxes, alone)
         assert {key.path[0] for key in of} == {name}
         assert dg.AssetKey([name, "hubspot", "companies"]) in of
         assert dg.AssetKey([name, "OBJECTS_COMPANIES"]) in of
-    with dg.DagsterInstance.local_temp() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
 
         def deliver(name):
             job = locations[name].get_job(JOB)
@@ -135,8 +134,10 @@ def test_two_locations_of_one_instance_deliver_at_once(deploy, sandboxes, alone)
             assert rows_of(folder) == alone[name]
             found = instance.get_materialized_partitions(dg.AssetKey([name, "OWNERS"]))
             assert found == {DAY}
-    pools = {name: {each.op.pool for each in found.asset_graph.assets_defs} - {None}
-             for name, found in locations.items()}
+    pools = {
+        name: {each.op.pool for each in found.asset_graph.assets_defs} - {None}
+        for name, found in locations.items()
+    }
     assert pools == {name: {f"hubspot_{portal_id}"} for name, portal_id in IDS.items()}
 
 
@@ -170,76 +171,192 @@ def test_a_day_is_healed_whatever_became_of_the_others(deploy, sandboxes, monkey
         assert due(instance, globex) == [DAY]
 
 
-def test_each_is_told_of_what_fails_it(deploy, sandboxes, webhook):
-    deploy(sandboxes, ALERT_WEBHOOK_URL=webhook.url)
-    with dg.DagsterInstance.ephemeral() as instance:
-
-        @dg.op
-        def breaks():
-            raise dg.Failure("HubSpot is down")
-
-        @dg.job
-        def export_day():
-            breaks()
-
-        for name in IDS:
-            result = export_day.execute_in_process(instance=instance, raise_on_error=False)
-            sensor = build_defs(standard_catalog(), load_settings(name)).resolve_sensor_def("alert")
-            event = result.get_run_failure_event()
-            sensor(dg.build_run_status_sensor_context("alert", event, instance, result.dagster_run))
-    assert webhook.taken == [f"{name}: export_day failed: HubSpot is down" for name in IDS]
-
-
 def test_a_portal_without_its_token_fails_alone(deploy, sandboxes, monkeypatch):
     folders = deploy(sandboxes)
     monkeypatch.delenv("HUBSPOT_ACCESS_TOKEN_ACME")
     for name in folders:
         assert JOB in location(name).job_names
-    fails(2, "HUBSPOT_ACCESS_TOKEN: found nothing for acme, expected", "--portal", "acme", "discover")
+    fails(
+        2,
+        "error: acme: HUBSPOT_ACCESS_TOKEN: found nothing, expected",
+        "--portal",
+        "acme",
+        "discover",
+    )
     assert run("--portal", "globex-eu", "discover")[0] == 0
 
 
-def test_two_exports_at_once_keep_their_own_limits(deploy, alone):
-    """One's limit is smaller, and its day's calls are used up; the other one knows nothing of it."""
+def test_where_one_has_used_up_its_day_the_other_is_delivered(deploy, alone):
     with (
-        serve(config("acme", burst=60, daily=90)) as acme,
+        serve(config("acme", daily=60)) as acme,
         serve(config("globex-eu", burst=190)) as globex,
     ):
         folders = deploy({"acme": acme, "globex-eu": globex})
-        environment = {**os.environ, "TMPDIR": os.getcwd()}
-        processes = [
-            subprocess.Popen(
-                [SCRIPT, "--portal", name, "export", "--day", DAY],
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-            for name in folders
-        ]
-        told = [each.communicate()[0] for each in processes]
-        print(acme.requests, globex.requests)
-    assert [each.returncode for each in processes] == [1, 0], told
-    assert "daily" in told[0]
+        fails(
+            1,
+            "the account's calls of the day are used up",
+            "--portal",
+            "acme",
+            "export",
+            "--day",
+            DAY,
+        )
+        status, output = run("--portal", "globex-eu", "export", "--day", DAY)
+    assert status == 0, output
     assert rows_of(folders["globex-eu"]) == alone["globex-eu"]
-    assert not {status for _, status in globex.requests} & {429}
-    assert sum(n for (_, status), n in acme.requests.items() if status == 429) == 1
+    assert not refused(globex)
 
 
-def test_they_are_listed_with_their_state(deploy, sandboxes, monkeypatch, tmp_path):
+def refused(sandbox):
+    """How many requests were too many."""
+    return sum(number for (_, status), number in sandbox.requests.items() if status == 429)
+
+
+@pytest.mark.slow
+def test_two_locations_of_a_workspace_run_at_once_within_their_own_limits(
+    deploy, alone, tmp_path, monkeypatch
+):
+    """One has a tenth of the other's limit, and more calls to make than that in ten seconds."""
+    with (
+        serve(config("acme", burst=20)) as acme,
+        serve(config("globex-eu", burst=190)) as globex,
+    ):
+        folders = deploy(
+            {"acme": acme, "globex-eu": globex}, EXPORT_START="2026-11-20", EXPORT_HEAL_DAYS="0"
+        )
+        workspace = tmp_path / "workspace.yaml"
+        workspace.write_text(run("portals", "--workspace")[1])
+        instance = (ROOT / "dagster.yaml").read_text()
+        with operated(
+            tmp_path, monkeypatch, instance, daemon=True, workspace=workspace, portals=folders
+        ) as ui:
+            runs = {
+                name: ui.submit_job_execution(
+                    JOB,
+                    repository_location_name=name,
+                    repository_name="__repository__",
+                    tags={"dagster/partition": DAY},
+                )
+                for name in folders
+            }
+            finish(ui, list(runs.values()))
+        with dg.DagsterInstance.get() as home:
+            times = {
+                name: (record.start_time, record.end_time)
+                for name, run_id in runs.items()
+                for record in home.get_run_records(dg.RunsFilter(run_ids=[run_id]))
+            }
+        assert not refused(acme)
+        assert not refused(globex)
+    assert max(begun for begun, _ in times.values()) < min(ended for _, ended in times.values())
+    assert {name: rows_of(folder) for name, folder in folders.items()} == alone
+
+
+def test_the_portals_are_listed_with_their_state(deploy, sandboxes, monkeypatch, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
-    folders = deploy(sandboxes, DAGSTER_HOME=str(home))
-    assert run("--portal", "acme", "export", "--day", DAY)[0] == 0
+    deploy(sandboxes)
+    for day in (DAY, "2026-11-19"):
+        assert run("--portal", "acme", "export", "--day", day)[0] == 0
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    sandboxes["globex-eu"].faults.add("internal_error", times=1_000, path="/owners")
+    assert run("--portal", "globex-eu", "export", "--day", DAY, "--select", "OWNERS")[0] == 1
+    sandboxes["globex-eu"].faults.clear()
+    monkeypatch.delenv("HUBSPOT_ACCESS_TOKEN_ACME")
     with (tmp_path / "portals.toml").open("a") as file:
-        file.write("[initech]\nEXPORT_TIMEZONE = 'Mars'\n")
-    monkeypatch.delenv("HUBSPOT_ACCESS_TOKEN_GLOB")
-    assert run("--portal", "globex-eu", "export", "--day", DAY)[0] == 2
+        file.write(f"[initech]\nEXPORT_URL = '{tmp_path / 'initech'}'\nEXPORT_TIMEZONE = 'Mars'\n")
     for sandbox in sandboxes.values():
         sandbox.requests.clear()
     with time_machine.travel(datetime(2026, 11, 25, 6, tzinfo=UTC)):
         status, output = run("portals")
         told = json.loads(run("portals", "--json")[1])
     assert status == 1
-    print(output)
     assert not any(sandbox.requests for sandbox in sandboxes.values())
+    failure = told[1].pop("failure")
+    assert told == [
+        {
+            "name": "acme",
+            "portal_id": IDS["acme"],
+            "begins": "01:30 UTC",
+            "newest": DAY,
+            "missing": ["2026-11-20", "2026-11-21", "2026-11-23", "2026-11-24"],
+            "failure": None,
+            "error": "HUBSPOT_ACCESS_TOKEN: found nothing",
+        },
+        {
+            "name": "globex-eu",
+            "portal_id": IDS["globex-eu"],
+            "begins": "03:00 UTC",
+            "newest": None,
+            "missing": [],
+            "error": None,
+        },
+        {
+            "name": "initech",
+            "portal_id": None,
+            "begins": None,
+            "newest": None,
+            "missing": [],
+            "failure": None,
+            "error": f"{tmp_path}/portals.toml, initech: EXPORT_TIMEZONE: found 'Mars', expected a "
+            "time zone, as Europe/Warsaw",
+        },
+    ]
+    assert failure["day"] == DAY
+    assert "GET /crm/owners" in failure["why"]
+    missing = "2026-11-24, 2026-11-23, 2026-11-21, ..."
+    assert output.splitlines() == [
+        "portal             id  newest      begins     missing",
+        f"acme          1111111  {DAY}  01:30 UTC        4  {missing}",
+        "  error: HUBSPOT_ACCESS_TOKEN: found nothing",
+        "globex-eu     2222222  none        03:00 UTC        0",
+        f"  failed at {failure['at']} UTC of {DAY}: {failure['why']}",
+        "initech             -  none        -                0",
+        f"  error: {told[2]['error']}",
+    ]
+
+
+def test_two_names_of_one_account_are_told(deploy, sandboxes):
+    """Each has a token of its own, so that only the account tells."""
+    other = config("globex-eu", portal_id=IDS["acme"])
+    with serve(other) as again:
+        deploy({"acme": sandboxes["acme"], "globex-eu": again})
+        for name in IDS:
+            assert run("--portal", name, "discover")[0] == 0
+    status, output = run("portals")
+    assert status == 0
+    assert f"warning: acme and globex-eu are one account, {IDS['acme']}: " in output
+
+
+def test_the_workspace_has_a_location_per_portal(deploy, sandboxes, tmp_path):
+    deploy(sandboxes)
+    workspace = tmp_path / "workspace.yaml"
+    workspace.write_text(run("portals", "--workspace")[1])
+    origins = location_origins_from_yaml_paths([str(workspace)])
+    assert [each.location_name for each in origins] == list(IDS)
+    for name, origin in zip(IDS, origins, strict=True):
+        assert origin.loadable_target_origin.module_name == "hubspot_assets.locations"
+        assert origin.loadable_target_origin.attribute == f"portal_{name}"
+
+
+def test_what_begins_each_night_is_spread_and_can_be_pinned(deploy, sandboxes, tmp_path):
+    deploy(sandboxes)
+    more = "".join(f"[n{n}]\nEXPORT_URL = '{tmp_path}/n{n}'\n" for n in range(4))
+    with (tmp_path / "portals.toml").open("a") as file:
+        file.write(f"{more}EXPORT_AT = '00:30'\n")
+    crons = {}
+    for name in (*IDS, "n0", "n1", "n2", "n3"):
+        defs = build_defs(standard_catalog(), load_settings(name))
+        schedules = defs.get_repository_def().schedule_defs
+        crons[name] = {each.name: each.cron_schedule for each in schedules}
+    assert {name: each["daily_export"] for name, each in crons.items()} == {
+        "acme": "30 1 * * *",
+        "globex-eu": "0 3 * * *",
+        "n0": "15 2 * * *",
+        "n1": "45 3 * * *",
+        "n2": "52 1 * * *",
+        "n3": "30 0 * * *",
+    }
+    assert crons["globex-eu"]["check_before_export"] == "0 2 * * *"
+    assert crons["n3"]["check_before_export"] == "30 23 * * *"
+    assert crons["globex-eu"]["daily_discovery"] == "30 23 * * *"

@@ -106,9 +106,9 @@ def _auth(settings: Settings) -> Auth:
             settings.hubspot_refresh_token.get_secret_value(),
             kept=partial(_tokens, settings),
         )
-    of = f" for {settings.portal_name}" if settings.portal_name else ""
+    of = f"{settings.portal_name}: " if settings.portal_name else ""
     raise SettingsError(
-        f"HUBSPOT_ACCESS_TOKEN: found nothing{of}, expected a service key or the token of a "
+        f"{of}HUBSPOT_ACCESS_TOKEN: found nothing, expected a service key or the token of a "
         "private app"
     )
 
