@@ -15,8 +15,11 @@ from dagster._core.definitions.reconstruct import initialize_repository_def_from
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
 from hubspot_assets.assets import healing
+from hubspot_assets.assets.resources import ReadingOptions, StagingResource, s3_resource
 from hubspot_assets.definitions import JOB, build_defs
+from hubspot_assets.deliver import deliver
 from hubspot_assets.hubspot.catalog import standard_catalog
+from hubspot_assets.progress import Display
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.settings import load_settings
 from hubspot_assets_tests.conftest import DAY, FEW_EVENTS, READ_AT, set_environment
@@ -111,7 +114,7 @@ def location(name):
         return initialize_repository_def_from_pointer(pointer)
 
 
-def test_two_locations_of_one_instance_deliver_at_once(deploy, sandboxes, alone):
+def test_two_locations_of_one_instance_are_apart(deploy, sandboxes, alone):
     folders = deploy(sandboxes, EXPORT_START="2026-11-20", GLUE_DATABASE="")
     for name in folders:
         assert run("--portal", name, "discover")[0] == 0
@@ -122,15 +125,10 @@ def test_two_locations_of_one_instance_deliver_at_once(deploy, sandboxes, alone)
         assert dg.AssetKey([name, "hubspot", "companies"]) in of
         assert dg.AssetKey([name, "OBJECTS_COMPANIES"]) in of
     with dg.DagsterInstance.ephemeral() as instance:
-
-        def deliver(name):
-            job = locations[name].get_job(JOB)
-            return job.execute_in_process(instance=instance, partition_key=DAY).dagster_run
-
-        with ThreadPoolExecutor(2) as pool:
-            runs = list(pool.map(deliver, folders))
-        assert {each.tags["hubspot/portal_name"] for each in runs} == set(folders)
         for name, folder in folders.items():
+            job = locations[name].get_job(JOB)
+            result = job.execute_in_process(instance=instance, partition_key=DAY)
+            assert result.dagster_run.tags["hubspot/portal_name"] == name
             assert rows_of(folder) == alone[name]
             found = instance.get_materialized_partitions(dg.AssetKey([name, "OWNERS"]))
             assert found == {DAY}
@@ -139,6 +137,26 @@ def test_two_locations_of_one_instance_deliver_at_once(deploy, sandboxes, alone)
         for name, found in locations.items()
     }
     assert pools == {name: {f"hubspot_{portal_id}"} for name, portal_id in IDS.items()}
+
+
+def test_two_are_delivered_at_once_as_alone(deploy, sandboxes, alone):
+    folders = deploy(sandboxes)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda name: deliver(load_settings(name), DAY, [], Display()), folders))
+    assert {name: rows_of(folder) for name, folder in folders.items()} == alone
+
+
+def test_what_a_run_finds_linked_is_noted_in_its_own_catalog(deploy, sandboxes):
+    folders = deploy(sandboxes)
+    for name, folder in folders.items():
+        settings = load_settings(name)
+        staging = StagingResource(
+            url=settings.state,
+            s3=s3_resource(settings),
+            portal_name=name,
+            options=ReadingOptions(),
+        )
+        assert staging.catalog.url == str(folder / "_state" / "catalog.json")
 
 
 def at(monkeypatch, moment):
@@ -216,9 +234,9 @@ def refused(sandbox):
 def test_two_locations_of_a_workspace_run_at_once_within_their_own_limits(
     deploy, alone, tmp_path, monkeypatch
 ):
-    """One has a tenth of the other's limit, and more calls to make than that in ten seconds."""
+    """One has a fifth of the other's limit, and more calls to make than that in ten seconds."""
     with (
-        serve(config("acme", burst=20)) as acme,
+        serve(config("acme", burst=40)) as acme,
         serve(config("globex-eu", burst=190)) as globex,
     ):
         folders = deploy(
