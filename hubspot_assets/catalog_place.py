@@ -122,7 +122,8 @@ def catalog_place(settings: Settings, s3: Callable[[], S3Client]) -> CatalogPlac
     """
     if settings.catalog_file:
         return CatalogPlace(open_store(settings.catalog_file.parent), settings.catalog_file.name)
-    former = _FORMER if settings.state.startswith("s3://") else None
+    # Which knew of one portal alone.
+    former = _FORMER if settings.state.startswith("s3://") and not settings.portal_name else None
     return CatalogPlace(open_store(settings.state, s3), former=former)
 
 

@@ -56,6 +56,7 @@ _NO_ZONES = ("localtime", "posixrules", "Factory", "posix/", "right/")
 _ENV_FILE = ".env"
 #: The minutes from the first of several portals' exports to the last.
 _SPREAD = 180
+_LATEST = 23 * 60 + 59
 #: By which boto3 is led to another store than AWS.
 _ENDPOINTS = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"}
 
@@ -119,8 +120,8 @@ class Settings(BaseSettings):
     )
     export_at: str = Field(
         "01:30",
-        pattern=r"^(00:[3-5]\d|(0[1-9]|1\d|20):[0-5]\d)$",
-        description="a time of the day, 00:30 to 20:59, as 01:30",
+        pattern=r"^(00:[3-5]\d|(0[1-9]|1\d|2[0-3]):[0-5]\d)$",
+        description="a time of the day, 00:30 or later, as 01:30",
     )
     export_fresh_by: str = Field(
         "06:00",
@@ -444,7 +445,7 @@ def _of_portal(name: str, portals: PortalsFile, shared: Settings) -> Settings:
     begins = shared.begins_at.hour * 60 + shared.begins_at.minute + portals.spread(name, _SPREAD)
     values = {
         **{each.lower(): Settings.model_fields[each.lower()].default for each in OWN},
-        "export_at": f"{begins // 60:02}:{begins % 60:02}",
+        "export_at": "{:02}:{:02}".format(*divmod(min(begins, _LATEST), 60)),
         **{each.lower(): text for each, text in own.items()},
         "portal_name": name,
     }

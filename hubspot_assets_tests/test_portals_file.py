@@ -134,7 +134,7 @@ def test_a_file_that_is_wrong_as_a_whole_is_one_line(portals, text, line):
         ("export_url = 'x'", "export_url is no setting; expected EXPORT_URL or another that"),
         ("PORTAL_NAME = 'x'", "PORTAL_NAME is no setting; expected "),
         ("EXPORT_TIMEZONE = 'Mars'", "EXPORT_TIMEZONE: found 'Mars', expected a time zone, as Eur"),
-        ("EXPORT_AT = '25:00'", "EXPORT_AT: found '25:00', expected a time of the day, 00:30 to"),
+        ("EXPORT_AT = '25:00'", "EXPORT_AT: found '25:00', expected a time of the day, 00:30 or"),
         ("HUBSPOT_WORKERS = 0", "HUBSPOT_WORKERS: found '0', expected requests in flight, 1 to 64"),
         ("OBJECT_TYPES = [1]", "OBJECT_TYPES: found something else, expected text, a number, a l"),
         ("SWEEP_DAYS = true", "SWEEP_DAYS: found something else, expected text, a number, a list"),
@@ -213,6 +213,11 @@ def test_a_portal_that_is_not_there_is_told_with_those_that_are(portals):
     assert refused() == (
         "PORTAL_NAME: found nothing, nor --portal; expected one that portals.toml has: acme, globex"
     )
+
+
+def test_all_begin_on_one_day(portals):
+    portals(ACME + GLOBEX, EXPORT_AT="23:00")
+    assert (of("acme").export_at, of("globex").export_at) == ("23:00", "23:59")
 
 
 def test_a_portal_has_a_place_of_its_own(portals):

@@ -15,6 +15,7 @@ from dagster._core.definitions.reconstruct import initialize_repository_def_from
 from hubspot_assets.catalog_place import CatalogPlace
 from hubspot_assets.definitions import JOB
 from hubspot_assets.hubspot.catalog import Catalog, CatalogError, standard_catalog
+from hubspot_assets.settings import load_settings
 from hubspot_assets.storage import StoreError, open_store
 from hubspot_assets_tests.conftest import place
 from hubspot_assets_tests.test_commands import run
@@ -130,6 +131,15 @@ def test_a_former_catalog_serves_a_bucket_that_has_none_yet(aws, former):
     assert place().note_linked([("0-1", "0-3")]) == [("0-1", "0-3")]
     FORMER.unlink()
     assert place().load() == PORTAL.with_linked([("0-1", "0-3")])
+
+
+def test_a_former_catalog_is_none_of_several_portals(aws, former, monkeypatch, tmp_path):
+    former(PORTAL)
+    url = load_settings().export_url
+    (tmp_path / "portals.toml").write_text(f"[acme]\nEXPORT_URL = '{url}/acme'\n")
+    monkeypatch.setenv("PORTALS_FILE", str(tmp_path / "portals.toml"))
+    monkeypatch.setenv("PORTAL_NAME", "acme")
+    assert place().load() == standard_catalog()
 
 
 def test_a_former_catalog_of_another_portal_is_no_obstacle(aws, former):
