@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -19,6 +21,7 @@ from dagster._core.storage.runs import InMemoryRunStorage
 from hubspot_assets.settings import SettingsError
 
 _LOCK = ".hubspot-assets.lock"
+_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def instance() -> dg.DagsterInstance:
@@ -33,12 +36,27 @@ def instance() -> dg.DagsterInstance:
     if not Path(home).is_absolute() or not Path(home).is_dir():
         raise SettingsError(f"DAGSTER_HOME: found {home!r}, expected the absolute path of a folder")
     try:
-        with (Path(home) / _LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with _alone(Path(home) / _LOCK):
             return dg.DagsterInstance.get()
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in _NOT_WRITABLE:
+            raise
         expected = "expected a folder that may be written"
         raise SettingsError(f"DAGSTER_HOME: found {home!r}, {expected}") from error
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Holds a lock, but where none can be had: what is in such a folder is read, as in an image
+    whose Dagster keeps its data elsewhere."""
+    try:
+        lock = path.open("w")
+    except OSError:
+        yield
+        return
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class _Materializations(InMemoryEventLogStorage):

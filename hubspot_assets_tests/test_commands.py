@@ -337,6 +337,23 @@ def test_a_home_of_dagster_that_is_none_is_one_line(shared_sandbox, reach, home)
     fails(2, text, "export", "--select", "OWNERS")
 
 
+def test_a_home_of_dagster_that_cannot_be_written_is_one_line(shared_sandbox, reach):
+    reach(shared_sandbox, DAGSTER_HOME="/sys")
+    text = "DAGSTER_HOME: found '/sys', expected a folder that may be written"
+    fails(2, text, "export", "--select", "OWNERS")
+
+
+def test_a_home_of_dagster_that_is_only_read_will_do(shared_sandbox, reach, tmp_path):
+    """Where Dagster's data is elsewhere, as it is in a container."""
+    home = tmp_path / "home"
+    (home / ".hubspot-assets.lock").mkdir(parents=True)  # so that none can be had, even by root
+    (home / "dagster.yaml").write_text(f"storage: {{sqlite: {{base_dir: '{tmp_path}/data'}}}}")
+    reach(shared_sandbox, DAGSTER_HOME=str(home))
+    status, output = run("export", "--day", DAY, "--select", "OWNERS")
+    assert status == 0, output
+    assert (tmp_path / "data" / "history" / "runs.db").is_file()
+
+
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [

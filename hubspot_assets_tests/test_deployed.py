@@ -1,0 +1,183 @@
+"""The very processes that Compose runs, without containers: they work together, tell how they are,
+and end when they are told to.
+
+What is Compose's own is put in place: hosts, ports and folders are this machine's. Dagster's data
+is in SQLite.
+"""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import psutil
+import pytest
+import yaml
+from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
+from dagster_graphql import DagsterGraphQLClient
+
+from hubspot_assets.definitions import JOB
+from hubspot_assets.export import read_manifest
+from hubspot_assets.storage import open_store
+from hubspot_assets_tests.conftest import DAY
+from hubspot_assets_tests.deployment import DEPLOY, image, read
+from hubspot_assets_tests.hubspot.test_shared import redis  # noqa: F401
+from hubspot_assets_tests.stores import REGION
+from hubspot_assets_tests.test_deployment import GIVEN, ours
+
+BIN = Path(sys.executable).parent
+PATIENCE = 300
+
+
+@dataclass
+class Service:
+    """A service of Compose's in a process of its own."""
+
+    name: str
+    process: subprocess.Popen
+    health: list[str]
+    environment: dict[str, str]
+    home: Path
+    seconds_to_end: float
+
+    def is_healthy(self):
+        assert self.process.poll() is None, self.name
+        kind, *command = self.health
+        done = subprocess.run(
+            command[0] if kind == "CMD-SHELL" else command,
+            shell=kind == "CMD-SHELL",
+            env=self.environment,
+            cwd=self.home,
+            capture_output=True,
+            check=False,
+        )
+        return done.returncode == 0
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+@pytest.fixture
+def put(sandbox, redis, endpoint, tmp_path):  # noqa: F811
+    """Puts in a text what is this machine's in the place of what is Compose's."""
+    host = endpoint.removeprefix("http://")
+    places = {
+        "redis:6379": f"127.0.0.1:{redis.port}",
+        "store:9000": host,
+        "4000": free_port(),
+        "3000": free_port(),
+        "0.0.0.0": "127.0.0.1",
+        "/tmp/dagster": str(tmp_path / "tmp"),
+    }
+    pattern = re.compile("|".join(re.escape(each) for each in places))
+    return lambda text: pattern.sub(lambda found: places[found[0]], text)
+
+
+@pytest.fixture
+def environment(put, sandbox, tmp_path):
+    """What Compose gives to all services of the image, and a sandbox instead of HubSpot."""
+    compose = read("compose.yaml", GIVEN | {"AWS_DEFAULT_REGION": REGION})
+    (tmp_path / "tmp").mkdir()
+    return {
+        **{name: put(value) for name, value in compose["services"]["code"]["environment"].items()},
+        "CODE_SERVER_HOST": "127.0.0.1",
+        "HUBSPOT_BASE_URL": sandbox.url,
+        "HUBSPOT_ACCESS_TOKEN": sandbox.token,
+        "OBJECT_TYPES": "companies",
+        "EXPORT_START": "2024-01-01",
+        "EXPORT_HEAL_DAYS": "0",
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        "HOSTNAME": socket.gethostname(),
+        "DAGSTER_HOME": str(tmp_path / "home"),
+        "HOME": str(tmp_path / "tmp"),
+        "TMPDIR": str(tmp_path / "tmp"),
+    }
+
+
+@pytest.fixture
+def home(put, environment, s3, tmp_path, monkeypatch):
+    """The folder of the image that its processes work in."""
+    s3().create_bucket(Bucket="hubspot", CreateBucketConfiguration={"LocationConstraint": REGION})
+    folder = tmp_path / "home"
+    folder.mkdir()
+    instance = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+    instance["storage"] = {"sqlite": {"base_dir": str(tmp_path / "database")}}
+    (folder / "dagster.yaml").write_text(put(yaml.safe_dump(instance)))
+    (folder / "workspace.yaml").write_text(put((DEPLOY / "workspace.yaml").read_text()))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.get():
+        yield folder
+
+
+@pytest.fixture
+def services(put, environment, home, tmp_path):
+    """Starts services by their names; all have ended after the test."""
+    of_ours = ours(read("compose.yaml", GIVEN))
+    started = []
+    with (tmp_path / "log").open("w") as log:
+
+        def start(*names):
+            for name in names:
+                service = of_ours[name]
+                command = [put(word) for word in service.get("command", image()["command"])]
+                health = service.get("healthcheck", {"test": ["CMD", *image()["health"]]})["test"]
+                process = subprocess.Popen(
+                    command, env=environment, cwd=home, stdout=log, stderr=log
+                )
+                check = [put(word).replace("$$", "$") for word in health]
+                grace = float(service["stop_grace_period"].removesuffix("s"))
+                started.append(Service(name, process, check, environment, home, grace))
+            deadline = time.monotonic() + PATIENCE
+            for each in started:
+                while not each.is_healthy():
+                    assert time.monotonic() < deadline, (tmp_path / "log").read_text()[-5000:]
+            return started
+
+        yield start
+        for each in started:
+            each.process.kill()
+            each.process.wait()
+
+
+@pytest.mark.slow
+def test_a_run_goes_to_a_worker_and_all_end_when_they_are_told_to(services, put, s3, tmp_path):
+    services("code")
+    all_of_them = services("webserver", "daemon", "worker")
+    ui = DagsterGraphQLClient("127.0.0.1", port_number=int(put("3000")))
+    keys = [dg.AssetKey(["hubspot", "owners"]), dg.AssetKey("OWNERS")]
+    run_id = ui.submit_job_execution(JOB, tags={"dagster/partition": DAY}, asset_selection=keys)
+    deadline = time.monotonic() + PATIENCE
+    while (status := ui.get_run_status(run_id)) != dg.DagsterRunStatus.SUCCESS:
+        log = (tmp_path / "log").read_text()
+        assert status != dg.DagsterRunStatus.FAILURE, log[-5000:]
+        assert time.monotonic() < deadline, log[-5000:]
+        time.sleep(0.5)
+    with dg.DagsterInstance.get() as instance:
+        assert DAGSTER_CELERY_TASK_ID_TAG in instance.get_run_by_id(run_id).tags
+        printed = instance.compute_log_manager.get_log_data([run_id, "compute_logs"])
+    store = open_store("s3://hubspot/export", s3)
+    assert read_manifest(store, DAY, "OWNERS").rows > 0
+    assert printed is not None
+
+    children = [
+        child
+        for each in all_of_them
+        for child in psutil.Process(each.process.pid).children(recursive=True)
+    ]
+    for each in all_of_them:
+        each.process.send_signal(signal.SIGTERM)
+    for each in all_of_them:
+        each.process.wait(each.seconds_to_end)
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive, alive
