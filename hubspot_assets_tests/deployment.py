@@ -32,9 +32,12 @@ def read(name: str, variables: dict[str, str]) -> Any:
 
 
 def variables(name: str) -> dict[str, bool]:
-    """The variables of a file of Compose's, and whether each must be set."""
-    found = _VARIABLE.finditer((DEPLOY / name).read_text())
-    return {each["name"]: "?" in (each["how"] or "") for each in found}
+    """The variables of a file of Compose's, and whether each must be set wherever it is used."""
+    musts: dict[str, bool] = {}
+    for each in _VARIABLE.finditer((DEPLOY / name).read_text()):
+        must = (each["how"] or "").endswith("?")
+        musts[each["name"]] = must and musts.get(each["name"], True)
+    return musts
 
 
 def image() -> dict[str, list[str]]:

@@ -40,7 +40,7 @@ class Service:
     """A service of Compose's in a process of its own."""
 
     name: str
-    process: subprocess.Popen
+    process: subprocess.Popen[bytes]
     health: list[str]
     environment: dict[str, str]
     home: Path

@@ -1,6 +1,7 @@
 """The files of `deploy/`: what reads them takes them, and they agree with one another."""
 
 import importlib
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,12 @@ def test_compose_takes_the_file():
         [*command, DEPLOY / "compose.yaml"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_page_has_the_commands_of_all_services(compose):
+    page = (ROOT / "docs" / "machines.md").read_text("utf-8")
+    for each in ours(compose).values():
+        assert f"    {shlex.join(each.get('command', image()['command']))}\n" in page
 
 
 def test_services_wait_for_services_that_there_are_and_that_tell_how_they_are(compose):
@@ -207,7 +214,7 @@ def test_containers_on_ecs_are_the_services_of_compose(compose):
     # A store of one's own needs to be told where it is, and a role needs no key.
     assert of_compose - given == {
         *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3"),
-        *("S3_ENDPOINT_URL", "STATE_URL", "EXPORT_TIMEZONE", "AWS_DEFAULT_REGION"),
+        *("S3_ENDPOINT_URL", "EXPORT_TIMEZONE", "AWS_DEFAULT_REGION"),
     }
     assert given <= of_compose
     assert {each["Name"] for each in (first, *others)} == set(services)
