@@ -19,11 +19,13 @@ import dagster as dg
 import psutil
 import pytest
 import yaml
+from dagster._core.launcher import WorkerStatus
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 from dagster_graphql import DagsterGraphQLClient
 
 from hubspot_assets.definitions import JOB
 from hubspot_assets.export import read_manifest
+from hubspot_assets.run_launcher import MISSED
 from hubspot_assets.storage import open_store
 from hubspot_assets_tests.conftest import DAY
 from hubspot_assets_tests.deployment import DEPLOY, image, read
@@ -150,22 +152,37 @@ def services(put, environment, home, tmp_path):
             each.process.wait()
 
 
+def whether_somebody_is_at(run_id):
+    """What the launcher tells of a run, asked until it would say that nobody is."""
+    with dg.DagsterInstance.get() as instance:
+        run, launcher = instance.get_run_by_id(run_id), instance.run_launcher
+        return [launcher.check_run_worker_health(run).status for _ in range(MISSED)][-1]
+
+
 @pytest.mark.slow
-def test_a_run_goes_to_a_worker_and_all_end_when_they_are_told_to(services, put, s3, tmp_path):
+def test_a_run_goes_to_a_worker_and_all_end_when_they_are_told_to(
+    services, put, sandbox, s3, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("hubspot_assets.run_launcher.PATIENCE", 1.0)
+    sandbox.faults.add("slow", times=1_000, seconds=2)
     services("code")
     all_of_them = services("webserver", "daemon", "worker")
     ui = DagsterGraphQLClient("127.0.0.1", port_number=int(put("3000")))
     keys = [dg.AssetKey(["hubspot", "owners"]), dg.AssetKey("OWNERS")]
     run_id = ui.submit_job_execution(JOB, tags={"dagster/partition": DAY}, asset_selection=keys)
-    deadline = time.monotonic() + PATIENCE
+    deadline, told_of_it = time.monotonic() + PATIENCE, set()
     while (status := ui.get_run_status(run_id)) != dg.DagsterRunStatus.SUCCESS:
         log = (tmp_path / "log").read_text()
         assert status != dg.DagsterRunStatus.FAILURE, log[-5000:]
+        if status == dg.DagsterRunStatus.STARTED:
+            told_of_it.add(whether_somebody_is_at(run_id))
         assert time.monotonic() < deadline, log[-5000:]
         time.sleep(0.5)
     with dg.DagsterInstance.get() as instance:
         assert DAGSTER_CELERY_TASK_ID_TAG in instance.get_run_by_id(run_id).tags
         printed = instance.compute_log_manager.get_log_data([run_id, "compute_logs"])
+    assert told_of_it <= {WorkerStatus.RUNNING, WorkerStatus.SUCCESS}
+    assert WorkerStatus.RUNNING in told_of_it
     store = open_store("s3://hubspot/export", s3)
     assert read_manifest(store, DAY, "OWNERS").rows > 0
     assert printed is not None
