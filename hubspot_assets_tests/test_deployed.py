@@ -63,6 +63,7 @@ class Service:
 
 
 def free_port():
+    """A port that nobody listens on, as text."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return str(free.getsockname()[1])
@@ -80,14 +81,19 @@ def put(sandbox, redis, endpoint, tmp_path):  # noqa: F811
         "0.0.0.0": "127.0.0.1",
         "/tmp/dagster": str(tmp_path / "tmp"),
     }
-    pattern = re.compile("|".join(re.escape(each) for each in places))
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, places))})(?!\w)")
     return lambda text: pattern.sub(lambda found: places[found[0]], text)
 
 
 @pytest.fixture
-def environment(put, sandbox, tmp_path):
+def environment(put, sandbox, bucket, tmp_path):
     """What Compose gives to all services of the image, and a sandbox instead of HubSpot."""
-    compose = read("compose.yaml", GIVEN | {"AWS_DEFAULT_REGION": REGION})
+    given = {
+        "EXPORT_URL": f"s3://{bucket}/export",
+        "DAGSTER_LOG_BUCKET": bucket,
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    compose = read("compose.yaml", GIVEN | given)
     (tmp_path / "tmp").mkdir()
     return {
         **{name: put(value) for name, value in compose["services"]["code"]["environment"].items()},
@@ -107,13 +113,13 @@ def environment(put, sandbox, tmp_path):
 
 
 @pytest.fixture
-def home(put, environment, s3, tmp_path, monkeypatch):
+def home(put, environment, tmp_path, monkeypatch):
     """The folder of the image that its processes work in."""
-    s3().create_bucket(Bucket="hubspot", CreateBucketConfiguration={"LocationConstraint": REGION})
     folder = tmp_path / "home"
     folder.mkdir()
     instance = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
     instance["storage"] = {"sqlite": {"base_dir": str(tmp_path / "database")}}
+    instance["run_monitoring"]["poll_interval_seconds"] = 5
     (folder / "dagster.yaml").write_text(put(yaml.safe_dump(instance)))
     (folder / "workspace.yaml").write_text(put((DEPLOY / "workspace.yaml").read_text()))
     for name, value in environment.items():
@@ -152,6 +158,23 @@ def services(put, environment, home, tmp_path):
             each.process.wait()
 
 
+def ui_of(put):
+    """The UI's GraphQL client."""
+    return DagsterGraphQLClient("127.0.0.1", port_number=int(put("3000")))
+
+
+def launched(put):
+    """A run that reads owners, and delivers a table of them."""
+    keys = [dg.AssetKey(["hubspot", "owners"]), dg.AssetKey("OWNERS")]
+    tags = {"dagster/partition": DAY}
+    return ui_of(put).submit_job_execution(JOB, tags=tags, asset_selection=keys)
+
+
+def owners(bucket, s3):
+    """How many there are in the table."""
+    return read_manifest(open_store(f"s3://{bucket}/export", s3), DAY, "OWNERS").rows
+
+
 def whether_somebody_is_at(run_id):
     """What the launcher tells of a run, asked until it would say that nobody is."""
     with dg.DagsterInstance.get() as instance:
@@ -161,15 +184,14 @@ def whether_somebody_is_at(run_id):
 
 @pytest.mark.slow
 def test_a_run_goes_to_a_worker_and_all_end_when_they_are_told_to(
-    services, put, sandbox, s3, tmp_path, monkeypatch
+    services, put, sandbox, bucket, s3, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("hubspot_assets.run_launcher.PATIENCE", 1.0)
     sandbox.faults.add("slow", times=1_000, seconds=2)
     services("code")
     all_of_them = services("webserver", "daemon", "worker")
-    ui = DagsterGraphQLClient("127.0.0.1", port_number=int(put("3000")))
-    keys = [dg.AssetKey(["hubspot", "owners"]), dg.AssetKey("OWNERS")]
-    run_id = ui.submit_job_execution(JOB, tags={"dagster/partition": DAY}, asset_selection=keys)
+    run_id = launched(put)
+    ui = ui_of(put)
     deadline, told_of_it = time.monotonic() + PATIENCE, set()
     while (status := ui.get_run_status(run_id)) != dg.DagsterRunStatus.SUCCESS:
         log = (tmp_path / "log").read_text()
@@ -180,12 +202,9 @@ def test_a_run_goes_to_a_worker_and_all_end_when_they_are_told_to(
         time.sleep(0.5)
     with dg.DagsterInstance.get() as instance:
         assert DAGSTER_CELERY_TASK_ID_TAG in instance.get_run_by_id(run_id).tags
-        printed = instance.compute_log_manager.get_log_data([run_id, "compute_logs"])
     assert told_of_it <= {WorkerStatus.RUNNING, WorkerStatus.SUCCESS}
     assert WorkerStatus.RUNNING in told_of_it
-    store = open_store("s3://hubspot/export", s3)
-    assert read_manifest(store, DAY, "OWNERS").rows > 0
-    assert printed is not None
+    assert owners(bucket, s3) > 0
 
     children = [
         child
@@ -198,3 +217,31 @@ def test_a_run_goes_to_a_worker_and_all_end_when_they_are_told_to(
         each.process.wait(each.seconds_to_end)
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive, alive
+
+
+@pytest.mark.slow
+def test_a_run_whose_worker_is_gone_is_given_to_another(
+    services, put, sandbox, bucket, s3, tmp_path
+):
+    sandbox.faults.add("slow", times=1_000, seconds=5)
+    services("code")
+    started = services("webserver", "daemon", "worker")
+    worker = started[-1]
+    run_id = launched(put)
+    deadline = time.monotonic() + PATIENCE
+    while ui_of(put).get_run_status(run_id) != dg.DagsterRunStatus.STARTED:
+        assert time.monotonic() < deadline, (tmp_path / "log").read_text()[-5000:]
+        time.sleep(0.2)
+    for each in (*psutil.Process(worker.process.pid).children(), worker.process):
+        each.kill()
+    started.remove(worker)
+    worker.process.wait()
+    sandbox.faults.clear()
+    services("worker")
+    with dg.DagsterInstance.get() as instance:
+        succeeded = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS])
+        while not (runs := instance.get_runs(succeeded)):
+            assert time.monotonic() < deadline, (tmp_path / "log").read_text()[-5000:]
+            time.sleep(1)
+    assert runs[0].parent_run_id == run_id
+    assert owners(bucket, s3) > 0
