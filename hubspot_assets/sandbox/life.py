@@ -94,6 +94,7 @@ class _Setting(NamedTuple):
     table: tuple[bytes | None, ...]
 
 
+@cache
 def _table(pool: tuple[bytes, ...], fill: int) -> tuple[bytes | None, ...]:
     """First values by the byte that is drawn; `fill` percent of the bytes have one."""
     if not pool:

@@ -48,6 +48,7 @@ class Property:
         return next((s for s in SENSITIVITIES[1:] if s in self.flags), "non_sensitive")
 
 
+@cache
 def properties_of(kind: ObjectType, contact_properties: int | None) -> tuple[Property, ...]:
     """The type's properties in order of their names; for contacts limited or extended to
     `contact_properties` that are neither archived nor sensitive."""
