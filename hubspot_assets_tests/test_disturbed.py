@@ -136,7 +136,14 @@ def undisturbed(house):
     return rows
 
 
-@pytest.mark.parametrize("answer", ANSWERS)
+#: Each costs a whole export.
+SELDOM = {"302", "408", "409"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [pytest.param(each, marks=[pytest.mark.slow] * (each in SELDOM)) for each in ANSWERS],
+)
 def test_what_comes_once_in_place_of_an_answer_takes_no_row(house, undisturbed, answer):
     rows = house.export(ANSWERS[answer], lambda _, number: number == 1)
     assert rows == undisturbed

@@ -157,10 +157,10 @@ def test_several_commands_at_once_make_a_home_that_works(reach, sandbox, tmp_pat
     command = [str(SCRIPT), "discover"]
     started = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for _ in range(3)
+        for _ in range(2)
     ]
     told = [each.communicate()[0] for each in started]
-    assert [each.returncode for each in started] == [0, 0, 0], told
+    assert [each.returncode for each in started] == [0, 0], told
     status, output = run("export", "--day", DAY, "--select", "OWNERS")
     assert status == 0, output
     with dg.DagsterInstance.get() as instance:

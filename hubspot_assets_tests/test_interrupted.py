@@ -125,6 +125,7 @@ def ui(sandbox, reach, tmp_path, monkeypatch):
         yield client
 
 
+@pytest.mark.slow
 def test_a_run_is_terminated_from_the_ui(ui, sandbox, tmp_path):
     sandbox.faults.add("slow", times=1_000, seconds=60)
     run_id = ui.submit_job_execution(JOB, tags={"dagster/partition": DAY})

@@ -76,7 +76,8 @@ def alone(reach, tmp_path):
     return export
 
 
-def test_two_exports_of_a_day_at_once_both_deliver_it(shared_sandbox, alone, reach, tmp_path):
+@pytest.mark.slow
+def test_two_processes_at_once_both_deliver_a_day(shared_sandbox, alone, reach, tmp_path):
     undisturbed = alone(shared_sandbox)
     folder = reach(shared_sandbox, **ONE_TYPE)
     processes = [start() for _ in range(2)]
@@ -86,7 +87,11 @@ def test_two_exports_of_a_day_at_once_both_deliver_it(shared_sandbox, alone, rea
     assert sum("waiting: readings in " in each for each in told) == 1
     assert rows_of(folder) == undisturbed
     assert not leftovers(tmp_path)
-    # Over a day that is there, and in one process.
+
+
+def test_two_exports_of_a_day_at_once_both_deliver_it(shared_sandbox, alone, reach, tmp_path):
+    undisturbed = alone(shared_sandbox)
+    folder = reach(shared_sandbox, **ONE_TYPE)
     with ThreadPoolExecutor(2) as pool:
         both = list(pool.map(lambda _: deliver(Settings(), DAY, [], Display()), range(2)))
     assert {table.table for each in both for table, _ in each.tables} == undisturbed.keys()
@@ -141,6 +146,7 @@ def test_who_waits_in_vain_is_told_so_in_one_line(
     assert not (folder / DAY).exists()
 
 
+@pytest.mark.slow
 def test_a_killed_export_is_finished_by_the_next(sandbox, alone, reach, tmp_path):
     undisturbed = alone(sandbox)
     folder = reach(sandbox, **ONE_TYPE)
