@@ -90,7 +90,7 @@ def told(folder):
 
 def test_a_night_as_any_and_one_in_which_nothing_happened(tmp_path, reach, monkeypatch):
     monkeypatch.setattr(modified, "FEW", 0)
-    config = PortalConfig(records=1_500, now=FIRST, contact_properties=5, burst=10**6)
+    config = PortalConfig(records=600, now=FIRST, contact_properties=5, burst=10**6)
     with serve(config) as sandbox:
         portal, lived = sandbox.portal, Portal(sandbox, tmp_path, reach)
         lived.both(0)
