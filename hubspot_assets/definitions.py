@@ -31,11 +31,13 @@ from hubspot_assets.catalog_place import catalog_place
 from hubspot_assets.check.job import check_job, check_schedule
 from hubspot_assets.day import newest_complete_day
 from hubspot_assets.discovery import discover_job, discover_schedule
+from hubspot_assets.executors import executor_of
 from hubspot_assets.export.io_manager import CsvExportIOManager, Told, of_whole_days
 from hubspot_assets.export.purge_job import purge_job, purge_schedule
 from hubspot_assets.exported import Exported
 from hubspot_assets.forget.job import forget_job, forget_schedule
 from hubspot_assets.hubspot.catalog import Catalog
+from hubspot_assets.run_logs import purge_runs_job, purge_runs_schedule
 from hubspot_assets.settings import Settings, load_settings
 from hubspot_assets.sources.all import all_sources
 from hubspot_assets.tables.all import all_tables
@@ -61,6 +63,7 @@ def build_defs(
     checking, discovering = check_job(settings), discover_job(settings)
     purging = purge_job(settings, _check_owner)
     forgetting = forget_job(settings, _check_owner, lambda: connect(settings))
+    runs = [purge_runs_job(settings.keep_runs_days)] if settings.keep_runs_days else []
     exported = Exported.of(catalog, settings)
     sources = all_sources(exported)
     tables = all_tables(exported, whole_history=settings.export_history == "all")
@@ -93,19 +96,20 @@ def build_defs(
                 else []
             ),
         ],
-        jobs=[job, checking, discovering, purging, forgetting],
+        jobs=[job, checking, discovering, purging, forgetting, *runs],
         schedules=[
             discover_schedule(discovering, settings),
             check_schedule(checking, settings),
             export_schedule(job, settings, partitions, event_assets(sources, tables, labels)),
             purge_schedule(purging, settings),
             forget_schedule(forgetting, settings),
+            *(purge_runs_schedule(each, settings.export_timezone) for each in runs),
         ],
         sensors=[
             *([healing_sensor(job, settings, partitions)] if settings.export_heal_days else []),
             *(alert_sensors(settings) if settings.alert_webhook_url else []),
         ],
-        executor=_executor(settings),
+        executor=executor_of(settings),
         resources={
             **_resources(catalog, settings, of_whole_days(names, told)),
             **(resources or {}),
@@ -155,18 +159,6 @@ def _resources(
         ),
         "s3": s3,
     }
-
-
-def _executor(settings: Settings) -> dg.ExecutorDefinition:
-    """In process unless set otherwise: HubSpot's limit is saturated within a step.
-
-    A step costs 15 ms in process, 0.9 s under a preloaded forkserver, 5 s and more when spawned.
-    """
-    if settings.export_executor == "in_process":
-        return dg.in_process_executor
-    return dg.multiprocess_executor.configured(
-        {"start_method": {"forkserver": {"preload_modules": ["hubspot_assets.definitions"]}}}
-    )
 
 
 class PortalDefinitions(StateBackedDefinitionsLoader[str]):

@@ -30,6 +30,8 @@ Names = Annotated[tuple[str, ...], NoDecode]
 
 #: HubSpot is no older.
 EARLIEST = "2006-01-01"
+#: Executors whose steps run on several hosts.
+DISTRIBUTED = ("celery", "k8s")
 _CREDENTIALS = {
     "hubspot_access_token",
     "hubspot_client_id",
@@ -37,6 +39,7 @@ _CREDENTIALS = {
     "hubspot_refresh_token",
     "alert_webhook_url",  # who has it may post there
     "budget_url",  # a password may be in it
+    "celery_broker_url",
 }
 
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -115,8 +118,12 @@ class Settings(BaseSettings):
     exclude_event_types: Names = Field((), description="names or ids, as visited_page,4-666440")
     association_tables: Literal["linked", "all"] = Field("linked", description="linked or all")
     export_history: Literal["share", "all"] = Field("share", description="share or all")
-    export_executor: Literal["in_process", "multiprocess"] = Field(
-        "in_process", description="in_process or multiprocess"
+    export_executor: Literal["in_process", "multiprocess", "celery", "k8s"] = Field(
+        "in_process", description="in_process, multiprocess, celery or k8s"
+    )
+    celery_broker_url: SecretStr | None = Field(None, description="redis://host or rediss://host")
+    celery_visibility_timeout: int = Field(
+        600, ge=30, description="seconds after which a step is delivered again, 30 or more"
     )
     export_at: str = Field(
         "01:30",
@@ -170,6 +177,9 @@ class Settings(BaseSettings):
     export_keep_monthly: int = Field(
         0, ge=0, description="of how many months to keep the last day, as 12"
     )
+    keep_runs_days: int | None = Field(
+        None, ge=1, description="for how many days to keep the logs of runs, as 30"
+    )
 
     @field_validator(
         "object_types",
@@ -218,12 +228,13 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("budget_url")
+    @field_validator("budget_url", "celery_broker_url")
     @classmethod
-    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+    def _redis(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value and not _REDIS.fullmatch(value.get_secret_value()):
+            name = str(info.field_name).upper()
             raise SettingsError(
-                "BUDGET_URL: found something else, expected redis://host or rediss://host"
+                f"{name}: found something else, expected redis://host or rediss://host"
             )
         return value
 
@@ -344,11 +355,34 @@ class Settings(BaseSettings):
                 f"EXPORT_URL: found {self.export_url}, expected s3://bucket/prefix, since "
                 "GLUE_DATABASE is set"
             )
+        if self.keep_runs_days and self.keep_runs_days < self.export_heal_days:
+            raise SettingsError(
+                f"KEEP_RUNS_DAYS: found {self.keep_runs_days}, expected {self.export_heal_days} or "
+                "more, since EXPORT_HEAL_DAYS days are healed by what their runs failed for"
+            )
         if self.s3_sse_kms_key_id and self.s3_sse not in {"aws:kms", "aws:kms:dsse"}:
             raise SettingsError(
                 f"S3_SSE: found {self.s3_sse or 'nothing'}, expected aws:kms or aws:kms:dsse, "
                 "since S3_SSE_KMS_KEY_ID is set"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_on_one_host(self) -> Settings:
+        """What the steps of a distributed executor need is where all of their hosts find it."""
+        if self.export_executor not in DISTRIBUTED:
+            return self
+        since = f"since EXPORT_EXECUTOR is {self.export_executor}, whose hosts share it"
+        for name, url in ("EXPORT_URL", self.export_url), ("STATE_URL", self.state):
+            if not url.startswith("s3://"):
+                raise SettingsError(f"{name}: found {url}, expected s3://bucket/prefix, {since}")
+        if self.catalog_file:
+            raise SettingsError(
+                f"CATALOG_FILE: found {self.catalog_file}, expected none, for one in the state "
+                f"root, {since}"
+            )
+        if not self.budget_url:
+            raise SettingsError(f"BUDGET_URL: found nothing, expected a Redis server, {since}")
         return self
 
     @property

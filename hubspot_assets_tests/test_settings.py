@@ -20,6 +20,7 @@ SECRETS = {
     "HUBSPOT_REFRESH_TOKEN": "a-refre5h-t0ken",
     "ALERT_WEBHOOK_URL": "https://hooks.example/a-5ecret",
     "BUDGET_URL": "rediss://user:a-5ecret@redis.example:6380/1",
+    "CELERY_BROKER_URL": "redis://user:another-5ecret@redis.example/0",
 }
 
 
@@ -73,8 +74,10 @@ def test_every_setting_is_taken_from_the_environment(env):
         EXPORT_HISTORY="all",
         EXPORT_EXECUTOR="multiprocess",
         EXPORT_AT="02:15",
+        CELERY_VISIBILITY_TIMEOUT="60",
         EXPORT_FRESH_BY="05:45",
         EXPORT_HEAL_DAYS="3",
+        KEEP_RUNS_DAYS="30",
         EVENTS_AGAIN_DAYS="5",
         ALERT_CHECKS="all",
         ALERT_WEBSERVER_URL="https://dagster.example/ui/",
@@ -119,9 +122,11 @@ def test_every_setting_is_taken_from_the_environment(env):
         "association_tables": "all",
         "export_history": "all",
         "export_executor": "multiprocess",
+        "celery_visibility_timeout": 60,
         "export_fresh_by": "05:45",
         "export_at": "02:15",
         "export_heal_days": 3,
+        "keep_runs_days": 30,
         "events_again_days": 5,
         "alert_checks": "all",
         "alert_webserver_url": "https://dagster.example/ui",
@@ -206,7 +211,9 @@ WRONG = [
     ("EXPORT_START", "2026-02-30", "a day, as 2026-01-31"),
     ("EXPORT_START", "yesterday", "a day, as 2026-01-31"),
     ("EXPORT_HISTORY", "some", "share or all"),
-    ("EXPORT_EXECUTOR", "threads", "in_process or multiprocess"),
+    ("EXPORT_EXECUTOR", "threads", "in_process, multiprocess, celery or k8s"),
+    ("CELERY_VISIBILITY_TIMEOUT", "5", "seconds after which a step is delivered again, 30 or more"),
+    ("KEEP_RUNS_DAYS", "0", "for how many days to keep the logs of runs, as 30"),
     ("S3_ENDPOINT_URL", "localhost:9000", "an http(s) address"),
     ("S3_ADDRESSING_STYLE", "host", "auto (path where S3_ENDPOINT_URL is set), path or virtual"),
     ("S3_SSE", "AES128", "AES256, aws:kms or aws:kms:dsse"),
@@ -255,6 +262,33 @@ def test_what_says_nothing_alone_is_an_error(env, alone, missing):
     with pytest.raises(SettingsError) as error:
         load_settings()
     assert str(error.value).startswith(missing)
+
+
+@pytest.mark.parametrize("executor", ["celery", "k8s"])
+@pytest.mark.parametrize(
+    ("local", "found"),
+    [
+        ({"EXPORT_URL": "./export"}, "EXPORT_URL: found ./export, expected s3://bucket/prefix"),
+        ({"STATE_URL": "/state"}, "STATE_URL: found /state, expected s3://bucket/prefix"),
+        ({"CATALOG_FILE": "/x/c.json"}, "CATALOG_FILE: found /x/c.json, expected none"),
+        ({"BUDGET_URL": ""}, "BUDGET_URL: found nothing, expected a Redis server"),
+    ],
+)
+def test_what_one_host_alone_has_is_refused_where_steps_run_on_several(env, executor, local, found):
+    shared = {"EXPORT_URL": "s3://bucket/prefix", "BUDGET_URL": "redis://redis.example"}
+    env(EXPORT_EXECUTOR=executor, **shared)
+    assert load_settings().export_executor == executor
+    env(**local)
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert str(error.value).startswith(found)
+    assert str(error.value).endswith(f"since EXPORT_EXECUTOR is {executor}, whose hosts share it")
+
+
+def test_runs_are_kept_while_days_are_healed_by_them(env):
+    env(KEEP_RUNS_DAYS="5", EXPORT_HEAL_DAYS="6")
+    with pytest.raises(SettingsError, match="KEEP_RUNS_DAYS: found 5, expected 6 or more"):
+        load_settings()
 
 
 def test_secrets_are_never_shown(env):

@@ -16,6 +16,7 @@ from pydantic import Field, PrivateAttr
 from hubspot_assets.assets.ahead import ReadAhead
 from hubspot_assets.catalog_place import CatalogPlace, catalog_place
 from hubspot_assets.day import Day
+from hubspot_assets.executors import reads_ahead
 from hubspot_assets.hubspot.auth import Auth, BearerToken, RefreshToken, TokenFile, TokenPlace
 from hubspot_assets.hubspot.budgets import Budgets
 from hubspot_assets.hubspot.catalog import known_zone
@@ -210,7 +211,7 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def ahead(self, make: Callable[[], ReadAhead]) -> ReadAhead | None:
         """What reads ahead in this run; none where each step has a process of its own."""
-        if self._ahead is None and self.settings.export_executor == "in_process":
+        if self._ahead is None and reads_ahead(self.settings):
             self._ahead = make()
         return self._ahead
 

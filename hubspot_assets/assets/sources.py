@@ -32,6 +32,9 @@ _REST = 30.0
 #: So many sources are named in a warning.
 _NAMED = 5
 
+#: dagster-celery has one of its own.
+_PRIORITY_TAGS = (PRIORITY_TAG, "dagster-celery/priority")
+
 Partitions = dg.PartitionsDefinition[str]
 
 
@@ -73,7 +76,7 @@ def _asset(
         specs=[_spec(sources, lineage, partitions, labels)],
         pool=labels.pool,
         # After tables, so that those are made meanwhile; and as they are read ahead.
-        op_tags={PRIORITY_TAG: str(max(order[each.name] for each in sources))},
+        op_tags=dict.fromkeys(_PRIORITY_TAGS, str(max(order[each.name] for each in sources))),
     )
     def asset(
         context: dg.AssetExecutionContext, hubspot: HubSpotResource, staging: StagingResource

