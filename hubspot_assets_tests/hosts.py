@@ -94,10 +94,15 @@ class Hosts:
         )
 
     def run(self, name, environment):
-        """The run of a day, of which it gives the process; its steps the workers execute."""
+        """The run of a day, whose steps the workers execute."""
         tags = f'{{"dagster/partition": "{DAY}"}}'
         options = ["-m", "hubspot_assets.definitions", "-j", JOB, "--tags", tags]
         return self.start(name, environment, "dagster", "job", "execute", *options)
+
+    def materialize(self, name, environment, assets):
+        """The run of these assets alone, for the same day."""
+        options = ["-m", "hubspot_assets.definitions", "--partition", DAY, "--select", assets]
+        return self.start(name, environment, "dagster", "asset", "materialize", *options)
 
     def log(self, name):
         """What the processes of a host have said."""
@@ -120,11 +125,17 @@ class Hosts:
             path.write_bytes(store.get(each.path))
         return self.folder / "brought" / name
 
+    def staged(self, name, source):
+        """The chunks that have been read of a source, or of all below it."""
+        found = self._list(f"{name}/_state/readings/{source}")
+        return [path for path in found if path.endswith(".parquet")]
+
     def left(self, name):
         """What lies in an export's places of leases."""
-        store = open_store(f"s3://{self._bucket}", self._s3)
-        for where in (f"{name}/_leases", f"{name}/_state/_leases"):
-            yield from store.list(where)
+        return self._list(f"{name}/_leases") + self._list(f"{name}/_state/_leases")
+
+    def _list(self, below):
+        return [each.path for each in open_store(f"s3://{self._bucket}", self._s3).list(below)]
 
     def kill(self, process):
         """Ends a process as a host that dies does, with all it has begun."""

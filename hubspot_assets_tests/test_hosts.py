@@ -4,14 +4,20 @@ HOSTS_RECORDS contacts are read, of few types; with HOSTS_TYPES="" of all.
 """
 
 import os
+import re
 import subprocess
-from contextlib import suppress
+import time
+from collections import Counter
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
+import duckdb
 import pytest
 
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets_tests.conftest import DAY, READ_AT
 from hubspot_assets_tests.hosts import hosts_of
+from hubspot_assets_tests.kubernetes_api import cluster_of
 from hubspot_assets_tests.test_commands import run
 from hubspot_assets_tests.test_two_at_once import rows_of
 
@@ -20,8 +26,26 @@ TYPES = {
     "OBJECT_TYPES": os.environ.get("HOSTS_TYPES", "contacts,companies"),
     "EVENT_TYPES": os.environ.get("HOSTS_EVENTS", "e_visited_page"),
 }
+#: Seconds for which the Redis server is away.
+AWAY = float(os.environ.get("HOSTS_AWAY", "15"))
 #: Seconds in which a run is to end on a machine that has much else to do.
 PATIENCE = 1200
+#: So many of a portal's calls may be refused for its limits.
+REFUSED = 0.005
+CONTACTS = "hubspot__contacts"
+#: How steps become pods, in Dagster's instance.
+LAUNCHER = """
+run_launcher:
+  module: dagster_k8s
+  class: K8sRunLauncher
+  config:
+    service_account_name: dagster
+    job_image: an-image
+    instance_config_map: dagster-instance
+    dagster_home: {home}
+    load_incluster_config: false
+    kubeconfig_file: {config}
+"""
 
 pytestmark = pytest.mark.slow
 
@@ -38,33 +62,102 @@ def hosts(tmp_path, bucket, endpoint, s3):
         yield several
 
 
-def in_process(hosts, sandbox, reach):
-    """The rows of the day as one process delivers them."""
-    more = hosts.environment(sandbox, "alone", EXPORT_EXECUTOR="in_process", DAGSTER_HOME="")
-    reach(sandbox, **more, **TYPES)
-    status, output = run("export", "--day", DAY)
+def in_process(hosts, sandbox, reach, name, *options):
+    """Delivers the day by one process."""
+    more = hosts.environment(sandbox, name, EXPORT_EXECUTOR="in_process", DAGSTER_HOME="")
+    reach(sandbox, **more | TYPES)
+    status, output = run("export", "--day", DAY, *options)
     assert status == 0, output
-    return rows_of(hosts.brought("alone"))
 
 
-def several(hosts, sandbox, name="several", **more):
-    """The environment of hosts that know the portal; two have workers, which it gives, too."""
-    environment = hosts.environment(sandbox, name, **TYPES, **more)
+def several(hosts, sandbox, name, workers):
+    """The environment of hosts that know the portal, and a worker on each of them."""
+    environment = hosts.environment(sandbox, name, **TYPES)
     hosts.discover(f"{name}-discovering", environment)
-    workers = [hosts.worker(f"{name}-{number}", environment) for number in range(2)]
-    return environment, workers
+    return environment, {each: hosts.worker(each, environment) for each in workers}
 
 
-def ends_well(hosts, run, name):
+def ends_well(hosts, process, name):
     with suppress(subprocess.TimeoutExpired):
-        run.wait(PATIENCE)
-    assert run.poll() == 0, hosts.log(name)[-3000:]
+        process.wait(PATIENCE)
+    assert process.poll() == 0, hosts.log(name)[-3000:]
 
 
-def test_workers_deliver_the_same_as_one_process(hosts, portal, reach):
-    alone = in_process(hosts, portal, reach)
-    environment, _ = several(hosts, portal)
-    ends_well(hosts, hosts.run("run", environment), "run")
+def told(hosts, workers, what):
+    """How often workers have told `what` of each step."""
+    told = "\n".join(map(hosts.log, workers))
+    return Counter(re.findall(rf" - (\w+) - {what} - ", told))
+
+
+def test_workers_deliver_what_one_process_does_though_one_is_killed(hosts, portal, reach):
+    in_process(hosts, portal, reach, "alone")
+    alone = rows_of(hosts.brought("alone"))
+    environment, workers = several(hosts, portal, "several", ["one", "other"])
+    portal.faults.add("slow", times=100_000, seconds=0.5, path="contacts|0-1")
+    process = hosts.run("run", environment)
+    hosts.until(process, lambda: hosts.staged("several", "objects/0-1"))
+    (at_it,) = (each for each in workers if told(hosts, [each], "STEP_START")[CONTACTS])
+    assert not told(hosts, workers, "STEP_SUCCESS")[CONTACTS]
+    hosts.kill(workers[at_it])
+    portal.faults.clear()
+    ends_well(hosts, process, "run")
     assert rows_of(hosts.brought("several")) == alone
-    assert all("STEP_SUCCESS" in hosts.log(f"several-{number}") for number in range(2))
-    assert not list(hosts.left("several"))
+    begun = told(hosts, workers, "STEP_START")
+    assert begun.total() == len(begun) + 1, "one step was begun twice"
+    assert begun[CONTACTS] == 2
+    assert begun.keys() == told(hosts, workers, "STEP_SUCCESS").keys()
+    assert not hosts.left("several")
+
+
+def test_two_portals_keep_their_own_limits_though_redis_goes_away(hosts, reach):
+    with ExitStack() as stack:
+        portals = {
+            config.token: stack.enter_context(serve(config))
+            for config in (
+                PortalConfig(records=RECORDS, now=READ_AT, portal_id=1, token="ours"),
+                PortalConfig(records=RECORDS, now=READ_AT, portal_id=2, token="theirs", seed=8),
+            )
+        }
+        alone = {}
+        for name, sandbox in portals.items():
+            in_process(hosts, sandbox, reach, f"{name}-alone")
+            alone[name] = rows_of(hosts.brought(f"{name}-alone"))
+            sandbox.requests.clear()
+        processes = {}
+        for name, sandbox in portals.items():
+            environment, _ = several(hosts, sandbox, name, [f"{name}-worker"])
+            processes[name] = hosts.run(f"{name}-run", environment)
+        for name, process in processes.items():
+            hosts.until(process, lambda name=name: hosts.staged(name, "objects"))
+        hosts.redis.end()
+        time.sleep(AWAY)
+        hosts.redis.begin()
+        for name, process in processes.items():
+            ends_well(hosts, process, f"{name}-run")
+            assert rows_of(hosts.brought(name)) == alone[name]
+            answers = portals[name].requests
+            refused = sum(number for (_, status), number in answers.items() if status == 429)
+            assert refused < REFUSED * answers.total(), answers
+        assert alone["ours"] != alone["theirs"]
+
+
+def test_pods_deliver_what_one_process_does(hosts, portal, reach, tmp_path):
+    """Whatever Kubernetes does between: each step's command is run, by itself."""
+    in_process(hosts, portal, reach, "alone", "--select", "OWNERS")
+    environment = hosts.environment(portal, "several", EXPORT_EXECUTOR="k8s", **TYPES)
+    with cluster_of(tmp_path, os.environ | environment) as (cluster, config):
+        with Path(hosts.home, "dagster.yaml").open("a") as file:
+            file.write(LAUNCHER.format(home=hosts.home, config=config))
+        ends_well(hosts, hosts.materialize("run", environment, "hubspot/owners,OWNERS"), "run")
+        assert [each.wait() for each in cluster.jobs.values()] == [0, 0]
+    rows = [owners(hosts.brought(each)) for each in ("alone", "several")]
+    assert rows[0] == rows[1]
+    assert len(rows[0]) == len(portal.portal.owners())
+
+
+def owners(folder):
+    """The rows of a table that was delivered alone."""
+    return duckdb.sql(
+        f"SELECT * EXCLUDE (INGESTEDAT) FROM read_csv('{folder}/{DAY}/OWNERS/*.csv.gz', "
+        "header=true, all_varchar=true)"
+    ).fetchall()
