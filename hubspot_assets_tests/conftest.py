@@ -59,6 +59,8 @@ OURS = (
     "ASSOCIATION_",
     "PORTAL",
     "ALERT_",
+    "CELERY_",
+    "KEEP_",
 )
 
 

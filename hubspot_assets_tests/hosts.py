@@ -1,10 +1,12 @@
 """What several hosts share, and their processes: PostgreSQL, Redis, a bucket, Celery's workers."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -107,6 +109,10 @@ class Hosts:
     def log(self, name):
         """What the processes of a host have said."""
         return (self.folder / name / "log").read_text()
+
+    def count(self, names, pattern):
+        """How often hosts have said each thing that is found so."""
+        return Counter(re.findall(pattern, "\n".join(map(self.log, names))))
 
     def until(self, process, reached, seconds=300):
         """Waits until something is `reached` while a process is alive."""

@@ -4,11 +4,10 @@ HOSTS_RECORDS contacts are read, of few types; with HOSTS_TYPES="" of all.
 """
 
 import os
-import re
 import subprocess
 import time
-from collections import Counter
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -16,7 +15,7 @@ import pytest
 
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets_tests.conftest import DAY, READ_AT
-from hubspot_assets_tests.hosts import hosts_of
+from hubspot_assets_tests.hosts import LOST_AFTER, hosts_of
 from hubspot_assets_tests.kubernetes_api import cluster_of
 from hubspot_assets_tests.test_commands import run
 from hubspot_assets_tests.test_two_at_once import rows_of
@@ -85,8 +84,7 @@ def ends_well(hosts, process, name):
 
 def told(hosts, workers, what):
     """How often workers have told `what` of each step."""
-    told = "\n".join(map(hosts.log, workers))
-    return Counter(re.findall(rf" - (\w+) - {what} - ", told))
+    return hosts.count(workers, rf" - (\w+) - {what} - ")
 
 
 def test_workers_deliver_what_one_process_does_though_one_is_killed(hosts, portal, reach):
@@ -107,6 +105,19 @@ def test_workers_deliver_what_one_process_does_though_one_is_killed(hosts, porta
     assert begun[CONTACTS] == 2
     assert begun.keys() == told(hosts, workers, "STEP_SUCCESS").keys()
     assert not hosts.left("several")
+
+
+def test_a_step_that_takes_longer_than_it_is_waited_for_is_executed_once(hosts, portal):
+    environment, workers = several(hosts, portal, "several", ["one", "other"])
+    portal.faults.add("slow", times=100, seconds=LOST_AFTER / 1.5)
+    process = hosts.materialize("run", environment, "hubspot/owners,OWNERS")
+    delivered = partial(hosts.count, workers, r"Task execute_plan\[(.+)\] received")
+    hosts.until(process, lambda: max(delivered().values(), default=0) > 1)
+    assert told(hosts, workers, "STEP_START") == {"hubspot__owners": 1}
+    assert not told(hosts, workers, "STEP_SUCCESS")
+    portal.faults.clear()
+    ends_well(hosts, process, "run")
+    assert told(hosts, workers, "STEP_START") == {"hubspot__owners": 1, "OWNERS": 1}
 
 
 def test_two_portals_keep_their_own_limits_though_redis_goes_away(hosts, reach):
