@@ -140,6 +140,10 @@ class Hosts:
         """What lies in an export's places of leases."""
         return self._list(f"{name}/_leases") + self._list(f"{name}/_state/_leases")
 
+    def printed(self):
+        """Where what steps have printed is kept."""
+        return self._list("compute-logs")
+
     def _list(self, below):
         return [each.path for each in open_store(f"s3://{self._bucket}", self._s3).list(below)]
 

@@ -161,6 +161,7 @@ def test_pods_deliver_what_one_process_does(hosts, portal, reach, tmp_path):
             file.write(LAUNCHER.format(home=hosts.home, config=config))
         ends_well(hosts, hosts.materialize("run", environment, "hubspot/owners,OWNERS"), "run")
         assert [each.wait() for each in cluster.jobs.values()] == [0, 0]
+    assert hosts.printed()
     rows = [owners(hosts.brought(each)) for each in ("alone", "several")]
     assert rows[0] == rows[1]
     assert len(rows[0]) == len(portal.portal.owners())
