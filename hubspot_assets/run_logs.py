@@ -5,8 +5,6 @@ Here a run stays, as do its materializations and observations, from which Dagste
 partitions that are there; its other events go, and what its processes printed.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing

@@ -109,7 +109,7 @@ def test_messages_are_those_of_the_code():
 
 def test_jobs_schedules_and_sensors_are_those_of_the_code_location():
     webhook = "https://hooks.example/x"
-    settings = Settings(alert_webhook_url=webhook, export_start=date(2026, 1, 1))
+    settings = Settings(alert_webhook_url=webhook, export_start=date(2026, 1, 1), keep_runs_days=30)
     defs = build_defs(standard_catalog(), settings)
     what = [*defs.jobs, *defs.schedules, *defs.sensors]
     page = (DOCS / "dagster.md").read_text("utf-8")

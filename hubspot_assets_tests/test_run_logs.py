@@ -68,6 +68,18 @@ def test_partitions_are_still_materialized_when_the_logs_of_their_runs_are_gone(
     assert instance.all_logs(under_way.run_id)
 
 
+def test_a_setting_has_it_done_every_day(reach, sandbox):
+    reach(sandbox)
+    without = build_defs(standard_catalog(), load_settings())
+    assert "purge_runs" not in {job.name for job in without.resolve_all_job_defs()}
+    reach(sandbox, KEEP_RUNS_DAYS="30")
+    defs = build_defs(standard_catalog(), load_settings())
+    schedule = defs.resolve_schedule_def("daily_runs_purge")
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+    with dg.DagsterInstance.local_temp() as instance:
+        assert defs.resolve_job_def(schedule.job_name).execute_in_process(instance=instance).success
+
+
 def deliver(defs, instance, day):
     result = defs.resolve_job_def(JOB).execute_in_process(
         instance=instance, partition_key=day, asset_selection=KEYS
