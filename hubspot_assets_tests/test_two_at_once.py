@@ -39,7 +39,8 @@ def rows_of(folder):
         }
         read = duckdb.sql(
             f"SELECT * EXCLUDE (INGESTEDAT) FROM read_csv('{folder}/{DAY}/{table}/**/*.csv.gz', "
-            "header=true, all_varchar=true, delim=',', quote='\"', escape='\"')"
+            "header=true, all_varchar=true, delim=',', quote='\"', escape='\"', "
+            "max_line_size=64000000)"
         )
         found[table] = read.fetchall()
         assert len(found[table]) == manifest["rows"]
