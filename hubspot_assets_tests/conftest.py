@@ -18,7 +18,6 @@ import moto.backends
 import pytest
 from botocore.retries.standard import ExponentialBackoff
 from dagster._core.storage import event_log, runs
-from werkzeug.serving import WSGIRequestHandler
 from xdist.scheduler import LoadScopeScheduling
 
 from hubspot_assets.assets.resources import s3_resource
@@ -67,8 +66,7 @@ OURS = (
 @pytest.fixture(scope="session", autouse=True)
 def brisk():
     """Who is refused tries again at once; what libraries read from disk is read once, what they
-    make in memory is stamped with no version, what they serve is not logged, and what is there by
-    now is no garbage."""
+    make in memory is stamped with no version, and what is there by now is no garbage."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000)
@@ -83,7 +81,6 @@ def brisk():
             patch.setattr(module, name, cache(getattr(module, name)))
         modules = list(moto.backends.list_of_moto_modules())
         patch.setattr(moto.backends, "list_of_moto_modules", lambda: modules)
-        patch.setattr(WSGIRequestHandler, "log_request", lambda *_: None)
         for module in (event_log.in_memory, runs.in_memory):
             patch.setattr(module, "stamp_alembic_rev", lambda *_: None)
         yield
