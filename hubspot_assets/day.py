@@ -59,3 +59,8 @@ class Day:
 def newest_complete_day(zone: ZoneInfo, now: datetime | None = None) -> date:
     """The last day that is over in `zone`."""
     return (now or datetime.now(UTC)).astimezone(zone).date() - timedelta(days=1)
+
+
+def days_between(first: date, last: date) -> list[str]:
+    """Every day from the first to the last, both included; none where the last comes before."""
+    return [(first + timedelta(each)).isoformat() for each in range((last - first).days + 1)]

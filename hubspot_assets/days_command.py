@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
@@ -36,19 +36,19 @@ def day_states(store: Store, until: str) -> list[DayState]:
 
     Raises StoreError.
     """
+    from hubspot_assets.day import days_between
     from hubspot_assets.export.complete import is_day
 
     there = {name for name in store.folders() if is_day(name)}
     if not there:
         return []
     first, last = date.fromisoformat(min(there)), date.fromisoformat(max(*there, until))
-    days = [(first + timedelta(each)).isoformat() for each in range((last - first).days + 1)]
 
     def state(day: str) -> DayState:
         return _state(store, day) if day in there else DayState(day, "missing")
 
     with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(state, days))
+        return list(pool.map(state, days_between(first, last)))
 
 
 def _state(store: Store, day: str) -> DayState:

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from hubspot_assets.assets.failures import told_by
 from hubspot_assets.assets.resources import s3_resource, watched_by
 from hubspot_assets.assets.tables import TABLE
 from hubspot_assets.catalog_place import catalog_place
-from hubspot_assets.day import newest_complete_day
+from hubspot_assets.day import days_between, newest_complete_day
 from hubspot_assets.definitions import JOB, build_defs, first_day
 from hubspot_assets.discovery import refresh_catalog
 from hubspot_assets.export import TableManifest, read_day, read_manifest
@@ -85,7 +85,7 @@ def check_days(first: str, last: str | None, settings: Settings) -> list[str]:
     begin, end = (date.fromisoformat(check_day(each, settings)) for each in (first, last))
     if end < begin:
         raise SettingsError(f"to: found {end}, expected {begin} or later")
-    return [(begin + timedelta(days)).isoformat() for days in range((end - begin).days + 1)]
+    return days_between(begin, end)
 
 
 def deliver(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -137,10 +137,11 @@ def _delivered(settings: Settings, name: str, failure: Failure | None) -> Portal
 
 def _missing(complete: Sequence[str], until: date) -> Iterator[str]:
     """The days since the first complete one that are not."""
+    from hubspot_assets.day import days_between
+
     if complete:
         first, there = date.fromisoformat(complete[0]), set(complete)
-        days = (first + timedelta(each) for each in range((until - first).days + 1))
-        yield from (day for each in days if (day := each.isoformat()) not in there)
+        yield from (each for each in days_between(first, until) if each not in there)
 
 
 def _failure(instance: dg.DagsterInstance, name: str) -> Failure | None:
