@@ -19,20 +19,15 @@ T = TypeVar("T")
 
 
 def by_need(sources: Iterable[Source]) -> list[Source]:
-    """The order in which to read: first what most others wait for."""
-    every = list(sources)
-    waiting = _waiting(every)
-    return sorted(every, key=lambda each: -waiting[each.name])
-
-
-def _waiting(sources: Iterable[Source]) -> dict[str, int]:
-    """By source, how many others wait for it; for records, the tables of all records do as well."""
+    """The order in which to read: first what most others wait for; for records, the tables of all
+    records do as well."""
     every = list(sources)
     needed = Counter(name for each in every for name in each.needs)
-    return {
-        each.name: sum(needed[name] for name in each.fills) + (each.object_type_id is not None)
-        for each in every
-    }
+
+    def waiting(each: Source) -> int:
+        return sum(needed[name] for name in each.fills) + (each.object_type_id is not None)
+
+    return sorted(every, key=lambda each: -waiting(each))
 
 
 def _of_links(source: Source) -> bool:
