@@ -1,7 +1,6 @@
 """Dagster's processes over a portal, as an operator has them."""
 
 import contextlib
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import httpx
 from dagster_graphql import DagsterGraphQLClient
 
+from hubspot_assets_tests.servers import free_port
 from hubspot_assets_tests.test_commands import SCRIPT, run
 
 ROOT = Path(__file__).parents[1]
@@ -43,9 +43,7 @@ def operated(
     monkeypatch.setenv("CATALOG_FILE", str(folder / "catalog.json"))
     for arguments in [["--portal", name, "discover"] for name in portals] or [["discover"]]:
         assert run(*arguments)[0] == 0
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     commands = [["dagster-webserver", "-p", str(port)], *[["dagster-daemon", "run"]] * daemon]
     with contextlib.ExitStack() as running, (folder / "dagster.log").open("w") as log:
         for name, *options in commands:

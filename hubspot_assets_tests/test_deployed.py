@@ -30,6 +30,7 @@ from hubspot_assets.storage import open_store
 from hubspot_assets_tests.conftest import DAY
 from hubspot_assets_tests.deployment import DEPLOY, image, read
 from hubspot_assets_tests.hubspot.test_shared import redis  # noqa: F401
+from hubspot_assets_tests.servers import free_port
 from hubspot_assets_tests.stores import REGION
 from hubspot_assets_tests.test_deployment import GIVEN, ours
 
@@ -62,13 +63,6 @@ class Service:
         return done.returncode == 0
 
 
-def free_port():
-    """A port that nobody listens on, as text."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
-
-
 @pytest.fixture
 def put(sandbox, redis, endpoint, tmp_path):  # noqa: F811
     """Puts in a text what is this machine's in the place of what is Compose's."""
@@ -76,8 +70,8 @@ def put(sandbox, redis, endpoint, tmp_path):  # noqa: F811
     places = {
         "redis:6379": f"127.0.0.1:{redis.port}",
         "store:9000": host,
-        "4000": free_port(),
-        "3000": free_port(),
+        "4000": str(free_port()),
+        "3000": str(free_port()),
         "0.0.0.0": "127.0.0.1",
         "/tmp/dagster": str(tmp_path / "tmp"),
     }
