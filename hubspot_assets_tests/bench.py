@@ -165,17 +165,19 @@ def bare_frames(records: list[dict[str, Any]], names: list[str]) -> list[pl.Data
 
 
 def measure_day(folder: str) -> dict[str, float]:
-    """A whole day of a small portal on a stored instance: how much of it was not extraction, what
-    its events take, and how long it was until the first step began."""
+    """A whole day of a small portal on the instance of dagster.yaml: how much of it was not
+    extraction, what its events take, and how long it was until the first step began."""
     os.environ["EXPORT_URL"] = folder
     import dagster as dg
 
     from hubspot_assets.deliver import deliver
     from hubspot_assets.progress import Display
     from hubspot_assets.settings import load_settings
+    from hubspot_assets_tests.operating import ROOT
 
     home = Path(folder) / "dagster"
     home.mkdir()
+    shutil.copy(ROOT / "dagster.yaml", home)
     os.environ["DAGSTER_HOME"] = str(home)
     started = time.monotonic()
     deliver(load_settings(), DAY, [], Display())

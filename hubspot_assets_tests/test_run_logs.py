@@ -25,12 +25,17 @@ def sqlite():
 
 
 @contextmanager
+def as_deployed():
+    yield "event_log_storage: {module: hubspot_assets.event_log, class: SqliteEventLog}"
+
+
+@contextmanager
 def postgres():
     with postgres_server() as port:
         yield POSTGRES.format(port=port)
 
 
-@pytest.fixture(params=[sqlite, pytest.param(postgres, marks=pytest.mark.slow)])
+@pytest.fixture(params=[sqlite, as_deployed, pytest.param(postgres, marks=pytest.mark.slow)])
 def instance(request, tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.mkdir()

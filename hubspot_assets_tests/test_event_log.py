@@ -1,0 +1,94 @@
+"""The event log in SQLite that stays open: Dagster's own files, whoever else is at them."""
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.storage.event_log import SqliteEventLogStorage
+
+from hubspot_assets.event_log import SqliteEventLog
+from hubspot_assets_tests.operating import ROOT
+
+OWNERS = dg.AssetKey("OWNERS")
+
+
+@dg.asset(key=OWNERS)
+def owners(context):
+    context.log.info("two owners")
+
+
+def materialize(instance):
+    return dg.materialize([owners], instance=instance).run_id
+
+
+def told(instance, run):
+    return [each.message for each in instance.all_logs(run)]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def as_deployed(home):
+    """What makes the instance that the project's dagster.yaml describes."""
+    (home / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
+    return dg.DagsterInstance.get
+
+
+def test_it_reads_what_dagsters_own_has_written_and_the_other_way_round(home):
+    with dg.DagsterInstance.get() as instance:
+        assert type(instance.event_log_storage) is SqliteEventLogStorage
+        first = materialize(instance)
+        before = told(instance, first)
+    (home / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
+    with dg.DagsterInstance.get() as instance:
+        assert type(instance.event_log_storage) is SqliteEventLog
+        assert told(instance, first) == before
+        second = materialize(instance)
+        after = told(instance, second)
+    assert "two owners" in after
+    (home / "dagster.yaml").unlink()
+    with dg.DagsterInstance.get() as instance:
+        assert told(instance, second) == after
+        records = instance.fetch_materializations(OWNERS, limit=10).records
+        assert [each.run_id for each in records] == [second, first]
+
+
+def test_what_one_writes_another_reads_at_once(as_deployed):
+    with as_deployed() as writer, as_deployed() as reader:
+        for number in range(1, 4):
+            run = materialize(writer)
+            assert told(reader, run) == told(writer, run)
+            assert len(reader.fetch_materializations(OWNERS, limit=10).records) == number
+
+
+def test_many_write_at_once_from_threads_and_instances(as_deployed):
+    with as_deployed() as one, as_deployed() as other, ThreadPoolExecutor(8) as pool:
+        told = [dg.AssetMaterialization(OWNERS, metadata={"number": n}) for n in range(40)]
+        list(pool.map(dg.DagsterInstance.report_runless_asset_event, [one, other] * 20, told))
+        records = one.fetch_materializations(OWNERS, limit=100).records
+    numbers = [each.asset_materialization.metadata["number"].value for each in records]
+    assert sorted(numbers) == list(range(40))
+
+
+def test_databases_of_many_runs_do_not_stay_open(as_deployed):
+    with as_deployed() as instance:
+        runs = [materialize(instance) for _ in range(12)]
+        assert 0 < len(open_databases()) <= 8
+        assert "two owners" in told(instance, runs[0])
+        assert {f"{runs[0]}.db", f"{runs[-1]}.db", "index.db"} <= open_databases()
+    assert not open_databases()
+
+
+def open_databases():
+    """The files of event logs that this process holds open."""
+    found = set()
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # that of this listing
+            found.add(each.readlink())
+    return {each.name for each in found if each.match("history/runs/*.db")}
