@@ -27,8 +27,9 @@ _KEPT_IDS = ("0-1", "0-2")
 #: One of so many records is created after the one with the next id, by less than so long.
 _LATE, _LATER_BY = 16, 9_000_000
 _FINAL = ("merged", "erased")
-#: Recent plans are kept, since pages and links ask for the same ones again.
-_PLANS = 1 << 14
+#: Recent plans are kept, since pages, links and counts ask for the same ones again: more than there
+#: are ends in a portal of some 500,000 records, of which each search counts all.
+_PLANS = 1 << 16
 
 
 class Fate(NamedTuple):
