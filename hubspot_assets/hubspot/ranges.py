@@ -15,6 +15,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,7 +29,7 @@ from hubspot_assets.hubspot.errors import (
     Refused,
     no_refusals,
 )
-from hubspot_assets.hubspot.search import Search
+from hubspot_assets.hubspot.search import REACH, Search
 
 if TYPE_CHECKING:
     from hubspot_assets.hubspot.records import Page
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 ALONE = 4
 #: Pages of a range, the last of which has the first record of the next one.
 PAGES = 8
+#: Searches for where to part a list that are under way at once.
+SEARCHES = 4
 
 Cuts = Callable[[int, int], Iterable[int]]
 """Given an id and a number: ids above it, ascending, so many records apart."""
@@ -47,13 +50,23 @@ Ask = Callable[[str | None], "Iterator[Page]"]
 
 
 def by_search(client: HubSpot, object_type_id: str) -> Cuts:
-    """By the search's index, as far as it tells: a request for each cut, on the search's budget."""
+    """By the search's index, as far as it tells: a request for each cut, on the search's budget.
+
+    Several at a time, as ranges are read faster than one search after another is answered.
+    """
     index = Search(client, object_type_id)
 
     def cuts(above: int, apart: int) -> Iterator[int]:
         try:
-            while (cut := index.id_at(apart, above)) is not None:
-                yield cut
+            while first := index.place(apart, above):
+                yield (cut := first.id)
+                positions = range(2 * apart, min(first.total, REACH), apart)
+                found = in_order(partial(index.place, above=above), positions, SEARCHES)
+                with closing(found):
+                    for cut in (place.id for place in found if place):
+                        yield cut
+                if first.total <= REACH:
+                    return
                 above = cut - 1
         except (Refused, IncompleteAnswer, GaveUp) as error:
             log.info("records of %s are listed in sequence from here: %s", object_type_id, error)

@@ -1,6 +1,6 @@
 """Searching records by their modified date and their ids: how many there are, and which.
 
-HubSpot searches an index that follows the records some seconds behind, and gives at most 10,000
+HubSpot searches an index that follows the records some seconds behind, and gives at most REACH
 results of a search. Going on behind the highest id that was found has no such end, however many
 records share a modified date. What a search tells of a record may be older or newer than what it
 was found by: it is a hint of which ids to read, and no more.
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from hubspot_assets.hubspot.client import Answer, HubSpot
 from hubspot_assets.hubspot.errors import IncompleteAnswer
@@ -19,6 +19,8 @@ from hubspot_assets.hubspot.errors import IncompleteAnswer
 RECORD_ID = "hs_object_id"
 #: Results that a search gives at a time, at most.
 PAGE = 200
+#: Results of a search that can be had at all.
+REACH = 10_000
 
 Filter = dict[str, str]
 
@@ -30,6 +32,13 @@ class Searched:
     ids: list[int]
     results: list[dict[str, Any]]
     received_at: datetime
+
+
+class Place(NamedTuple):
+    """The `id` at a position of what a search found, which is a `total` of so many."""
+
+    id: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +61,14 @@ class Search:
         answer = self._ask([_is(RECORD_ID, op, bound) for op, bound in bounds if bound], limit=1)
         return _total(answer)
 
-    def id_at(self, position: int, above: int) -> int | None:
-        """The id at a position, from 0 on and below 10,000, among those above another; None where
+    def place(self, position: int, above: int) -> Place | None:
+        """What is at a position, from 0 on and within REACH, of the ids above another; None where
         there are not so many. Raises IncompleteAnswer where it is not above."""
         answer = self._ask([_is(RECORD_ID, "GT", above)], limit=1, after=position)
         ids = [int(each["id"]) for each in answer.identified()]
         if ids and ids[0] <= above + position:
             raise IncompleteAnswer(f"{answer.where}: what was found is not in order of ids")
-        return ids[0] if ids else None
+        return Place(ids[0], _total(answer)) if ids else None
 
     def pages(
         self, first: int = 0, end: int | None = None, *, names: tuple[str, ...] = ()

@@ -1,5 +1,6 @@
 """Lists that are read in ranges of ids bring what they bring in sequence, whatever comes."""
 
+import json
 import logging
 import random
 from bisect import bisect_left
@@ -232,11 +233,28 @@ def test_a_refusal_within_a_range_is_no_end_of_the_list():
         list(in_ranges("records", ask, listed.cuts, SIZE, None, 4))
 
 
-def test_the_index_tells_where_to_part():
+@pytest.mark.parametrize("reach", [10_000, 75, 30])
+def test_the_index_tells_where_to_part(reach, monkeypatch):
+    monkeypatch.setattr(ranges, "REACH", reach)
     with serve(PortalConfig(records=130, now=READ_AT, burst=100_000)) as served:
         there = live(served)
         with client(served) as hubspot:
-            assert list(by_search(hubspot, CONTACTS)(there[4], 30)) == there[5:][30::30]
+            expected = there[5:][30::30]
+            assert list(by_search(hubspot, CONTACTS)(there[4], 30)) == expected
+            assert served.requests[SEARCH, 200] <= len(expected) + (reach < 10_000)
+
+
+def test_searches_for_where_to_part_do_not_wait_for_one_another():
+    both = Barrier(2, timeout=20)
+
+    def answer(request):
+        position = int(json.loads(request.content)["after"])
+        if position > 130:
+            both.wait()
+        return ok({"total": 400, "results": [{"id": str(position + 8)}]})
+
+    with client_of(answer, FakeTime()) as hubspot:
+        assert list(by_search(hubspot, CONTACTS)(7, 130)) == [138, 268, 398]
 
 
 @pytest.mark.parametrize(
