@@ -76,14 +76,19 @@ def packed(text: Iterable[bytes | memoryview]) -> bytes:
     return b"".join([*map(packer.compress, text), packer.flush()])
 
 
-def unpacked(data: bytes, *, part: bool = False) -> bytes:
-    """The text of a gzip member, or of the beginning of one. Raises ValueError for what is none."""
-    try:
-        if part:
-            return bytes(isal_zlib.decompressobj(_GZIP).decompress(data))
-        return bytes(isal_zlib.decompress(data, wbits=_GZIP))
-    except IsalError as error:  # type: ignore[misc]
-        raise ValueError(f"no gzip member: {error}") from error
+def unpacked(data: bytes, size: int) -> Iterator[bytes]:
+    """The text of a gzip member, `size` bytes at a time; of the beginning of one, too. Raises
+    ValueError for what is none, once the text that is there is given."""
+    unpacker = isal_zlib.decompressobj(_GZIP)
+    while not unpacker.eof:
+        try:
+            text = bytes(unpacker.decompress(data, size))
+        except IsalError as error:  # type: ignore[misc]
+            raise ValueError(f"no gzip member: {error}") from error
+        data = unpacker.unconsumed_tail
+        if not (text or unpacker.eof):
+            raise ValueError("no gzip member: its end is missing")
+        yield text
 
 
 class _Member:

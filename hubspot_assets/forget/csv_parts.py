@@ -21,6 +21,8 @@ from hubspot_assets.tables.people import RecordColumn, Standing
 
 #: From so many ids on they are looked up one by one, as they stand, rather than searched for.
 _MANY = 30
+#: Bytes of text that are looked at together: that of a part may be hundreds of megabytes.
+BLOCK = 1 << 23
 _NUMBER = re.compile(rb"(?<=[,\n])[0-9]+(?=,)")
 _FIELD = re.compile(rb'(?:^|,)(?:"((?:[^"]|"")*)"|([^,"]*))')
 _LEADING = re.compile(rb"([^,\n]+),([0-9]+),")
@@ -59,7 +61,7 @@ class CsvParts:
 
     def first_record(self, beginning: bytes) -> tuple[str, int] | None:
         """The type and id that the first row begins with, None if they are not there to see."""
-        text = unpacked(beginning, part=True)
+        text = next(unpacked(beginning, BLOCK))
         start = text.find(b"\n") + 1
         found = _LEADING.match(text, start) if start else None
         return (found[1].decode(), int(found[2])) if found else None
@@ -71,17 +73,39 @@ class CsvParts:
 
         None if there are none. Raises ValueError for what is no part.
         """
-        text = unpacked(data)
-        spans = spans_of(text, at, people)
-        cells = list(_redacted(text, at, references, {start for start, _ in spans}))
-        if not spans and not cells:
-            return None
-        pieces: list[bytes | memoryview] = []
-        kept = 0
-        for start, end, new in sorted([*(Edit(*span, b"") for span in spans), *cells]):
-            pieces += [memoryview(text)[kept:start], new]
+        edits: list[list[Edit]] = []
+        rows = cells = 0
+        for text in _blocks(data):
+            spans = spans_of(text, at, people)
+            of_cells = list(_redacted(text, at, references, {start for start, _ in spans}))
+            edits.append(sorted([*(Edit(*span, b"") for span in spans), *of_cells]))
+            rows, cells = rows + len(spans), cells + len(of_cells)
+        return Left(packed(_edited(data, edits)), rows, cells) if rows or cells else None
+
+
+def _blocks(data: bytes) -> Iterator[bytes]:
+    """The text of a part in blocks of whole rows, each behind the header."""
+    header = rest = b""
+    for more in unpacked(data, BLOCK):
+        text = header + rest + more
+        header = header or text[: text.find(b"\n") + 1]
+        end = _start_of_row(text, len(text), len(header)) if header else 0
+        if end > len(header):
+            yield text[:end]
+        rest = text[max(end, len(header)) :]
+    if rest:
+        yield header + rest
+
+
+def _edited(data: bytes, edits: Sequence[Sequence[Edit]]) -> Iterator[bytes | memoryview]:
+    """The text of a part with those edits of each of its blocks."""
+    for number, (text, of_block) in enumerate(zip(_blocks(data), edits, strict=True)):
+        kept = text.find(b"\n") + 1 if number else 0
+        for start, end, new in of_block:
+            yield memoryview(text)[kept:start]
+            yield new
             kept = end
-        return Left(packed([*pieces, memoryview(text)[kept:]]), len(spans), len(cells))
+        yield memoryview(text)[kept:]
 
 
 def spans_of(text: bytes, at: Standing, people: People) -> list[tuple[int, int]]:

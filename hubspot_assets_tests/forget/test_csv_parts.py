@@ -7,6 +7,7 @@ import random
 import isal.isal_zlib as zlib
 import pytest
 
+from hubspot_assets.forget import csv_parts
 from hubspot_assets.forget.csv_parts import CsvParts
 from hubspot_assets.forget.people import People
 from hubspot_assets.forget.references import References
@@ -49,7 +50,14 @@ def left_of(columns, rows, people, key=(), pair=()):
     return (zlib.decompress(left[0], wbits=31).decode(), left[1]) if left else None
 
 
-@pytest.mark.parametrize("seed", range(200))
+@pytest.fixture(params=[None, 1, 17, 64, 300], autouse=True)
+def block(request, monkeypatch):
+    """Parts are looked at as a whole, or in blocks."""
+    if request.param:
+        monkeypatch.setattr(csv_parts, "BLOCK", request.param)
+
+
+@pytest.mark.parametrize("seed", range(40))
 def test_rows_of_records_go_wherever_they_are(seed):
     chance = random.Random(seed)
     rows = sorted(
@@ -64,7 +72,7 @@ def test_rows_of_records_go_wherever_they_are(seed):
 
 
 @pytest.mark.parametrize("many", [False, True])
-@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.parametrize("seed", range(10))
 def test_events_go_by_record_and_by_address(seed, many):
     chance = random.Random(seed)
     rows = [
@@ -109,8 +117,7 @@ def test_a_merge_into_them_goes_too():
     assert left == (text_of(columns, rows[1:]), 1)
 
 
-def test_what_is_no_part_is_said():
+@pytest.mark.parametrize("data", [b"nothing of the sort", pack("a\n" * 1000)[:-9], b""])
+def test_what_is_no_part_is_said(data):
     with pytest.raises(ValueError, match="no gzip member"):
-        CsvParts().without(
-            b"nothing of the sort", standing(OBJECTS, (), TYPES), People(), References()
-        )
+        CsvParts().without(data, standing(OBJECTS, (), TYPES), People(), References())
