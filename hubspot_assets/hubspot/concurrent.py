@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from itertools import chain, islice
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -55,6 +56,25 @@ def in_order(
             yield pending.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def begun(iterators: Iterable[Iterator[Item]], workers: int) -> Generator[Iterator[Item]]:
+    """The same iterators in their order, the first item of each fetched by `workers` threads at a
+    time; an error that there was instead is raised where that item is due."""
+
+    def begin(iterator: Iterator[Item]) -> Iterator[Item]:
+        try:
+            first = list(islice(iterator, 1))
+        except Exception as error:  # noqa: BLE001 - it is raised in its turn
+            return _due(error)
+        return chain(first, iterator)
+
+    return in_order(begin, iterators, workers)
+
+
+def _due(error: Exception) -> Iterator[Any]:
+    raise error
+    yield
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Any
@@ -20,6 +20,7 @@ from hubspot_assets.hubspot import metadata
 from hubspot_assets.hubspot.batches import Input, read_batch, tolerated
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import Answer, HubSpot
+from hubspot_assets.hubspot.concurrent import begun
 from hubspot_assets.hubspot.errors import (
     BadRequest,
     IncompleteAnswer,
@@ -40,6 +41,8 @@ FORMS_PAGE = 500
 SUBMISSIONS_PAGE = 50
 DEALS_AT_ONCE = 100
 FILES_IN_REACH = 9_000
+#: Forms, or users, of which something is asked at once.
+AT_ONCE = 8
 CONTACTS, DEALS, CALLS = "0-1", "0-3", "0-48"
 
 #: The properties of campaigns that HubSpot lets be asked for; any other name is refused.
@@ -263,19 +266,22 @@ def _each(
     """What all readings give; `refused` is told of those that HubSpot refuses for a `known` reason.
 
     What is gone in the middle keeps what was read of it. Raises what HubSpot answered if it refused
-    all of them.
+    all of them. Most have one page, so several are begun at once; the first one by itself, for who
+    wants no more than something.
     """
     refusal: Refused | None = None
     answered = False
-    for reading in readings:
-        try:
-            for read in reading:
+    remaining = iter(readings)
+    with closing(begun(remaining, AT_ONCE)) as others:
+        for reading in chain(islice(remaining, 1), others):
+            try:
+                for read in reading:
+                    answered = True
+                    yield read
                 answered = True
-                yield read
-            answered = True
-        except known as error:
-            refusal = error
-            refused(error)
+            except known as error:
+                refusal = error
+                refused(error)
     if refusal and not answered and not isinstance(refusal, NotEnabled):
         raise refusal
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hubspot_assets.hubspot.concurrent import in_order
+from hubspot_assets.hubspot.concurrent import begun, in_order
 
 
 def test_results_come_in_the_order_of_items_however_long_each_takes() -> None:
@@ -70,3 +70,25 @@ def test_an_error_of_the_items_is_raised() -> None:
 
 def test_no_items() -> None:
     assert list(in_order(str, [], workers=2)) == []
+
+
+def test_iterators_are_begun_at_once_and_fail_in_their_turn() -> None:
+    all_begun = threading.Barrier(4, timeout=5)
+    further = []
+
+    def numbers(first: int) -> Iterator[int]:
+        if first < 40:
+            all_begun.wait()
+        if first == 20:
+            raise ValueError("twenty")
+        for number in range(first, first + 3):
+            yield number
+            further.append(number)
+
+    found = begun((numbers(10 * each) for each in range(6)), workers=4)
+    assert list(next(found)) == [0, 1, 2]
+    assert further == [0, 1, 2]
+    assert list(next(found)) == [10, 11, 12]
+    with pytest.raises(ValueError, match="twenty"):
+        list(next(found))
+    assert [next(each) for each in found] == [30, 40, 50]

@@ -1,6 +1,7 @@
 """The APIs of types outside the CRM objects API, from the sandbox and from small fakes."""
 
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 
 import httpx
 import orjson
@@ -154,6 +155,24 @@ def test_a_form_that_is_archived_while_it_is_listed_has_its_submissions_once():
     assert [(each["formId"], each["submittedAt"]) for each in found] == [
         ("a", 1), ("a", 1), ("b", 2),
     ]  # fmt: skip
+
+
+def test_forms_are_begun_at_once_but_not_by_who_wants_one_submission():
+    asked, some_at_once = [], Barrier(3, timeout=20)
+    portal = Small({str(each): [submission(each)] for each in range(7)})
+
+    def answer(request):
+        if "submissions" in request.url.path:
+            asked.append(request)
+            if len(asked) > 1:
+                some_at_once.wait()
+        return portal(request)
+
+    with client_of(answer, FakeTime()) as client:
+        found = form_submissions(client)
+        assert next(found).content["formId"] == "0"
+        assert len(asked) == 1
+        assert [each.content["formId"] for each in found] == ["1", "2", "3", "4", "5", "6"]
 
 
 def test_submissions_without_an_id_have_the_same_ones_in_any_order():
