@@ -79,7 +79,8 @@ def read_records(
     cuts = None if archived else by_search(client, object_type_id)
     if fits_url(names):
         ask = partial(_whole_pages, client, object_type_id, names, archived=archived)
-        return _listed(object_type_id, ask, PAGE_WITH_HISTORY, after, cuts, workers)
+        what = _what(object_type_id, archived)
+        return _listed(what, ask, PAGE_WITH_HISTORY, after, cuts, workers)
     listed = list_records(
         client,
         object_type_id,
@@ -108,7 +109,11 @@ def list_records(
     """
     params = {"limit": str(PAGE_OF_IDS), "properties": ",".join(names)} | _of(archived)
     ask = partial(_pages, client, object_type_id, params)
-    return _listed(object_type_id, ask, PAGE_OF_IDS, after, cuts, workers)
+    return _listed(_what(object_type_id, archived), ask, PAGE_OF_IDS, after, cuts, workers)
+
+
+def _what(object_type_id: str, archived: bool) -> str:  # noqa: FBT001  (HubSpot's parameter)
+    return f"{'archived ' if archived else ''}records of {object_type_id}"
 
 
 def _of(archived: bool) -> dict[str, str]:  # noqa: FBT001  (HubSpot's parameter)
@@ -232,7 +237,7 @@ def answering_for(client: HubSpot, object_type_id: str, record_id: str) -> str |
 
 
 def _listed(
-    object_type_id: str,
+    what: str,
     ask: Ask,
     size: int,
     after: str | None,
@@ -243,7 +248,7 @@ def _listed(
     is worked on."""
     if cuts is None:
         return ahead(ask(after))
-    return ahead(in_ranges(f"records of {object_type_id}", ask, cuts, size, after, workers))
+    return ahead(in_ranges(what, ask, cuts, size, after, workers))
 
 
 def _pages(

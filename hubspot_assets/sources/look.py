@@ -14,10 +14,11 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from hubspot_assets.hubspot.errors import BadRequest, NotServed, Unexplained
+from hubspot_assets.hubspot.ranges import Cuts
 from hubspot_assets.hubspot.records import list_records
 from hubspot_assets.readings.reading import Staged
 from hubspot_assets.sources.asked import Asked
-from hubspot_assets.sources.fates import MERGED
+from hubspot_assets.sources.fates import ARCHIVED, MERGED
 from hubspot_assets.sources.flatten import MOMENT, RECORDS_SCHEMA
 from hubspot_assets.sources.record_chunks import of_page
 from hubspot_assets.tables.counts import ARCHIVED_UNTOLD
@@ -30,6 +31,8 @@ FEW = 1_000
 #: are stored up to a minute after their moment, values up to five, and the search's index, which
 #: follows within seconds, is given the margin that others leave it.
 OVERLAP = timedelta(hours=1)
+#: How long HubSpot lists a record that was archived.
+_LISTS_ARCHIVED = timedelta(days=90)
 
 _KNOWN = ("id", "updatedAt", "readAt", "gone", "goneAt")
 
@@ -97,12 +100,33 @@ def prints(values: pl.DataFrame) -> pl.DataFrame:
     return present.group_by("id").agg(print=pl.struct("name", "value").hash().sum())
 
 
-def archived_records(asked: Asked, counts: Counter[str]) -> pl.DataFrame:
-    """The archived records: id and archivedAt."""
+def archived_lately(before: pl.DataFrame, base: Staged) -> pl.Series:
+    """The ids of what was known to be archived, as far as HubSpot lists it still; in order."""
+    since = pl.lit((seen_since(base) - _LISTS_ARCHIVED).replace(tzinfo=None))
+    return before.filter(pl.col("gone") == ARCHIVED, pl.col("goneAt") >= since)["id"].sort()
+
+
+def parted_at(known: pl.Series) -> Cuts:
+    """Parts a list by ids that are `known` of it, in order."""
+
+    def cuts(above: int, apart: int) -> pl.Series:
+        return known.filter(known > above).gather_every(apart, apart)
+
+    return cuts
+
+
+def archived_records(asked: Asked, known: pl.Series, counts: Counter[str]) -> pl.DataFrame:
+    """The archived records: id and archivedAt. Where their list may be parted, ids that are `known`
+    of them tell, in order."""
     found = [pl.DataFrame(schema={"id": pl.Int64, "archivedAt": MOMENT})]
     try:
         for page in list_records(
-            asked.client, asked.object_type.id, ["hs_object_id"], archived=True
+            asked.client,
+            asked.object_type.id,
+            ["hs_object_id"],
+            archived=True,
+            cuts=parted_at(known),
+            workers=asked.workers,
         ):
             records, _ = of_page(page, asked.known, Counter(), archived=True)
             found.append(records.select("id", archivedAt="goneAt"))

@@ -16,7 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -25,9 +25,10 @@ from hubspot_assets.hubspot.errors import GaveUp, IncompleteAnswer, Refused
 from hubspot_assets.hubspot.search import PAGE, Search
 from hubspot_assets.readings.reading import Staged
 from hubspot_assets.sources.asked import Asked
-from hubspot_assets.sources.fates import ARCHIVED, MERGED_IDS
+from hubspot_assets.sources.fates import MERGED_IDS
 from hubspot_assets.sources.look import (
     Look,
+    archived_lately,
     archived_records,
     known_records,
     most_changed,
@@ -44,8 +45,6 @@ ONE_OF = 2_000
 #: The archived records are listed where they are no more than one to so many live ones. Those that
 #: a longer list would tell of beside the ones that are missed wait for the next sweep.
 ARCHIVED_TO_LIVE = 20
-#: How long HubSpot lists a record that was archived.
-_LISTS_ARCHIVED = timedelta(days=90)
 
 
 class _DontAddUpError(Exception):
@@ -80,10 +79,9 @@ def _look(asked: Asked, base: Staged, modified: str, counts: Counter[str]) -> Lo
     unmodified = Search(client, type_id, modified, before=since)
     missing, strangers = Counting(unmodified, rest, asked.workers).differing()
     binned = _ids()
-    lately = pl.lit((since - _LISTS_ARCHIVED).replace(tzinfo=None))
-    archived = before.filter(pl.col("gone") == ARCHIVED, pl.col("goneAt") >= lately)
-    if archived.height * ARCHIVED_TO_LIVE <= len(known):
-        binned = newly_archived(archived_records(asked, counts), before)["id"]
+    archived = archived_lately(before, base)
+    if len(archived) * ARCHIVED_TO_LIVE <= len(known):
+        binned = newly_archived(archived_records(asked, archived, counts), before)["id"]
     changed = pl.concat([found.ids, strangers]).unique()
     missing = pl.concat([merged, missing])
     return Look(

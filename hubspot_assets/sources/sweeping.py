@@ -20,9 +20,11 @@ from hubspot_assets.sources.asked import Asked
 from hubspot_assets.sources.flatten import RECORDS_SCHEMA, Record, records_frame, values_frame
 from hubspot_assets.sources.look import (
     Look,
+    archived_lately,
     archived_records,
     known_records,
     newly_archived,
+    parted_at,
     prints,
     seen_since,
 )
@@ -39,7 +41,8 @@ def sweep(asked: Asked, base: Staged, counts: Counter[str]) -> Look:
     before = known_records(base, asked.known.swept)
     live = before.filter(pl.col("gone").is_null())
     listed, last = _listed(asked, live["id"].sort())
-    binned = newly_archived(archived_records(asked, counts), before)
+    archived = archived_records(asked, archived_lately(before, base), counts)
+    binned = newly_archived(archived, before)
     joined = listed.join(before, on="id", how="left", suffix="_before")
     changed = joined.filter(
         pl.col("was_known").is_null()
@@ -69,10 +72,6 @@ def sweep(asked: Asked, base: Staged, counts: Counter[str]) -> Look:
 def _listed(asked: Asked, known: pl.Series) -> tuple[pl.DataFrame, datetime]:
     """The live records: id, updatedAt and print of each, and the moment of reading; `known` ids,
     in order, tell where the list may be parted."""
-
-    def cuts(above: int, apart: int) -> pl.Series:
-        return known.filter(known > above).gather_every(apart, apart)
-
     empty = pl.DataFrame(
         schema={"id": pl.Int64, "updatedAt": RECORDS_SCHEMA["updatedAt"], "print": pl.UInt64}
     )
@@ -83,7 +82,7 @@ def _listed(asked: Asked, known: pl.Series) -> tuple[pl.DataFrame, datetime]:
         asked.client,
         asked.object_type.id,
         names or ["hs_object_id"],
-        cuts=cuts,
+        cuts=parted_at(known),
         workers=asked.workers,
     ):
         last = page.received_at
