@@ -36,21 +36,22 @@ def interruptible(call: Callable[[], Result], stop: Callable[[], object]) -> Res
 
 
 def in_order(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int, held: int = 0
 ) -> Generator[Result]:
     """`function` of each item, by `workers` threads at a time, in the order of `items`.
 
-    Items are taken as there is room for them, at most `workers` ahead of the consumer,
-    so that neither items nor results pile up. The first error of the function is raised in its
-    turn, one of `items` at once; calls that have not begun are dropped then, and likewise when the
-    consumer stops early. Calls under way are waited for: none outlives the iterator.
+    Items are taken as there is room for them, so that neither items nor results pile up: at most
+    `workers` ahead of the consumer, or as many as may be `held` behind one that takes long. The
+    first error of the function is raised in its turn, one of `items` at once; calls that have not
+    begun are dropped then, and likewise when the consumer stops early. Calls under way are waited
+    for: none outlives the iterator.
     """
     pending: deque[Future[Result]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="hubspot")
     try:
         for item in items:
             pending.append(pool.submit(function, item))
-            if len(pending) >= workers:
+            if len(pending) >= max(workers, held):
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()

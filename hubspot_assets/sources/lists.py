@@ -84,6 +84,8 @@ CHUNK_MEMBERS = 200_000
 MEMBER_BYTES = 24
 #: So many members of a list are held in memory; those of a longer one are on disk until staged.
 HELD_MEMBERS = 50_000
+#: So many lists may be read while a long one before them is, whose pages come one after another.
+HELD_LISTS = 32
 
 _MEMBERS_SCHEMA = {"recordId": pl.Int64(), "joinedAt": pl.Int64()}
 LISTS_SCHEMA = {
@@ -234,7 +236,7 @@ def _rosters(
         return roster
 
     before = MembersBefore(base) if base else None
-    for roster in in_order(read, listed, workers):
+    for roster in in_order(read, listed, workers, HELD_LISTS):
         if before and roster.list.list_id in kept:
             roster.keep(before, kept[roster.list.list_id])
         yield roster

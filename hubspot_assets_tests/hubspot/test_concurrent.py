@@ -42,6 +42,30 @@ def test_items_are_taken_lazily_and_many_are_in_flight() -> None:
     assert len(taken) == 4
 
 
+def test_one_that_takes_long_keeps_as_many_waiting_as_may_be_held() -> None:
+    fifth_is_done = threading.Event()
+    taken = []
+
+    def work(number: int) -> int:
+        if number == 0:
+            assert fifth_is_done.wait(5)
+        if number == 4:
+            fifth_is_done.set()
+        return number
+
+    def items() -> Iterator[int]:
+        for number in range(1000):
+            taken.append(number)
+            yield number
+
+    results = in_order(work, items(), workers=2, held=5)
+    assert next(results) == 0
+    assert len(taken) == 5
+    assert [next(results) for _ in range(3)] == [1, 2, 3]
+    assert len(taken) == 8
+    results.close()
+
+
 def test_the_first_error_is_raised_in_its_turn_and_ends_the_rest() -> None:
     started = []
 
