@@ -1,14 +1,13 @@
 """The very processes that Compose runs, without containers: they work together, tell how they are,
 and end when they are told to.
 
-What is Compose's own is put in place: hosts, ports and folders are this machine's. Dagster's data
-is in SQLite.
+What is Compose's own is put in place: hosts, ports and folders are this machine's, and each service
+is told the name that a container has for its host.
 """
 
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -30,7 +29,7 @@ from hubspot_assets.storage import open_store
 from hubspot_assets_tests.conftest import DAY
 from hubspot_assets_tests.deployment import DEPLOY, image, read
 from hubspot_assets_tests.hubspot.test_shared import redis  # noqa: F401
-from hubspot_assets_tests.servers import free_port
+from hubspot_assets_tests.servers import free_port, postgres_server
 from hubspot_assets_tests.stores import REGION
 from hubspot_assets_tests.test_deployment import GIVEN, ours
 
@@ -42,7 +41,7 @@ PATIENCE = 300
 class Service:
     """A service of Compose's in a process of its own."""
 
-    name: str
+    host: str
     process: subprocess.Popen[bytes]
     health: list[str]
     environment: dict[str, str]
@@ -50,7 +49,7 @@ class Service:
     seconds_to_end: float
 
     def is_healthy(self):
-        assert self.process.poll() is None, self.name
+        assert self.process.poll() is None, self.host
         kind, *command = self.health
         done = subprocess.run(
             command[0] if kind == "CMD-SHELL" else command,
@@ -62,14 +61,28 @@ class Service:
         )
         return done.returncode == 0
 
+    def kill(self):
+        """Ends it as a machine that dies does."""
+        if self.process.poll() is None:
+            for each in (*psutil.Process(self.process.pid).children(recursive=True), self.process):
+                each.kill()
+            self.process.wait()
+
 
 @pytest.fixture
-def put(sandbox, redis, endpoint, tmp_path):  # noqa: F811
+def postgres():
+    with postgres_server() as port:
+        yield port
+
+
+@pytest.fixture
+def put(sandbox, redis, postgres, endpoint, tmp_path):  # noqa: F811
     """Puts in a text what is this machine's in the place of what is Compose's."""
     host = endpoint.removeprefix("http://")
     places = {
         "redis:6379": f"127.0.0.1:{redis.port}",
         "store:9000": host,
+        "5432": str(postgres),
         "4000": str(free_port()),
         "3000": str(free_port()),
         "0.0.0.0": "127.0.0.1",
@@ -92,6 +105,7 @@ def environment(put, sandbox, bucket, tmp_path):
     return {
         **{name: put(value) for name, value in compose["services"]["code"]["environment"].items()},
         "CODE_SERVER_HOST": "127.0.0.1",
+        "DAGSTER_PG_HOST": "127.0.0.1",
         "HUBSPOT_BASE_URL": sandbox.url,
         "HUBSPOT_ACCESS_TOKEN": sandbox.token,
         "OBJECT_TYPES": "companies",
@@ -99,7 +113,6 @@ def environment(put, sandbox, bucket, tmp_path):
         "EXPORT_HEAL_DAYS": "0",
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-        "HOSTNAME": socket.gethostname(),
         "DAGSTER_HOME": str(tmp_path / "home"),
         "HOME": str(tmp_path / "tmp"),
         "TMPDIR": str(tmp_path / "tmp"),
@@ -112,7 +125,6 @@ def home(put, environment, tmp_path, monkeypatch):
     folder = tmp_path / "home"
     folder.mkdir()
     instance = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
-    instance["storage"] = {"sqlite": {"base_dir": str(tmp_path / "database")}}
     instance["run_monitoring"]["poll_interval_seconds"] = 5
     (folder / "dagster.yaml").write_text(put(yaml.safe_dump(instance)))
     (folder / "workspace.yaml").write_text(put((DEPLOY / "workspace.yaml").read_text()))
@@ -124,22 +136,29 @@ def home(put, environment, tmp_path, monkeypatch):
 
 @pytest.fixture
 def services(put, environment, home, tmp_path):
-    """Starts services by their names; all have ended after the test."""
+    """Starts services by their names, each as often as Compose does; all have ended after the
+    test."""
     of_ours = ours(read("compose.yaml", GIVEN))
     started = []
+
+    def begun(host, service, log):
+        command = [put(word) for word in service.get("command", image()["command"])]
+        if command[0] == "celery":
+            command += ["--hostname", f"celery@{host}"]
+        test = service.get("healthcheck", {"test": ["CMD", *image()["health"]]})["test"]
+        check = [put(word).replace("$$", "$") for word in test]
+        own = environment | {"HOSTNAME": host}
+        process = subprocess.Popen(command, env=own, cwd=home, stdout=log, stderr=log)
+        grace = float(service["stop_grace_period"].removesuffix("s"))
+        return Service(host, process, check, own, home, grace)
+
     with (tmp_path / "log").open("w") as log:
 
         def start(*names):
             for name in names:
                 service = of_ours[name]
-                command = [put(word) for word in service.get("command", image()["command"])]
-                health = service.get("healthcheck", {"test": ["CMD", *image()["health"]]})["test"]
-                process = subprocess.Popen(
-                    command, env=environment, cwd=home, stdout=log, stderr=log
-                )
-                check = [put(word).replace("$$", "$") for word in health]
-                grace = float(service["stop_grace_period"].removesuffix("s"))
-                started.append(Service(name, process, check, environment, home, grace))
+                hosts = range(service.get("deploy", {"replicas": 1})["replicas"])
+                started.extend(begun(f"{name}-{each}", service, log) for each in hosts)
             deadline = time.monotonic() + PATIENCE
             for each in started:
                 while not each.is_healthy():
@@ -148,8 +167,7 @@ def services(put, environment, home, tmp_path):
 
         yield start
         for each in started:
-            each.process.kill()
-            each.process.wait()
+            each.kill()
 
 
 def ui_of(put):
@@ -174,6 +192,13 @@ def whether_somebody_is_at(run_id):
     with dg.DagsterInstance.get() as instance:
         run, launcher = instance.get_run_by_id(run_id), instance.run_launcher
         return [launcher.check_run_worker_health(run).status for _ in range(MISSED)][-1]
+
+
+def who_is_at(run_id):
+    """The worker that says so of a run, as Celery has its name; None if none does."""
+    with dg.DagsterInstance.get() as instance:
+        task = instance.get_run_by_id(run_id).tags.get(DAGSTER_CELERY_TASK_ID_TAG)
+        return instance.run_launcher._worker_at(task)
 
 
 @pytest.mark.slow
@@ -219,19 +244,16 @@ def test_a_run_whose_worker_is_gone_is_given_to_another(
 ):
     sandbox.faults.add("slow", times=1_000, seconds=5)
     services("code")
-    started = services("webserver", "daemon", "worker")
-    worker = started[-1]
+    workers = services("webserver", "daemon", "worker")[-2:]
     run_id = launched(put)
     deadline = time.monotonic() + PATIENCE
     while ui_of(put).get_run_status(run_id) != dg.DagsterRunStatus.STARTED:
         assert time.monotonic() < deadline, (tmp_path / "log").read_text()[-5000:]
         time.sleep(0.2)
-    for each in (*psutil.Process(worker.process.pid).children(), worker.process):
-        each.kill()
-    started.remove(worker)
-    worker.process.wait()
+    at_it = who_is_at(run_id)
+    (lost,) = (each for each in workers if at_it == f"celery@{each.host}")
+    lost.kill()
     sandbox.faults.clear()
-    services("worker")
     with dg.DagsterInstance.get() as instance:
         succeeded = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS])
         while not (runs := instance.get_runs(succeeded)):
