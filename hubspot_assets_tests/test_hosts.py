@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +30,9 @@ TYPES = {
 AWAY = float(os.environ.get("HOSTS_AWAY", "15"))
 #: Seconds in which a run is to end on a machine that has much else to do.
 PATIENCE = 1200
-#: So many of a portal's calls may be refused for its limits.
+#: So few calls a portal allows in ten seconds that two hosts, each of which had all of them, would
+#: be refused; and so many calls may be refused.
+LIMIT = 30
 REFUSED = 0.005
 CONTACTS = "hubspot__contacts"
 #: How steps become pods, in Dagster's instance.
@@ -122,21 +125,18 @@ def test_a_step_that_takes_longer_than_it_is_waited_for_is_executed_once(hosts, 
 
 def test_two_portals_keep_their_own_limits_though_redis_goes_away(hosts, reach):
     with ExitStack() as stack:
-        portals = {
-            config.token: stack.enter_context(serve(config))
-            for config in (
-                PortalConfig(records=RECORDS, now=READ_AT, portal_id=1, token="ours"),
-                PortalConfig(records=RECORDS, now=READ_AT, portal_id=2, token="theirs", seed=8),
+        alone, portals = {}, {}
+        for number, name in enumerate(("ours", "theirs"), 1):
+            config = PortalConfig(
+                records=RECORDS, now=READ_AT, portal_id=number, token=name, seed=number, burst=LIMIT
             )
-        }
-        alone = {}
-        for name, sandbox in portals.items():
-            in_process(hosts, sandbox, reach, f"{name}-alone")
+            with serve(replace(config, burst=100_000)) as unlimited:
+                in_process(hosts, unlimited, reach, f"{name}-alone")
             alone[name] = rows_of(hosts.brought(f"{name}-alone"))
-            sandbox.requests.clear()
+            portals[name] = stack.enter_context(serve(config))
         processes = {}
         for name, sandbox in portals.items():
-            environment, _ = several(hosts, sandbox, name, [f"{name}-worker"])
+            environment, _ = several(hosts, sandbox, name, [f"{name}-one", f"{name}-other"])
             processes[name] = hosts.run(f"{name}-run", environment)
         for name, process in processes.items():
             hosts.until(process, lambda name=name: hosts.staged(name, "objects"))
@@ -147,6 +147,7 @@ def test_two_portals_keep_their_own_limits_though_redis_goes_away(hosts, reach):
             ends_well(hosts, process, f"{name}-run")
             assert rows_of(hosts.brought(name)) == alone[name]
             answers = portals[name].requests
+            assert answers.total() > 4 * LIMIT
             refused = sum(number for (_, status), number in answers.items() if status == 429)
             assert refused < REFUSED * answers.total(), answers
         assert alone["ours"] != alone["theirs"]
