@@ -111,7 +111,7 @@ def discover() -> None:
     with instance():
         pass  # whose databases the UI and the daemon find made, which are started at once
     s3 = s3_resource(settings).get_client
-    catalog, changes = refresh_catalog(settings, s3)
+    catalog, changes, warnings = refresh_catalog(settings, s3)
     custom = [each for each in catalog.object_types if each.custom]
     click.echo(
         f"portal {catalog.portal_id}: {len(catalog.object_types)} object types, "
@@ -120,7 +120,7 @@ def discover() -> None:
     )
     for line in changes:
         click.echo(line)
-    for warning in catalog.warnings:
+    for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from difflib import get_close_matches
 from typing import NamedTuple
 
 import dagster as dg
@@ -26,6 +25,7 @@ from hubspot_assets.definitions import JOB, build_defs, first_day
 from hubspot_assets.discovery import refresh_catalog
 from hubspot_assets.export import TableManifest, read_day, read_manifest
 from hubspot_assets.export.manifest import manifest_path, missing_parts
+from hubspot_assets.exported import alike
 from hubspot_assets.hubspot.catalog import Catalog
 from hubspot_assets.instance import instance
 from hubspot_assets.progress import Display
@@ -119,8 +119,8 @@ def deliver_days(
     s3 = s3_resource(settings).get_client
     place = catalog_place(settings, s3)
     display.doing("discovering the portal")
-    catalog, changes = refresh_catalog(settings, s3)
-    for warning in (*changes, *catalog.warnings):
+    catalog, changes, warnings = refresh_catalog(settings, s3)
+    for warning in (*changes, *warnings):
         display.warn(warning)
     # A day before the first partition is there for who names it.
     start = min(first_day(catalog, settings), *map(date.fromisoformat, days))
@@ -276,10 +276,9 @@ def _selected(defs: dg.Definitions, select: Sequence[str]) -> set[dg.AssetKey]:
     tables = {name: key for key, name in _tables(defs).items()}
     unknown = sorted(name for name in select if name.upper() not in tables)
     if unknown:
-        alike = get_close_matches(unknown[0].upper(), tables, n=5, cutoff=0.5)
         raise SettingsError(
             f"select: found {', '.join(unknown)}, expected any of {len(tables)} tables, as "
-            + ", ".join(alike or ("OBJECTS", "ASSOCIATIONS"))
+            + alike(unknown[0].upper(), tables, ("OBJECTS", "ASSOCIATIONS"))
         )
     keys = [tables[name.upper()] for name in select]
     return set(dg.AssetSelection.assets(*keys).upstream().resolve(graph))

@@ -27,7 +27,7 @@ def main() -> None:
         export, dagster_home = str(folder / "export"), str(home)
         os.environ.update(environment, EXPORT_URL=export, DAGSTER_HOME=dagster_home)
         settings = load_settings()
-        catalog, _ = refresh_catalog(settings, s3_resource(settings).get_client)
+        catalog = refresh_catalog(settings, s3_resource(settings).get_client).catalog
         print(  # noqa: T201
             f"sandbox portal {catalog.portal_id} at {environment['HUBSPOT_BASE_URL']}\n"
             f"Dagster's UI at http://127.0.0.1:{PORT} in a moment; Ctrl+C ends both",

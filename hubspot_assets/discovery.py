@@ -10,6 +10,7 @@ from hubspot_assets.assets.resources import connect
 from hubspot_assets.assets.schedule import daily
 from hubspot_assets.catalog_place import CatalogPlace, catalog_place
 from hubspot_assets.changes import changes
+from hubspot_assets.exported import unknown_names
 from hubspot_assets.hubspot.catalog import Catalog, CatalogError, discover
 from hubspot_assets.hubspot.concurrent import interruptible
 from hubspot_assets.hubspot.errors import HubSpotError
@@ -27,10 +28,12 @@ _BEFORE = 210
 
 
 class Discovery(NamedTuple):
-    """A portal as it is now, and what that changes in the export, a line each."""
+    """A portal as it is now, and, a line each, what that changes in the export; and what HubSpot
+    does not tell of the portal, or settings name that it does not have."""
 
     catalog: Catalog
     changes: list[str]
+    warnings: list[str]
 
 
 def refresh_catalog(settings: Settings, s3: "Callable[[], S3Client]") -> Discovery:
@@ -50,7 +53,8 @@ def refresh_catalog(settings: Settings, s3: "Callable[[], S3Client]") -> Discove
             lambda: with_links_seen(client, discover(client, former), former), client.stop
         )
     told = list(changes(former, catalog)) if former else []
-    return Discovery(place.save(catalog), told)
+    kept = place.save(catalog)
+    return Discovery(kept, told, [*kept.warnings, *unknown_names(kept, settings)])
 
 
 def _former(place: CatalogPlace, settings: Settings, portal_id: int) -> Catalog | None:
@@ -75,10 +79,10 @@ def discover_job(settings: Settings) -> dg.JobDefinition:
     @dg.op(description="Asks the portal for its types of objects and events.")
     def discover_portal(context: dg.OpExecutionContext, s3: S3Resource) -> None:
         try:
-            catalog, told = refresh_catalog(settings, s3.get_client)
+            catalog, told, warnings = refresh_catalog(settings, s3.get_client)
         except (HubSpotError, SettingsError, StoreError, CatalogError) as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        for line in (*told, *catalog.warnings):
+        for line in (*told, *warnings):
             context.log.warning(line)
         if told:
             context.log.warning("reload the code location, so that its assets change accordingly")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TypeVar
 
 from hubspot_assets.hubspot.catalog import Catalog, ObjectType
@@ -79,13 +80,12 @@ def named_types(catalog: Catalog) -> list[ExportedType]:
 
 
 def exported_types(catalog: Catalog, settings: Settings) -> tuple[ExportedType, ...]:
-    """The catalog's types that the settings include. Raises SettingsError for an unknown one."""
+    """The catalog's types that the settings include. Raises SettingsError where there is none."""
     types = named_types(catalog)
-    names = {each.object_type.id: _names(each) for each in types}
     ids = chosen(
-        names,
+        _names_of_types(types),
         ("OBJECT_TYPES", settings.object_types),
-        ("EXCLUDE_OBJECT_TYPES", settings.exclude_object_types),
+        settings.exclude_object_types,
         [each.folder for each in types],
     )
     if not ids:
@@ -100,28 +100,60 @@ def exported_types(catalog: Catalog, settings: Settings) -> tuple[ExportedType, 
 
 
 def chosen(
-    names: Mapping[str, Collection[str]],
+    names: Mapping[str, set[str]],
     include: tuple[str, Sequence[str]],
-    exclude: tuple[str, Sequence[str]],
+    exclude: Sequence[str],
     examples: Sequence[str],
 ) -> set[str]:
     """The ids that two settings leave of all in `names`, which has each one's names in lower case.
 
-    A setting is its name and its words; no words to include are all. Raises SettingsError for a
-    word that names nothing.
+    `include` is a setting and its words; no words are all. Of a word that names nothing
+    `unknown_names` tells. Raises SettingsError where no word to include names anything.
     """
 
-    def found(setting: str, words: Sequence[str]) -> set[str]:
-        ids: set[str] = set()
-        for word in words:
-            named = {key for key, of in names.items() if word.lower() in of}
-            if not named:
-                known = ", ".join(examples)
-                raise SettingsError(f"{setting}: found {word!r}, expected any of {known}")
-            ids |= named
-        return ids
+    def named(words: Sequence[str]) -> set[str]:
+        lower = {word.lower() for word in words}
+        return {key for key, of in names.items() if lower & of}
 
-    return (found(*include) or set(names)) - found(*exclude)
+    setting, words = include
+    included = named(words) if words else set(names)
+    if not included:
+        known = alike(words[0].lower(), examples, examples[:1])
+        raise SettingsError(f"{setting}: found {', '.join(words)}, expected names, as {known}")
+    return included - named(exclude)
+
+
+def unknown_names(catalog: Catalog, settings: Settings) -> Iterator[str]:
+    """Words of settings that name none of the catalog's types, a line each.
+
+    They stop nothing, as what they named may have been deleted in HubSpot.
+    """
+    of_types = _names_of_types(named_types(catalog))
+    of_events = _names_of_events(named_events(catalog))
+    for setting, words, names in (
+        ("OBJECT_TYPES", settings.object_types, of_types),
+        ("EXCLUDE_OBJECT_TYPES", settings.exclude_object_types, of_types),
+        ("EVENT_TYPES", settings.event_types, of_events),
+        ("EXCLUDE_EVENT_TYPES", settings.exclude_event_types, of_events),
+    ):
+        known = {name for each in names.values() for name in each}
+        for word in words:
+            if word.lower() not in known:
+                near = alike(word.lower(), known, ())
+                yield (
+                    f"{setting}: found {word!r}, which the portal does not have"
+                    + (f"; there is {near}" if near else "")
+                )
+
+
+def alike(word: str, known: Iterable[str], otherwise: Sequence[str]) -> str:
+    """A few of the names that are `known`, most like a word that is none of them; `otherwise`
+    others."""
+    return ", ".join(get_close_matches(word, sorted(known), n=5, cutoff=0.5) or otherwise)
+
+
+def _names_of_types(types: Iterable[ExportedType]) -> Mapping[str, set[str]]:
+    return {each.object_type.id: _names(each) for each in types}
 
 
 def _names(of: ExportedType) -> set[str]:
@@ -166,21 +198,25 @@ def named_events(catalog: Catalog) -> list[ExportedEvent]:
 
 
 def exported_events(catalog: Catalog, settings: Settings) -> tuple[ExportedEvent, ...]:
-    """The event types that the settings include. Raises SettingsError for an unknown one."""
+    """The event types that the settings include. Raises SettingsError where EVENT_TYPES names
+    none."""
     events = named_events(catalog)
-    names = {
+    wanted = chosen(
+        _names_of_events(events),
+        ("EVENT_TYPES", settings.event_types),
+        settings.exclude_event_types,
+        [each.suffix.lower() for each in events],
+    )
+    return tuple(each for each in events if each.event_type.name in wanted)
+
+
+def _names_of_events(events: Iterable[ExportedEvent]) -> Mapping[str, set[str]]:
+    return {
         of.event_type.name: {
             each.lower() for each in (of.event_type.name, of.suffix, of.definition_id)
         }
         for of in events
     }
-    wanted = chosen(
-        names,
-        ("EVENT_TYPES", settings.event_types),
-        ("EXCLUDE_EVENT_TYPES", settings.exclude_event_types),
-        [each.suffix.lower() for each in events],
-    )
-    return tuple(each for each in events if each.event_type.name in wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +304,7 @@ class Exported:
 
     @classmethod
     def of(cls, catalog: Catalog, settings: Settings) -> Exported:
-        """What the settings include of the catalog. Raises SettingsError for unknown names."""
+        """What the settings include of the catalog. Raises SettingsError where that is nothing."""
         types = exported_types(catalog, settings)
         return cls(
             catalog,

@@ -219,7 +219,7 @@ def discovered(reach, shared_sandbox):
     """The code location of the portal, which has been discovered; all types are exported."""
     reach(shared_sandbox, OBJECT_TYPES="", EXPORT_OWNERS="team:crm,ann@example.com")
     settings = load_settings()
-    catalog, _ = refresh_catalog(settings, s3_resource(settings).get_client)
+    catalog = refresh_catalog(settings, s3_resource(settings).get_client).catalog
     return build_defs(catalog, settings)
 
 

@@ -114,7 +114,7 @@ def test_a_selected_table_reads_what_it_needs_and_no_more(sandbox, reach):
     ("setting", "found", "text"),
     [
         ("HUBSPOT_ACCESS_TOKEN", "", "HUBSPOT_ACCESS_TOKEN: found nothing"),
-        ("OBJECT_TYPES", "deals,dragons", "OBJECT_TYPES: found 'dragons', expected any of"),
+        ("OBJECT_TYPES", "dragons,0-0", "OBJECT_TYPES: found dragons, 0-0, expected names"),
         ("EXPORT_URL", "gs://bucket", "EXPORT_URL: found 'gs://bucket', expected s3://"),
         ("EXPORT_TIMEZONE", "Mars", "EXPORT_TIMEZONE: found 'Mars', expected a time zone"),
         ("HUBSPOT_WORKERS", "many", "HUBSPOT_WORKERS: found 'many'"),

@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import psutil
@@ -64,8 +65,9 @@ class Service:
     def kill(self):
         """Ends it as a machine that dies does."""
         if self.process.poll() is None:
-            for each in (*psutil.Process(self.process.pid).children(recursive=True), self.process):
-                each.kill()
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                child.kill()
+            self.process.kill()
             self.process.wait()
 
 
@@ -198,7 +200,8 @@ def who_is_at(run_id):
     """The worker that says so of a run, as Celery has its name; None if none does."""
     with dg.DagsterInstance.get() as instance:
         task = instance.get_run_by_id(run_id).tags.get(DAGSTER_CELERY_TASK_ID_TAG)
-        return instance.run_launcher._worker_at(task)
+        launcher: Any = instance.run_launcher
+        return launcher._worker_at(task)
 
 
 @pytest.mark.slow

@@ -339,6 +339,36 @@ def test_an_event_type_that_is_deleted_after_discovery(sandbox, discovered):
     assert "EVENTS_DOCKED" not in tables()
 
 
+def test_settings_may_name_types_that_have_been_deleted(sandbox, reach, monkeypatch):
+    docked = sandbox.portal.define_event("docked", per_day=0.5)
+    reach(
+        sandbox,
+        OBJECT_TYPES=f"deals,cars,{CARS}",
+        EXCLUDE_OBJECT_TYPES="notez",
+        EVENT_TYPES="e_visited_page",
+        EXCLUDE_EVENT_TYPES=docked,
+    )
+    (before,) = discover()
+    assert before.startswith("warning: EXCLUDE_OBJECT_TYPES: found 'notez', which the portal does ")
+    assert before.split("; there is ")[1].startswith("note")
+    sandbox.portal.remove_event(docked)
+    sandbox.portal.remove_type(CARS)
+    told = [line for line in discover() if line.startswith("warning: ")]
+    assert [line.split(",")[0] for line in told] == [
+        "warning: OBJECT_TYPES: found 'cars'",
+        f"warning: OBJECT_TYPES: found '{CARS}'",
+        "warning: EXCLUDE_OBJECT_TYPES: found 'notez'",
+        f"warning: EXCLUDE_EVENT_TYPES: found '{docked}'",
+    ]
+    assert told[0] in run("export", "--day", DAY, "--select", "OBJECTS_DEALS")[1]
+    assert "OBJECTS_DEALS" in tables()
+    assert "OBJECTS_CARS" not in tables()
+    output = run("check")[1]
+    assert "EXCLUDE_OBJECT_TYPES" in output
+    monkeypatch.setenv("OBJECT_TYPES", "cars")
+    fails(2, "OBJECT_TYPES: found cars, expected names, as ", "export", "--day", DAY)
+
+
 def test_the_catalog_holds_what_can_be_linked_and_what_happens(sandbox, discovered):
     portal = sandbox.portal
     catalog = place().load()

@@ -339,8 +339,9 @@ def test_types_are_known_by_id_name_label_and_qualified_name(env):
 
 
 def test_event_types_are_known_by_name_table_and_id(env):
-    env(EVENT_TYPES="e_visited_page,OPENED_EMAIL_V2,4-553675", EXCLUDE_EVENT_TYPES="4-666440")
-    with pytest.raises(SettingsError, match="EVENT_TYPES: found '4-553675', expected any of ad_"):
+    env(EVENT_TYPES="visited_pages,4-553675")
+    expected = "EVENT_TYPES: found visited_pages, 4-553675, expected names, as visited_page"
+    with pytest.raises(SettingsError, match=expected):
         exported_events(standard_catalog(), load_settings())
     env(EVENT_TYPES="e_visited_page,OPENED_EMAIL_V2,4-1553675", EXCLUDE_EVENT_TYPES="4-666440")
     found = exported_events(standard_catalog(), load_settings())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hubspot_assets.check.finding import Finding, Status
-from hubspot_assets.exported import ExportedType, exported_types
+from hubspot_assets.exported import ExportedType, exported_types, unknown_names
 from hubspot_assets.hubspot import email_events, lists, metadata, own_apis
 from hubspot_assets.hubspot.catalog import Catalog, discover
 from hubspot_assets.hubspot.client import HubSpot
@@ -49,12 +49,15 @@ def check_portal(
     """The rows of HubSpot's side; it ends at the first that makes the others pointless.
 
     `admit` is told the portal's id before more is read. Raises SettingsError where OBJECT_TYPES
-    names what the portal does not have, and what `admit` raises.
+    names nothing that the portal has, and what `admit` raises.
     """
     try:
         catalog = discover(client)
         admit(catalog.portal_id)
         yield from _portal(client, catalog)
+        for line in unknown_names(catalog, settings):
+            setting, _, detail = line.partition(": ")
+            yield Finding(HUBSPOT, setting, "warning", detail)
         sources = _sources(exported_types(catalog, settings))
         yield from in_order(
             lambda source: _readable(client, source), sources, settings.hubspot_workers

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from hubspot_assets.exported import named_types
+from hubspot_assets.exported import alike, named_types
 from hubspot_assets.hubspot.catalog import Catalog
 from hubspot_assets.settings import SettingsError
 from hubspot_assets.sources.engagements import ENGAGEMENTS, engagement_types
@@ -45,8 +45,11 @@ class Types:
         """The id of a type. Raises SettingsError for one that the portal does not have."""
         found = self.ids.get(text.lower())
         if found is None:
-            known = ", ".join(sorted({name for name in self.ids if name[:1].isalpha()}))
-            raise SettingsError(f"type: found {text!r}, expected any of {known}")
+            known = {name for name in self.ids if name[:1].isalpha()}
+            near = alike(text.lower(), known, ("contacts", "companies"))
+            raise SettingsError(
+                f"type: found {text!r}, expected one that the portal has, as {near}"
+            )
         if found == ENGAGEMENTS:
             raise SettingsError(
                 f"type: found {text!r}, which are made of other types; expected the type of the "

@@ -322,7 +322,8 @@ def test_an_id_that_is_nowhere(export):
 @pytest.mark.parametrize(
     ("text", "arguments"),
     [
-        ("type: found 'unicorns', expected any of", ["unicorns", "5"]),
+        ("type: found 'unicorns', expected one that the portal has, as ", ["unicorns", "5"]),
+        ("expected one that the portal has, as companies", ["companys", "5"]),
         ("type: found 'engagements', which are made of other types", ["engagements", "5"]),
         ("ids: found what is no id", ["contacts", "Ada Lovelace"]),
         ("ids: found nothing", []),
