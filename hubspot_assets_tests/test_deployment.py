@@ -16,6 +16,7 @@ from dagster._core.instance.config import dagster_instance_config
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.workspace.config_schema import process_workspace_config
 
+from hubspot_assets.portals_file import LOCATION
 from hubspot_assets.settings import load_settings
 from hubspot_assets_tests.deployment import DEPLOY, ROOT, containers, image, read, variables
 
@@ -92,12 +93,22 @@ def test_the_image_has_all_that_is_copied_into_it_and_nothing_that_is_secret():
     assert all((ROOT / each).exists() for each in copied)
 
 
-def test_compose_takes_the_file():
+@pytest.mark.parametrize("name", ["compose.yaml", "portals.yaml"])
+def test_compose_takes_the_file(name):
     command = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec"]
-    done = subprocess.run(
-        [*command, DEPLOY / "compose.yaml"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, DEPLOY / name], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_all_that_is_ours_sees_the_portals_each_of_which_has_a_code_server(compose):
+    services = read("portals.yaml", {"ACME_TOKEN": "pat-1", "GLOBEX_TOKEN": "pat-2"})["services"]
+    assert services.keys() == {*ours(compose), "code-globex"}
+    for each in services.values():
+        assert each["environment"]["PORTALS_FILE"] in each["volumes"][0].split(":")
+    *start, _ = image()["command"]
+    for name, portal in ("code", "acme"), ("code-globex", "globex"):
+        location = ["hubspot_assets.locations", "--attribute", f"{LOCATION}{portal}"]
+        assert services[name]["command"] == [*start, *location]
 
 
 def test_the_page_has_the_commands_of_all_services(compose):
@@ -143,6 +154,7 @@ def test_the_environment_of_all_services_is_one_and_right(compose, monkeypatch, 
     assert settings.export_url == "s3://hubspot/export"
     assert settings.s3_endpoint_url == "http://store:9000"
     assert settings.budget_url.get_secret_value() == "redis://redis:6379/0"
+    assert settings.export_executor == "in_process"
 
 
 def test_a_bucket_of_amazons_is_some_variables_away(monkeypatch, tmp_path):
@@ -214,7 +226,7 @@ def test_containers_on_ecs_are_the_services_of_compose(compose):
     # A store of one's own needs to be told where it is, and a role needs no key.
     assert of_compose - given == {
         *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3"),
-        *("S3_ENDPOINT_URL", "EXPORT_TIMEZONE", "AWS_DEFAULT_REGION"),
+        *("S3_ENDPOINT_URL", "EXPORT_TIMEZONE", "EXPORT_EXECUTOR", "AWS_DEFAULT_REGION"),
     }
     assert given <= of_compose
     assert {each["Name"] for each in (first, *others)} == set(services)

@@ -15,6 +15,7 @@ import duckdb
 import pytest
 
 from hubspot_assets.sandbox import PortalConfig, serve
+from hubspot_assets.sandbox.limits import Budgets
 from hubspot_assets_tests.conftest import DAY, READ_AT
 from hubspot_assets_tests.hosts import LOST_AFTER, hosts_of
 from hubspot_assets_tests.kubernetes_api import cluster_of
@@ -32,7 +33,7 @@ AWAY = float(os.environ.get("HOSTS_AWAY", "15"))
 PATIENCE = 1200
 #: So few calls a portal allows in ten seconds that two hosts, each of which had all of them, would
 #: be refused; and so many calls may be refused.
-LIMIT = 30
+LIMIT = 10
 REFUSED = 0.005
 CONTACTS = "hubspot__contacts"
 #: How steps become pods, in Dagster's instance.
@@ -125,18 +126,22 @@ def test_a_step_that_takes_longer_than_it_is_waited_for_is_executed_once(hosts, 
 
 def test_two_portals_keep_their_own_limits_though_redis_goes_away(hosts, reach):
     with ExitStack() as stack:
-        alone, portals = {}, {}
+        alone, portals, processes = {}, {}, {}
         for number, name in enumerate(("ours", "theirs"), 1):
             config = PortalConfig(
-                records=RECORDS, now=READ_AT, portal_id=number, token=name, seed=number, burst=LIMIT
+                records=RECORDS,
+                now=READ_AT,
+                burst=100_000,
+                portal_id=number,
+                token=name,
+                seed=number,
             )
-            with serve(replace(config, burst=100_000)) as unlimited:
-                in_process(hosts, unlimited, reach, f"{name}-alone")
+            portals[name] = sandbox = stack.enter_context(serve(config))
+            in_process(hosts, sandbox, reach, f"{name}-alone")
             alone[name] = rows_of(hosts.brought(f"{name}-alone"))
-            portals[name] = stack.enter_context(serve(config))
-        processes = {}
-        for name, sandbox in portals.items():
             environment, _ = several(hosts, sandbox, name, [f"{name}-one", f"{name}-other"])
+            sandbox.requests.clear()
+            sandbox.app.budgets = Budgets(replace(config, burst=LIMIT), sandbox.portal.clock)
             processes[name] = hosts.run(f"{name}-run", environment)
         for name, process in processes.items():
             hosts.until(process, lambda name=name: hosts.staged(name, "objects"))
