@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
@@ -16,6 +17,7 @@ from botocore.credentials import (
     create_assume_role_refresher,
 )
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import JSONFileLoader
 from dagster_aws.s3 import S3Resource
 from pydantic import Field, PrivateAttr
 
@@ -116,6 +118,7 @@ class ExportS3Resource(S3Resource):
 
     def _session(self) -> boto3.session.Session:
         session = boto3.session.Session(
+            botocore_session=_core_session(),
             profile_name=self.profile_name,
             aws_access_key_id=self.aws_access_key_id,
             aws_secret_access_key=self.aws_secret_access_key,
@@ -154,7 +157,7 @@ class ExportS3Resource(S3Resource):
                 raise of_sts(role_arn, error) from error
             return credentials
 
-        of_role = botocore.session.Session(profile=self.profile_name)
+        of_role = _core_session(self.profile_name)
         provider = _RoleProvider(
             RefreshableCredentials.create_from_metadata(
                 assume(),
@@ -180,6 +183,24 @@ class ExportS3Resource(S3Resource):
 
         for operation in _WRITES:
             client.meta.events.register(f"provide-client-params.s3.{operation}", add)
+
+
+class _ReadOnce(JSONFileLoader):
+    """Reads what boto3 knows of AWS once in a process, not for each client: it is megabytes."""
+
+    def load_file(self, file_path: str) -> object:
+        return _read(file_path)
+
+
+@cache
+def _read(path: str) -> object:
+    return JSONFileLoader().load_file(path)
+
+
+def _core_session(profile: str | None = None) -> botocore.session.Session:
+    session = botocore.session.Session(profile=profile)
+    session.get_component("data_loader").file_loader = _ReadOnce()
+    return session
 
 
 class _RoleProvider(CredentialProvider):
