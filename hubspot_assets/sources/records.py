@@ -209,4 +209,4 @@ def _spare_the_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    atexit.register(gc.unfreeze)
+    atexit.register(gc.unfreeze)  # whoever uses DuckDB in this process hears of leaks else
