@@ -15,6 +15,7 @@ from hubspot_assets.assets.failures import permanent_errors
 from hubspot_assets.assets.glue import glue_asset
 from hubspot_assets.assets.healing import healing_sensor
 from hubspot_assets.assets.labels import Labels, run_tags
+from hubspot_assets.assets.lateness import lateness_sensor
 from hubspot_assets.assets.lineage import Lineage, event_assets
 from hubspot_assets.assets.resources import (
     HubSpotResource,
@@ -107,7 +108,11 @@ def build_defs(
         ],
         sensors=[
             *([healing_sensor(job, settings, partitions)] if settings.export_heal_days else []),
-            *(alert_sensors(settings) if settings.alert_webhook_url else []),
+            *(
+                [*alert_sensors(settings), lateness_sensor(job, settings, partitions)]
+                if settings.alert_webhook_url
+                else []
+            ),
         ],
         executor=executor_of(settings),
         resources={

@@ -58,7 +58,7 @@ def _tell(
     context: dg.RunStatusSensorContext, settings: Settings, causes: Iterable[str], text: str
 ) -> None:
     """Posts a message of `causes`, which then have been told of today."""
-    if why := _post(settings, text):
+    if why := post(settings, text):
         context.log.error("the alert was not taken: %s", why)
     else:
         told = context.instance.daemon_cursor_storage
@@ -99,7 +99,7 @@ def _mark_of(cause: str) -> str:
 def _text(run: dg.DagsterRun, causes: Sequence[str], settings: Settings) -> str:
     first, *others = causes
     more = f" (and {len(others)} other causes)" if others else ""
-    return f"{_named(run, settings)} failed: {first}{more}{_link(run, settings)}"
+    return f"{_named(run, settings)} failed: {first}{more}{link(run, settings)}"
 
 
 def _named(run: dg.DagsterRun, settings: Settings) -> str:
@@ -108,7 +108,8 @@ def _named(run: dg.DagsterRun, settings: Settings) -> str:
     return f"{portal}{run.job_name} of {day}" if day else f"{portal}{run.job_name}"
 
 
-def _link(run: dg.DagsterRun, settings: Settings) -> str:
+def link(run: dg.DagsterRun, settings: Settings) -> str:
+    """The line that leads to a run in the UI; nothing where that is not known."""
     at = settings.alert_webserver_url
     return f"\n{at}/runs/{run.run_id}" if at else ""
 
@@ -137,7 +138,7 @@ def _tell_of_checks(context: dg.RunStatusSensorContext, settings: Settings) -> N
             f"{_named(run, settings)}: checks failed",
             *(str(failed[each]) for each in new[:_CAUSES]),
         ]
-        _tell(context, settings, new, "\n".join([*lines, *more]) + _link(run, settings))
+        _tell(context, settings, new, "\n".join([*lines, *more]) + link(run, settings))
 
 
 def _failed_checks(
@@ -164,7 +165,7 @@ def _is_told_of(severity: dg.AssetCheckSeverity, settings: Settings) -> bool:
     )
 
 
-def _post(settings: Settings, text: str) -> str | None:
+def post(settings: Settings, text: str) -> str | None:
     """Why a message was not taken; never the address, which is a secret."""
     assert settings.alert_webhook_url  # noqa: S101 - there is no sensor without
     url = settings.alert_webhook_url.get_secret_value()
