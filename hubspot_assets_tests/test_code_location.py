@@ -21,8 +21,11 @@ from dagster._core.definitions.reconstruct import initialize_repository_def_from
 from hubspot_assets.assets.resources import connect, s3_resource
 from hubspot_assets.definitions import JOB, build_defs
 from hubspot_assets.discovery import refresh_catalog
+from hubspot_assets.export import read_manifest
 from hubspot_assets.hubspot.catalog import discover, standard_catalog
 from hubspot_assets.settings import load_settings
+from hubspot_assets.storage import open_store
+from hubspot_assets.tables.counts import UNPARSED
 from hubspot_assets_tests.conftest import DAY, READ_AT, place
 
 ROOT = Path(__file__).parents[1]
@@ -190,7 +193,7 @@ def test_steps_run_in_processes_of_their_own_by_a_setting(reach, shared_sandbox,
 
 
 def test_a_run_tells_numbers_and_never_a_customers_values(reach, shared_sandbox):
-    reach(shared_sandbox, OBJECT_TYPES="contacts")
+    folder = reach(shared_sandbox, OBJECT_TYPES="contacts")
     defs = build_defs(standard_catalog(), load_settings())
     with dg.DagsterInstance.ephemeral() as instance:
         result = defs.resolve_job_def(JOB).execute_in_process(instance=instance, partition_key=DAY)
@@ -210,6 +213,10 @@ def test_a_run_tells_numbers_and_never_a_customers_values(reach, shared_sandbox)
     assert table["dagster/size_bytes"].value > 0
     assert table["parts"].value == 1
     assert "OBJECTS_CONTACTS" in str(table["dagster/uri"].value)
+    counts = read_manifest(open_store(folder), DAY, "OBJECTS_CONTACTS").counts
+    shown = {name: table[name].value for name in counts if name in table}
+    assert shown == {name: n for name, n in counts.items() if n or name == UNPARSED}
+    assert shown != counts
     assert metadata["hubspot/contacts"]["requests"].value > 1
     assert metadata["hubspot/contacts"]["http_429"].value == 0
 
