@@ -244,12 +244,13 @@ def change(monkeypatch):
 
 
 class ByFixtures(LoadScopeScheduling):
-    """Keeps in one process what shares costly fixtures: a module, and all that asks of the day."""
+    """Keeps in one process what shares costly fixtures: a module, all that asks of the day, and
+    all that forgets."""
 
     def _split_scope(self, nodeid):
         path = nodeid.split("::")[0]
         of_the_day = "/acceptance/" in path or path.endswith("/test_day.py")
-        return "the day" if of_the_day else path
+        return "the day" if of_the_day else "forgetting" if "/forget/" in path else path
 
 
 def pytest_collection_modifyitems(items):

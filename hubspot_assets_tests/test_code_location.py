@@ -26,18 +26,19 @@ from hubspot_assets.hubspot.catalog import discover, standard_catalog
 from hubspot_assets.settings import load_settings
 from hubspot_assets.storage import open_store
 from hubspot_assets.tables.counts import UNPARSED
-from hubspot_assets_tests.conftest import DAY, READ_AT, place
+from hubspot_assets_tests.conftest import DAY, READ_AT, place, set_environment
 
 ROOT = Path(__file__).parents[1]
 SNAPSHOT = Path(__file__).with_name("asset_graph.txt")
 
 
-@pytest.fixture
-def standard(reach, shared_sandbox):
+@pytest.fixture(scope="module")
+def standard(shared_sandbox, tmp_path_factory):
     """The graph of a portal whose contacts, companies and deals have been seen linked."""
-    reach(shared_sandbox, OBJECT_TYPES="")
     linked = [("0-1", "0-2"), ("0-1", "0-3"), ("0-2", "0-2")]
-    return build_defs(standard_catalog().with_linked(linked), load_settings())
+    with pytest.MonkeyPatch.context() as patch:
+        set_environment(patch, shared_sandbox, tmp_path_factory.mktemp("standard"))
+        return build_defs(standard_catalog().with_linked(linked), load_settings())
 
 
 def graph_of(defs):
@@ -221,13 +222,15 @@ def test_a_run_tells_numbers_and_never_a_customers_values(reach, shared_sandbox)
     assert metadata["hubspot/contacts"]["http_429"].value == 0
 
 
-@pytest.fixture
-def discovered(reach, shared_sandbox):
+@pytest.fixture(scope="module")
+def discovered(shared_sandbox, tmp_path_factory):
     """The code location of the portal, which has been discovered; all types are exported."""
-    reach(shared_sandbox, OBJECT_TYPES="", EXPORT_OWNERS="team:crm,ann@example.com")
-    settings = load_settings()
-    catalog = refresh_catalog(settings, s3_resource(settings).get_client).catalog
-    return build_defs(catalog, settings)
+    with pytest.MonkeyPatch.context() as patch:
+        root, owners = tmp_path_factory.mktemp("discovered"), "team:crm,ann@example.com"
+        set_environment(patch, shared_sandbox, root, EXPORT_OWNERS=owners)
+        settings = load_settings()
+        catalog = refresh_catalog(settings, s3_resource(settings).get_client).catalog
+        return build_defs(catalog, settings)
 
 
 def test_the_assets_are_those_that_tell_something(discovered, shared_sandbox):

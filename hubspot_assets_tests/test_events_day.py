@@ -1,5 +1,6 @@
 """A day's events, delivered and read back by DuckDB, against what the portal holds."""
 
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -9,7 +10,7 @@ from hubspot_assets.deliver import DeliveryError, deliver
 from hubspot_assets.progress import Display
 from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.settings import Settings, SettingsError
-from hubspot_assets_tests.conftest import DAY, READ_AT
+from hubspot_assets_tests.conftest import DAY, READ_AT, set_environment
 from hubspot_assets_tests.events_front import events_front, iso
 
 START = datetime.fromisoformat(DAY).replace(tzinfo=UTC)
@@ -26,6 +27,15 @@ EMAIL_TABLES = [
     "EVENTS_CLICKED_LINK_IN_EMAIL_V2",
     "EVENTS_MTA_BOUNCED_EMAIL_V2",
     "EVENTS_REPORTED_SPAM_EMAIL_V2",
+]
+PLAIN_TABLES = [
+    "EVENTS_PAID",
+    "EVENTS_PAID_2",
+    "EVENTS_REFUSED",
+    "EVENTS_NEVER_HEARD_OF",
+    "OBJECT_AND_EVENT_TYPE_DEFINITIONS",
+    "PROPERTY_DEFINITIONS",
+    *EMAIL_TABLES,
 ]
 NO_ENTERPRISE = (403, {"status": "error", "message": "This portal has no Enterprise subscription"})
 DEFINITION = {
@@ -109,8 +119,9 @@ def contacts(sandbox):
     }
 
 
-@pytest.fixture
-def front(sandbox, contacts):
+@contextmanager
+def front_of(sandbox, contacts):
+    """What answers for the portal where it is asked for events."""
     with events_front(sandbox.url) as events:
         events.types = list(TYPES)
         events.definitions = [DEFINITION]
@@ -127,6 +138,12 @@ def front(sandbox, contacts):
 
 
 @pytest.fixture
+def front(sandbox, contacts):
+    with front_of(sandbox, contacts) as events:
+        yield events
+
+
+@pytest.fixture
 def deliver_day(reach, sandbox):
     """Delivers the day's tables, and gives a way to ask them in SQL."""
 
@@ -137,6 +154,16 @@ def deliver_day(reach, sandbox):
         return Delivered(folder / DAY, {manifest.table: manifest for manifest, _ in tables})
 
     return run
+
+
+@pytest.fixture(scope="module")
+def plain_day(sandbox, contacts, tmp_path_factory):
+    """Tables of a portal in which nothing is out of order, delivered once."""
+    with front_of(sandbox, contacts) as front, pytest.MonkeyPatch.context() as patch:
+        everything = {"HUBSPOT_BASE_URL": front.url, "OBJECT_TYPES": "contacts"}
+        folder = set_environment(patch, sandbox, tmp_path_factory.mktemp("plain"), **everything)
+        tables = deliver(Settings(), DAY, PLAIN_TABLES, Display()).tables
+    return Delivered(folder / DAY, {manifest.table: manifest for manifest, _ in tables})
 
 
 class Delivered:
@@ -245,11 +272,8 @@ def test_moments_of_events_are_read_where_they_are_clear(front, deliver_day):
     assert day.manifests["EVENTS_PAID"].counts["values_not_parsed"] == 1
 
 
-def test_a_custom_event_has_the_properties_of_its_definition_and_those_that_turn_up(
-    front, deliver_day
-):
-    day = deliver_day(front, ["EVENTS_PAID", "EVENTS_PAID_2"])
-    rows = day.rows(
+def test_a_custom_event_has_the_properties_of_its_definition_and_those_that_turn_up(plain_day):
+    rows = plain_day.rows(
         "EVENTS_PAID",
         "EVENTTYPEID, OBJECTTYPEID, PROPERTY_AMOUNT, PROPERTY_UNPARSED_AMOUNT, PROPERTY_DUE, "
         "PROPERTY_HS_BROWSER, PROPERTY_NEVER_SET",
@@ -258,16 +282,15 @@ def test_a_custom_event_has_the_properties_of_its_definition_and_those_that_turn
         ("6-9", "0-2", "1.50", "1.50", "2026-12-01 10:00:00.000", "Firefox", None),
         ("6-9", None, None, "a lot", None, None, None),
     ]
-    manifest = day.manifests["EVENTS_PAID"]
+    manifest = plain_day.manifests["EVENTS_PAID"]
     assert manifest.counts["object_types_unknown"] == 1
     assert manifest.counts["values_not_parsed"] == 1
     # The app's event of the same name has a table of its own, and an id that nobody knows.
-    assert day.rows("EVENTS_PAID_2", "EVENTTYPEID, PROPERTY_AMOUNT") == [(None, "2")]
+    assert plain_day.rows("EVENTS_PAID_2", "EVENTTYPEID, PROPERTY_AMOUNT") == [(None, "2")]
 
 
-def test_event_types_and_their_properties_are_defined(front, deliver_day):
-    day = deliver_day(front, ["OBJECT_AND_EVENT_TYPE_DEFINITIONS", "PROPERTY_DEFINITIONS"])
-    rows = day.rows(
+def test_event_types_and_their_properties_are_defined(plain_day):
+    rows = plain_day.rows(
         "OBJECT_AND_EVENT_TYPE_DEFINITIONS",
         "OBJECTTYPEID, FULLYQUALIFIEDNAME, NAME, SINGULARLABEL, TABLENAME, AVAILABILITY, KIND",
     )
@@ -276,15 +299,14 @@ def test_event_types_and_their_properties_are_defined(front, deliver_day):
     assert events[PAID][:-1] == ("6-9", PAID, "paid", "Paid", "EVENTS_PAID", "available")
     assert events[APP_PAID][:-1] == (APP_PAID, APP_PAID, "paid", None, "EVENTS_PAID_2", "available")
     assert events["e_refused"][-2] == "not_enabled"
-    properties = day.rows("PROPERTY_DEFINITIONS", "OBJECTTYPEID, NAME, TYPE")
+    properties = plain_day.rows("PROPERTY_DEFINITIONS", "OBJECTTYPEID, NAME, TYPE")
     assert {("6-9", "amount", "number"), ("4-96000", "hs_url", "string")} <= set(properties)
     assert ("4-666288", "hs_click_original_url", "string") in properties
 
 
-def test_email_events_are_tables_of_the_contacts_who_got_them(front, deliver_day, contacts):
-    day = deliver_day(front, EMAIL_TABLES)
+def test_email_events_are_tables_of_the_contacts_who_got_them(plain_day, contacts):
     addresses = list(contacts)[:5]
-    sent = day.rows(
+    sent = plain_day.rows(
         "EVENTS_HS_SCHEDULED_EMAIL_V2",
         "OBJECTTYPEID, OBJECTID, PROPERTY_HS_RECIPIENT, PROPERTY_SUBJECT, PROPERTY_REPLY_TO, "
         "PROPERTY_HS_EMAIL_CAMPAIGN_ID",
@@ -294,19 +316,19 @@ def test_email_events_are_tables_of_the_contacts_who_got_them(front, deliver_day
         for each in addresses
     ]
     columns = "OBJECTID, PROPERTY_BROWSER_NAME, PROPERTY_BROWSER_VERSION"
-    opened = day.rows("EVENTS_OPENED_EMAIL_V2", columns)
+    opened = plain_day.rows("EVENTS_OPENED_EMAIL_V2", columns)
     assert opened == [(str(contacts[addresses[0]]), "Firefox", "[]")]
-    clicked = day.rows(
+    clicked = plain_day.rows(
         "EVENTS_CLICKED_LINK_IN_EMAIL_V2", "PROPERTY_HS_CLICK_ORIGINAL_URL, PROPERTY_SOMETHING_NEW"
     )
     assert clicked == [("https://x.test/offer", "1.5")]
-    bounced = day.rows(
+    bounced = plain_day.rows(
         "EVENTS_MTA_BOUNCED_EMAIL_V2",
         "OBJECTTYPEID, OBJECTID, PROPERTY_HS_BOUNCE_CATEGORY, PROPERTY_HS_BOUNCE_REASON",
     )
     assert bounced == [(None, None, "SPAM", "550 no")]
-    assert day.manifests["EVENTS_MTA_BOUNCED_EMAIL_V2"].counts["recipients_unknown"] == 1
-    assert day.manifests["EVENTS_REPORTED_SPAM_EMAIL_V2"].rows == 0
+    assert plain_day.manifests["EVENTS_MTA_BOUNCED_EMAIL_V2"].counts["recipients_unknown"] == 1
+    assert plain_day.manifests["EVENTS_REPORTED_SPAM_EMAIL_V2"].rows == 0
 
 
 def test_email_events_of_one_id_and_two_moments_are_two(front, deliver_day, contacts, monkeypatch):
@@ -388,10 +410,9 @@ def test_a_campaign_of_several_emails_tells_no_content_id(front, deliver_day, co
     assert day.manifests["EVENTS_OPENED_EMAIL_V2"].counts["email_contents_unknown"] == 1
 
 
-def test_without_marketing_emails_no_content_id_is_known(front, deliver_day):
-    day = deliver_day(front, ["EVENTS_OPENED_EMAIL_V2"])
-    assert day.rows("EVENTS_OPENED_EMAIL_V2", CONTENT) == [(None,)]
-    manifest = day.manifests["EVENTS_OPENED_EMAIL_V2"]
+def test_without_marketing_emails_no_content_id_is_known(plain_day):
+    assert plain_day.rows("EVENTS_OPENED_EMAIL_V2", CONTENT) == [(None,)]
+    manifest = plain_day.manifests["EVENTS_OPENED_EMAIL_V2"]
     assert manifest.counts["email_contents_unknown"] == 1
     assert any(each.startswith(f"no {CONTENT} is known here: ") for each in manifest.warnings)
 
@@ -402,12 +423,11 @@ def test_without_contacts_email_events_are_of_nobody_and_say_so(front, deliver_d
     assert "no OBJECTID is known" in day.manifests["EVENTS_OPENED_EMAIL_V2"].warnings[0]
 
 
-def test_an_event_type_that_is_refused_alone_has_a_header_and_a_reason(front, deliver_day):
-    day = deliver_day(front, ["EVENTS_REFUSED", "EVENTS_NEVER_HEARD_OF"])
-    refused = day.manifests["EVENTS_REFUSED"]
+def test_an_event_type_that_is_refused_alone_has_a_header_and_a_reason(plain_day):
+    refused = plain_day.manifests["EVENTS_REFUSED"]
     assert (refused.rows, refused.availability.status) == (0, "not_enabled")
     assert UNKNOWN["message"] in refused.availability.detail
-    assert day.manifests["EVENTS_NEVER_HEARD_OF"].availability.status == "available"
+    assert plain_day.manifests["EVENTS_NEVER_HEARD_OF"].availability.status == "available"
 
 
 def test_an_event_type_of_which_hubspot_says_nothing_is_no_empty_table(front, deliver_day):

@@ -83,7 +83,7 @@ def test_an_export_ends_amid_requests_and_the_next_goes_on(sandbox, reach, tmp_p
 @pytest.mark.parametrize(
     ("by", "kind", "more"),
     [
-        (signal.SIGINT, "slow", {"seconds": 60}),
+        pytest.param(signal.SIGINT, "slow", {"seconds": 60}, marks=pytest.mark.slow),
         (signal.SIGTERM, "rate_limited", {"retry_after": 60}),
     ],
 )
@@ -106,7 +106,7 @@ def test_who_waits_for_another_run_ends(sandbox, reach, tmp_path):
 
 def test_a_demo_ends_with_its_portal(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    begun, process = start("demo", "--records", "300")
+    begun, process = start("demo", "--records", "30")
     until(process, lambda: list(tmp_path.glob("demo/export/_state/readings/**/*.parquet")))
     portal = subprocess.run(
         ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True

@@ -73,7 +73,7 @@ def catalog_of(types, events=(), pairs=()):
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def odd():
     """A catalog of the oddest names, in which every type can be linked to every other one."""
     types = [custom(type_id, label) for type_id, (label, _) in LABELS.items()]
@@ -82,10 +82,12 @@ def odd():
     return catalog_of(types, events, [(near, far) for near in ids for far in ids])
 
 
-@pytest.fixture
-def loaded(odd, monkeypatch, shared_sandbox, tmp_path):
-    set_environment(monkeypatch, shared_sandbox, tmp_path, ASSOCIATION_TABLES="all")
-    return build_defs(odd, Settings())
+@pytest.fixture(scope="module")
+def loaded(odd, shared_sandbox, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        root = tmp_path_factory.mktemp("odd")
+        set_environment(patch, shared_sandbox, root, ASSOCIATION_TABLES="all")
+        return build_defs(odd, Settings())
 
 
 def tables_in(loaded):

@@ -223,7 +223,7 @@ def test_objects_without_the_id_that_they_always_have_are_an_error(delivered, ch
 def test_splits_are_those_of_the_portal(delivered):
     with serve(config(records=200, now=MUCH_LATER)) as sandbox:
         portal = sandbox.portal
-        day = delivered(sandbox, TYPES)
+        day = delivered(sandbox, TYPES, "OBJECTS_DEAL_SPLITS")
     splits = {
         each["id"]: each["properties"] | {"deal": str(deal)}
         for deal, told in portal.deal_splits(MUCH_LATER).items()
