@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from cfnlint.decode.cfn_yaml import load as load_template
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -50,6 +49,8 @@ def image() -> dict[str, list[str]]:
 
 def containers() -> list[Any]:
     """Those of the template for ECS."""
+    from cfnlint.decode.cfn_yaml import load as load_template  # a second, for who needs it
+
     resources = load_template(str(DEPLOY / "ecs.yaml"))["Resources"]
     return [
         container

@@ -4,7 +4,6 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import duckdb
-import pytest
 
 from hubspot_assets.deliver import deliver
 from hubspot_assets.progress import Display
@@ -249,11 +248,10 @@ def test_a_type_that_is_not_enabled_has_a_table_without_rows_that_says_so(portal
             assert [part["rows"] for part in written["parts"]] == [0]
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
-def test_what_is_read_again_differs_in_ingestedat_alone(exported, portal, reach, clock_of, zone):
-    """Nor does it matter which time zone the machine is in."""
+def test_what_is_read_again_differs_in_ingestedat_alone(exported, portal, reach, clock_of):
+    """Nor does it matter that the machine is in another time zone now."""
     again = reach(portal, OBJECT_TYPES="deals,companies,0-5")
-    clock_of(zone)
+    clock_of("Asia/Tokyo")
     started = datetime.now(UTC)
     deliver(Settings(), DAY, [], Display())
     connection = duckdb.connect()

@@ -10,7 +10,6 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
-from cfnlint.api import lint
 from dagster._config import process_config, resolve_to_config_type
 from dagster._core.instance.config import dagster_instance_config
 from dagster._core.instance.ref import InstanceRef
@@ -212,6 +211,8 @@ def test_dagster_takes_the_workspace(monkeypatch):
 
 
 def test_cloudformation_takes_the_template_for_ecs():
+    from cfnlint.api import lint  # which takes a second that other tests need not wait
+
     assert lint((DEPLOY / "ecs.yaml").read_text(), regions=["eu-central-1"]) == []
 
 

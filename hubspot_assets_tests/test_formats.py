@@ -1,23 +1,32 @@
 """Versions follow one another, and stand beside each other, over one export and its state."""
 
 import json
+import shutil
 
 import pytest
 
 from hubspot_assets.export import read_manifest
 from hubspot_assets.storage import StoreError, open_store
-from hubspot_assets_tests.conftest import DAY
+from hubspot_assets_tests.conftest import DAY, FEW_EVENTS, set_environment
 from hubspot_assets_tests.test_commands import digests, fails, run
 
 EXPORT = ("export", "--day", DAY, "--select", "OWNERS", "--select", "PIPELINES")
 
 
-@pytest.fixture
-def exported(reach, shared_sandbox):
-    """The folder of an export of some tables of a day."""
-    folder = reach(shared_sandbox)
-    assert run(*EXPORT)[0] == 0
+@pytest.fixture(scope="module")
+def first(shared_sandbox, tmp_path_factory):
+    """An export of some tables of a day, made once."""
+    with pytest.MonkeyPatch.context() as patch:
+        few = {"OBJECT_TYPES": "deals,companies", "EVENT_TYPES": FEW_EVENTS}
+        folder = set_environment(patch, shared_sandbox, tmp_path_factory.mktemp("first"), **few)
+        assert run(*EXPORT)[0] == 0
     return folder
+
+
+@pytest.fixture
+def exported(first, reach, shared_sandbox):
+    """The folder of a copy of it, to which is exported."""
+    return shutil.copytree(first, reach(shared_sandbox))
 
 
 def rewrite(folder, change, pattern="**/*.json"):

@@ -277,9 +277,10 @@ def at_once(*work):
         list(pool.map(run, work))
 
 
-def test_two_writers_of_a_table_leave_it_whole(folder):
+@pytest.mark.parametrize("times", [40, pytest.param(150, marks=pytest.mark.slow)])
+def test_two_writers_of_a_table_leave_it_whole(folder, times):
     few, many = [lines(10)], [lines(700, 5)]
-    for _ in range(150):
+    for _ in range(times):
         at_once(
             lambda: write(folder, ("", few), part_bytes=SMALL),
             lambda: write(folder, ("", many), part_bytes=SMALL),

@@ -171,8 +171,9 @@ def mentions(root, words):
     found = []
     for path, text in texts(root).items():
         told = text.lower()
-        if any(word in told for word in lower):
-            found += [(path, line) for line in told.splitlines() if sought.search(line)]
+        if there := [word for word in lower if word in told]:
+            lines_with = (each for each in told.splitlines() if any(word in each for word in there))
+            found += [(path, line) for line in lines_with if sought.search(line)]
     return found
 
 

@@ -117,7 +117,7 @@ def nights(tmp_path, monkeypatch):
     monkeypatch.setattr(hubspot_lists, "members", asking)
 
     def make(**config):
-        own = PortalConfig(records=150, now=FIRST, contact_properties=113, burst=10**6, **config)
+        own = PortalConfig(records=150, now=FIRST, contact_properties=5, burst=10**6, **config)
         return Nights(portals.enter_context(serve(own)), tmp_path / "state", asked)
 
     with ExitStack() as portals:
