@@ -101,7 +101,9 @@ def email_events(addresses):
 
 @pytest.fixture(scope="module")
 def sandbox():
-    with serve(PortalConfig(records=100, now=READ_AT, burst=100_000)) as portal:
+    with serve(
+        PortalConfig(records=100, now=READ_AT, burst=100_000, contact_properties=20)
+    ) as portal:
         yield portal
 
 

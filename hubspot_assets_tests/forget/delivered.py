@@ -56,7 +56,7 @@ class People:
 @contextlib.contextmanager
 def two_days(root):
     """Delivers two days; before the night of the second some contacts are erased."""
-    config = PortalConfig(records=60, now=READ_AT - NIGHT, burst=100_000)
+    config = PortalConfig(records=60, now=READ_AT - NIGHT, burst=100_000, contact_properties=150)
     with serve(config) as sandbox:
         with pytest.MonkeyPatch.context() as patch:
             folder = set_environment(patch, sandbox, root, **TYPES)
