@@ -106,7 +106,7 @@ def test_who_waits_for_another_run_ends(sandbox, reach, tmp_path):
 
 def test_a_demo_ends_with_its_portal(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    begun, process = start("demo", "--records", "30")
+    begun, process = start("demo", "--records", "300")
     until(process, lambda: list(tmp_path.glob("demo/export/_state/readings/**/*.parquet")))
     portal = subprocess.run(
         ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True
