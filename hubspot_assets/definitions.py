@@ -78,7 +78,8 @@ def build_defs(
     job = dg.define_asset_job(
         JOB,
         selection=dg.AssetSelection.all(),
-        description="Reads the portal and delivers every table of one day.",
+        description="Reads the portal and delivers every table of one day. A range of days is a "
+        "backfill: HubSpot is read once for all of them.",
         tags={
             "hubspot/portal": str(catalog.portal_id or "unknown"),
             **run_tags(settings.portal_name),
