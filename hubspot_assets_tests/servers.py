@@ -68,6 +68,14 @@ class Served:
         with Redis.from_url(self.url) as redis:
             return [float(at) for at in redis.lrange(key, 0, -1)]
 
+    def let_go(self, since):
+        """How many calls on the general budget were let go after a moment, by the budgets' keys."""
+        with Redis.from_url(self.url) as redis:
+            return {
+                key: sum(float(at) > since for at in redis.lrange(key, 0, -1))
+                for key in redis.scan_iter("hubspot-assets:*.general}:times")
+            }
+
     def end(self):
         self.process.kill()
         self.process.wait()
