@@ -1,8 +1,8 @@
 """Where the steps of a run are executed: in its process, in others of its host, or on other hosts.
 
 In process unless set otherwise, as HubSpot's limits are used up there by what is read ahead. A step
-costs 15 ms in process, 0.9 s under a preloaded forkserver (5 s and more when spawned), some tenths
-of a second on a Celery worker, and a pod on Kubernetes.
+costs 15 ms in process, 0.9 s under a preloaded forkserver (5 s and more when spawned), two seconds
+of CPU on a Celery worker, which makes the definitions of all assets anew, and a pod on Kubernetes.
 """
 
 from __future__ import annotations
