@@ -38,8 +38,9 @@ log = logging.getLogger(__name__)
 
 #: So many pages come one after another before it is worth a search to part the rest.
 ALONE = 4
-#: Pages of a range, the last of which has the first record of the next one.
-PAGES = 8
+#: Pages of a range, the last of which has the first record of the next one. All of several ranges
+#: are in memory at once; and search, which parts a list, has a quarter of the lists' budget.
+PAGES = 6
 #: Searches for where to part a list that are under way at once.
 SEARCHES = 4
 
