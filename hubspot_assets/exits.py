@@ -21,10 +21,16 @@ NOT_DELIVERED, WRONG = 1, 2
 #: What a shell adds to the number of the signal that ended a command.
 BY_SIGNAL = 128
 
-# Else the interpreter, at its end, looks through all of Dagster's objects for garbage once more: on
-# a busy machine seconds, for which who has stopped a command would wait. Runs after what was
-# registered later.
-atexit.register(gc.freeze)
+
+@atexit.register
+def _leave_garbage() -> None:
+    """Else the interpreter, at its end, looks through all of Dagster's objects for garbage once
+    more: on a busy machine seconds, for which who has stopped a command would wait.
+
+    Registered first, it comes last. DuckDB, which no command uses, would tell of leaks.
+    """
+    if "duckdb" not in sys.modules:
+        gc.freeze()
 
 
 def told(command: Callable[P, None]) -> Callable[P, None]:

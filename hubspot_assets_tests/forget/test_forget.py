@@ -323,7 +323,7 @@ def test_an_id_that_is_nowhere(export):
     ("text", "arguments"),
     [
         ("type: found 'unicorns', expected one that the portal has, as ", ["unicorns", "5"]),
-        ("expected one that the portal has, as companies", ["companys", "5"]),
+        ("expected one that the portal has, as company, companies, ", ["companys", "5"]),
         ("type: found 'engagements', which are made of other types", ["engagements", "5"]),
         ("ids: found what is no id", ["contacts", "Ada Lovelace"]),
         ("ids: found nothing", []),
