@@ -16,6 +16,8 @@ from hubspot_assets.storage.errors import NotFoundError, StoreError
 from hubspot_assets.storage.store import Entry, Versioned, checked
 
 _UNFINISHED, _GUARD = ".unfinished-", ".guard-"
+#: So often a folder is made that others remove as an empty one.
+_TRIES = 10
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -171,10 +173,12 @@ def _walk(folder: str) -> Iterator[os.DirEntry[str]]:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder, while another thread may be removing it as an empty one."""
-    with suppress(FileNotFoundError):
-        folder.mkdir(parents=True, exist_ok=True)
-        return
+    """Make a folder, while others may be removing it, or one above it, as an empty one: it is gone
+    before what is in it is made, or before it is seen to be the folder that is in the way."""
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError, FileExistsError):
+            folder.mkdir(parents=True, exist_ok=True)
+            return
     folder.mkdir(parents=True, exist_ok=True)
 
 

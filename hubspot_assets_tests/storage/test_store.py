@@ -6,6 +6,7 @@ import base64
 import errno
 import hashlib
 import json
+import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -311,6 +312,20 @@ def test_a_folder_below_a_file(tmp_path, operation):
     with pytest.raises(StoreError, match="a file stands where a folder is needed"):
         everything(store)[operation]()
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_folder_that_others_remove_while_it_is_made(folder, monkeypatch):
+    make, seen = os.mkdir, iter([FileExistsError, FileNotFoundError, FileExistsError])
+
+    def mkdir(path, mode=0o777):
+        if error := next(seen, None):
+            raise error(errno.EEXIST, "as it was a moment ago", path)
+        make(path, mode)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    folder.swap("d/x", b"1", None)
+    assert next(seen, None) is None
+    assert folder.get("d/x") == b"1"
 
 
 def test_a_folder_that_cannot_be_written():
