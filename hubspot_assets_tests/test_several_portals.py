@@ -248,6 +248,8 @@ def test_two_locations_of_a_workspace_run_at_once_within_their_own_limits(
         with operated(
             tmp_path, monkeypatch, instance, daemon=True, workspace=workspace, portals=folders
         ) as ui:
+            for each in (acme, globex):  # else one is done before the other is launched
+                each.faults.add("slow", times=1_000, seconds=0.5)
             runs = {
                 name: ui.submit_job_execution(
                     JOB,
