@@ -1,6 +1,5 @@
 """A sandbox portal, and an environment that reaches it and nothing else."""
 
-import atexit
 import gc
 import json
 import os
@@ -86,7 +85,6 @@ def brisk():
             patch.setattr(module, "stamp_alembic_rev", lambda *_: None)
         yield
     gc.unfreeze()
-    atexit.unregister(gc.freeze)  # of which DuckDB would tell as leaks
 
 
 @pytest.fixture(scope="session", autouse=True)

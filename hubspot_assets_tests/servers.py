@@ -62,19 +62,16 @@ class Served:
                 time.sleep(0.02)
         raise AssertionError("the Redis server does not answer")
 
-    def turns(self):
-        """When the calls on the general budget were let go, by the server's clock."""
-        key = "hubspot-assets:{account.general}:times"
+    def turns(self, key="hubspot-assets:{account.general}:times"):
+        """When the calls on a general budget were let go, by the server's clock."""
         with Redis.from_url(self.url) as redis:
             return [float(at) for at in redis.lrange(key, 0, -1)]
 
     def let_go(self, since):
         """How many calls on the general budget were let go after a moment, by the budgets' keys."""
         with Redis.from_url(self.url) as redis:
-            return {
-                key: sum(float(at) > since for at in redis.lrange(key, 0, -1))
-                for key in redis.scan_iter("hubspot-assets:*.general}:times")
-            }
+            budgets = list(redis.scan_iter("hubspot-assets:*.general}:times"))
+        return {key: sum(at > since for at in self.turns(key)) for key in budgets}
 
     def end(self):
         self.process.kill()

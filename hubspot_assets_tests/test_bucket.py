@@ -60,8 +60,8 @@ def content(client, key):
     return client.get_object(Bucket="a-bucket", Key=key)["Body"].read()
 
 
-def costs_few_calls(bucket, calls):
-    """At 25 ms each they are what a small day takes longest for."""
+def check_calls(bucket, calls):
+    """They are few: at 25 ms each they are what a small day takes longest for."""
     tables = json.loads(content(bucket, f"some/prefix/{DAY}/_manifest.json"))["tables"]
     readings = [each for each in keys(bucket) if each.endswith("/_reading.json")]
     of_export, of_state = beyond_parts(calls)
@@ -71,7 +71,6 @@ def costs_few_calls(bucket, calls):
     assert len([call for call in calls if call.operation == "HeadObject"]) <= 1  # of the day
     read = [call.key for call in calls if call.operation == "GetObject"]
     assert not [key for key in read if key.endswith((".parquet", f"{DAY}/_manifest.json"))][1:]
-    return True
 
 
 def test_a_day_is_delivered_to_a_bucket_by_few_calls(bucket, shared_sandbox, tmp_path):
@@ -79,7 +78,7 @@ def test_a_day_is_delivered_to_a_bucket_by_few_calls(bucket, shared_sandbox, tmp
     with noted_calls() as calls:
         status, output = run("export", "--day", DAY)
     assert status == 0, output
-    assert costs_few_calls(bucket, calls)
+    check_calls(bucket, calls)
     root = f"some/prefix/{DAY}"
     day = json.loads(content(bucket, f"{root}/_manifest.json"))
     assert day["portal_id"] == json.loads(content(bucket, "some/prefix/_portal.json"))["portal_id"]

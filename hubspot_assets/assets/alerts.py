@@ -12,6 +12,7 @@ import dagster as dg
 import httpx
 
 from hubspot_assets.assets.failures import told_by
+from hubspot_assets.assets.labels import of_portal
 from hubspot_assets.settings import Settings
 
 #: Seconds that a webhook may take.
@@ -103,7 +104,7 @@ def _text(run: dg.DagsterRun, causes: Sequence[str], settings: Settings) -> str:
 
 
 def _named(run: dg.DagsterRun, settings: Settings) -> str:
-    portal = f"{settings.portal_name}: " if settings.portal_name else ""
+    portal = of_portal(settings.portal_name)
     day = run.tags.get("dagster/partition")
     return f"{portal}{run.job_name} of {day}" if day else f"{portal}{run.job_name}"
 

@@ -13,6 +13,11 @@ def run_tags(name: str | None) -> dict[str, str]:
     return {"hubspot/portal_name": name} if name else {}
 
 
+def of_portal(name: str | None) -> str:
+    """What a line begins with that tells of one of several portals."""
+    return f"{name}: " if name else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Labels:
     """What all assets of a portal have in common; `name` is that of one of several portals."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, time
 import dagster as dg
 
 from hubspot_assets.assets.alerts import link, post
-from hubspot_assets.assets.labels import run_tags
+from hubspot_assets.assets.labels import of_portal, run_tags
 from hubspot_assets.assets.resources import s3_resource
 from hubspot_assets.assets.schedule import Job, is_complete
 from hubspot_assets.day import newest_complete_day
@@ -57,6 +57,6 @@ def _late(instance: dg.DagsterInstance, job: Job, settings: Settings, day: str) 
     tags = {**run_tags(settings.portal_name), "dagster/partition": day}
     runs = instance.get_runs(dg.RunsFilter(job_name=job.name, tags=tags), limit=1)
     at = f"its run is {runs[0].status.value}" if runs else "no run of it was launched"
-    portal = f"{settings.portal_name}: " if settings.portal_name else ""
+    portal = of_portal(settings.portal_name)
     more = link(runs[0], settings) if runs else ""
     return f"{portal}{day} is not delivered by {settings.export_fresh_by}: {at}{more}"

@@ -14,6 +14,7 @@ from dagster_aws.s3 import S3Resource
 from pydantic import Field, PrivateAttr
 
 from hubspot_assets.assets.ahead import ReadAhead
+from hubspot_assets.assets.labels import of_portal
 from hubspot_assets.catalog_place import CatalogPlace, catalog_place
 from hubspot_assets.day import Day
 from hubspot_assets.executors import reads_ahead
@@ -107,10 +108,9 @@ def _auth(settings: Settings) -> Auth:
             settings.hubspot_refresh_token.get_secret_value(),
             kept=partial(_tokens, settings),
         )
-    of = f"{settings.portal_name}: " if settings.portal_name else ""
     raise SettingsError(
-        f"{of}HUBSPOT_ACCESS_TOKEN: found nothing, expected a service key or the token of a "
-        "private app"
+        f"{of_portal(settings.portal_name)}HUBSPOT_ACCESS_TOKEN: found nothing, expected a service "
+        "key or the token of a private app"
     )
 
 
