@@ -147,7 +147,6 @@ class Staging:
     ) -> Reading:
         lease = self._lease or take(self._store, READINGS)
         try:
-            self._store.sweep(f"{READINGS}/{source}")
             reading = self._unfinished(source, plan if resume else None, lease)
             self._listing.forget(source)
             if reading is None:
@@ -255,7 +254,9 @@ class Staging:
     def _point(self, staged: Staged) -> None:
         name = Name.told(staged.name)
         if name and name != self._pointers.get(staged.source):
-            self._store.put(f"{DAYS}/{self.day.name}/{staged.source}/{name}", b"{}")
+            folder = f"{DAYS}/{self.day.name}/{staged.source}"
+            self._store.sweep(folder)
+            self._store.put(f"{folder}/{name}", b"{}")
             self._pointers[staged.source] = name
 
     def _staged(self, source: str, name: Name) -> Staged | None:

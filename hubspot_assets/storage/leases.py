@@ -4,7 +4,7 @@ A lease is an object, `_leases/<name>.json`, that is written under the condition
 has done so meanwhile (`Store.swap`). Who has it writes it again several times in `DURATION`; who
 wants it, and sees it unchanged for `DURATION` on a clock of their own, takes it over. So no clocks
 are compared, and a holder that was killed costs those who come next a minute; on the same machine,
-where its process is seen to be gone, nothing.
+where its process is seen to be gone, nothing. What it left half-written below the name is swept.
 
 A name is a day, and a holder is a run: what is written of one day is one run's at a time, its
 readings in the state root and its tables in the export. A lease per table would cost a day of 500
@@ -217,6 +217,8 @@ class Lease:
         if self._mine() is None:
             return False
         self._confirmed, self._lost = started, None
+        if base is not note:  # nobody of this run writes there yet
+            self._store.sweep(self.name)
         return True
 
     def _write(self, change: Callable[[_Note], _Note]) -> bool:

@@ -255,6 +255,15 @@ def test_what_a_killed_reading_left_half_written_is_swept_by_the_next(staging, r
     assert not left.exists()
 
 
+def test_a_pointer_that_a_killed_run_left_half_written_is_swept_by_the_next(staging, root):
+    staging.begin(SOURCE, "a plan").finish(AVAILABLE, READ_AT)
+    (pointer,) = (root / "days/2026-11-22" / SOURCE).iterdir()
+    left = pointer.rename(pointer.with_name(".unfinished-0a1b"))
+    assert Staging(open_store(root), staging.day).serving(SOURCE)
+    assert not left.exists()
+    assert pointer.exists()
+
+
 AT_ONCE = datetime(2026, 11, 23, 0, 10, tzinfo=UTC)
 THE_NIGHT_AFTER = datetime(2026, 11, 23, 1, 30, tzinfo=UTC)
 TWO_NIGHTS_AFTER = datetime(2026, 11, 24, 1, 30, tzinfo=UTC)

@@ -175,6 +175,17 @@ def test_the_lease_of_a_process_that_was_killed_is_no_ones(folder):
         assert note(folder)["by"] == "mine"
 
 
+def test_what_was_left_half_written_is_swept_by_the_next_run_but_not_within_one(folder):
+    path = f"{DAY}/NOTES/.unfinished-0a1b"
+    folder.put(path, b"half")
+    with held(folder, DAY, "run"):
+        assert not folder.exists(path)
+        folder.put(path, b"by another process of the run, which is at it")
+        process = another_process(folder.url_of("x")[:-2], "run")
+        assert folder.exists(path)
+        process.communicate("")
+
+
 def test_a_process_that_got_the_number_of_a_dead_one_is_another():
     machine, number, started = mark().split("-")
     assert not is_gone(mark())
