@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from functools import lru_cache
 
 import polars as pl
 
@@ -39,7 +40,12 @@ def check_columns(spec: TableSpec, schema: Mapping[str, pl.DataType]) -> None:
 
 def csv_header(spec: TableSpec) -> bytes:
     """The header row."""
-    return _write(pl.DataFrame(schema=[column.name for column in spec.columns]), header=True)
+    return _header(tuple(column.name for column in spec.columns))
+
+
+@lru_cache
+def _header(names: tuple[str, ...]) -> bytes:
+    return _write(pl.DataFrame(schema=names), header=True)
 
 
 def with_ingestedat_as_text(frame: pl.DataFrame) -> pl.DataFrame:

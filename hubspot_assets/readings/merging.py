@@ -6,7 +6,7 @@ column; the frame `records` has a row for each. Where the changes hold a thing, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -23,7 +23,7 @@ class DamagedError(StoreError):
     """A file of a reading is not as it was written."""
 
 
-class Chunk(Protocol):
+class Chunk(Hashable, Protocol):
     """One batch of a source: frames by name."""
 
     def read(self, frame: str, columns: list[str] | None = None) -> pl.DataFrame:

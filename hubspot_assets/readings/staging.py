@@ -21,6 +21,7 @@ import polars as pl
 
 from hubspot_assets.day import SETTLING, Day
 from hubspot_assets.readings.forgotten import Forgotten
+from hubspot_assets.readings.kept import Kept
 from hubspot_assets.readings.listing import Listing
 from hubspot_assets.readings.reading import (
     CHECKPOINT,
@@ -54,7 +55,8 @@ class Staging:
 
     Without one, each reading waits for it. With `read_again` each source is to be read once more,
     whatever is there. What it has found it does not look for again: while a run has the lease
-    nobody else changes what serves the day. Safe to share between threads.
+    nobody else changes what serves the day. Safe to share between threads, but for what is `kept`
+    of frames, which is for those who make tables of them.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Staging:
         self._listing = Listing(store)
         self._notes: dict[str, Staged] = {}
         self._listed: Forgotten | None = None
+        self.kept = Kept()
 
     def serving(self, source: str) -> Staged | None:
         """The reading that serves the day for good, of whichever day's run; else None.

@@ -9,13 +9,13 @@ the one before it, and so shows on the newest day that it serves.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
 
 from hubspot_assets.sources.flatten import EVER
-from hubspot_assets.tables.records import AsOf, as_of
+from hubspot_assets.tables.batches import Batch
+from hubspot_assets.tables.records import AsOf, literal
 
 _GROUP = ["id", "name"]
 _SCHEMA = {
@@ -27,50 +27,15 @@ _SCHEMA = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Some records of a reading, which `began` then where the day is the newest that it serves."""
-
-    records: pl.DataFrame
-    values: pl.DataFrame
-    modified_property: str
-    began: datetime | None
-
-    def seen_changed(self, both: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        """The properties without a history whose value is another now: id and name.
-
-        The modified date is among them where it is `before` not `updatedAt`; of others this reading
-        found another value than the one before it.
-        """
-        undated = self.values.filter(pl.col("timestamp").is_null())
-        modified = pl.col("name") == self.modified_property
-        moved = both.filter(pl.col("before").ne_missing(pl.col("updatedAt")))
-        yield undated.filter(modified).join(moved, on="id", how="semi").select(_GROUP)
-        if self.began:
-            fresh = self.records.filter(pl.col("readAt") >= self.began)
-            found = undated.filter(~modified & pl.col("heldUntil").is_not_null())
-            yield found.join(fresh, on="id", how="semi").select(_GROUP)
-
-
 def record_changes(
-    records: pl.DataFrame,
-    values: pl.DataFrame,
-    window: tuple[datetime, datetime],
-    *,
-    object_type_id: str,
-    cap: int,
-    modified_property: str,
-    began: datetime | None,
+    batch: Batch, window: tuple[datetime, datetime], began: datetime | None
 ) -> pl.DataFrame:
     """Rows of RECORD_CHANGES for a batch of records; `window` is the day, naive UTC.
 
     `began` is when the reading began, where the day is the newest that it serves.
     """
-    then, now = (
-        as_of(records, values, moment, cap=cap, modified_property=modified_property)
-        for moment in window
-    )
-    batch = _Batch(records, values, modified_property, began)
+    records = batch.records
+    then, now = map(batch.at, window)
     lasting = now.values.filter(pl.col("seenSince").ne_missing(pl.lit(EVER, pl.Datetime("ms"))))
     present = lasting.group_by("id").agg(properties=pl.len().cast(pl.Int64))
     created = _moments(records, pl.max_horizontal("createdAt", "bornAt"), "created", window)
@@ -80,7 +45,7 @@ def record_changes(
                 properties=pl.col("properties").fill_null(0)
             ),
             *_ends(records, window),
-            _updates(batch, then, now, window),
+            _updates(batch, then, now, window, began),
         ],
         how="diagonal",
     )
@@ -91,7 +56,7 @@ def record_changes(
         .join(read_at, on="id", how="left")
         .sort("id", "change")
         .select(
-            OBJECTTYPEID=pl.lit(object_type_id),
+            OBJECTTYPEID=pl.lit(batch.of.object_type.id),
             OBJECTID="id",
             CHANGE="change",
             CHANGEDAT="at",
@@ -106,7 +71,7 @@ def _moments(
     records: pl.DataFrame, moment: pl.Expr, change: str, window: tuple[datetime, datetime]
 ) -> pl.DataFrame:
     """The records to which something happened within the window."""
-    start, end = window
+    start, end = map(literal, window)
     return records.filter((moment >= start) & (moment < end)).select(
         "id", change=pl.lit(change), at=moment
     )
@@ -127,12 +92,13 @@ def _ends(records: pl.DataFrame, window: tuple[datetime, datetime]) -> list[pl.D
 
 
 def _updates(
-    batch: _Batch, then: AsOf, now: AsOf, window: tuple[datetime, datetime]
+    batch: Batch, then: AsOf, now: AsOf, window: tuple[datetime, datetime], began: datetime | None
 ) -> pl.DataFrame:
+    values = batch.values
     both = then.records.select("id", before="updatedAt").join(
         now.records.select("id", "updatedAt"), on="id"
     )
-    names = [_changed(batch.values, window), *batch.seen_changed(both)]
+    names = [_changed(values, window), *_seen_changed(batch, values, both, began)]
     once = pl.concat(names, how="diagonal").unique(_GROUP, keep="first", maintain_order=True)
     return (
         once.join(both, on="id", how="semi")
@@ -146,9 +112,27 @@ def _updates(
     )
 
 
+def _seen_changed(
+    batch: Batch, values: pl.DataFrame, both: pl.DataFrame, began: datetime | None
+) -> Iterator[pl.DataFrame]:
+    """The properties without a history whose value is another now: id and name.
+
+    The modified date is among them where it is `before` not `updatedAt`; of others the reading that
+    `began` then found another value than the one before it.
+    """
+    undated = values.filter(pl.col("timestamp").is_null())
+    modified = pl.col("name") == batch.of.object_type.modified_property
+    moved = both.filter(pl.col("before").ne_missing(pl.col("updatedAt")))
+    yield undated.filter(modified).join(moved, on="id", how="semi").select(_GROUP)
+    if began:
+        fresh = batch.records.filter(pl.col("readAt") >= literal(began))
+        found = undated.filter(~modified & pl.col("heldUntil").is_not_null())
+        yield found.join(fresh, on="id", how="semi").select(_GROUP)
+
+
 def _changed(values: pl.DataFrame, window: tuple[datetime, datetime]) -> pl.DataFrame:
     """The properties with histories whose value is another than it was: id, name and since when."""
-    start, end = window
+    start, end = map(literal, window)
     stamped = values.filter(pl.col("timestamp") < end).select(*_GROUP, "value", "timestamp")
     touched = stamped.filter(pl.col("timestamp") >= start).select(_GROUP).unique()
     told = stamped.join(touched, on=_GROUP, how="semi", maintain_order="left")

@@ -11,13 +11,13 @@ import polars as pl
 from hubspot_assets.availability import AVAILABLE, Availability
 from hubspot_assets.day import Day
 from hubspot_assets.exported import ExportedType
-from hubspot_assets.readings.merging import Chunk
+from hubspot_assets.readings.kept import Kept
 from hubspot_assets.readings.reading import Staged
 from hubspot_assets.readings.staging import Staging
-from hubspot_assets.sources.flatten import VALUES_SCHEMA
 from hubspot_assets.sources.own_types import WITHOUT_HISTORY
 from hubspot_assets.sources.records import defined_properties
 from hubspot_assets.tables import records, specs, typed
+from hubspot_assets.tables.batches import ALL, batches
 from hubspot_assets.tables.content import Findings, TableContent, TableSource
 from hubspot_assets.tables.counts import (
     CELLS_UNKNOWN,
@@ -36,6 +36,7 @@ from hubspot_assets.tables.spec import Row, TableSpec
 from hubspot_assets.tables.table import Table
 
 Content = Callable[[Staging, Day], TableContent]
+Frames = Callable[[Counter[str]], Iterator[pl.DataFrame]]
 Rows = Callable[[AsOf, Counter[str]], pl.DataFrame]
 
 
@@ -53,40 +54,25 @@ class _RecordTable:
     cells: bool = True
     values: bool = True
 
-    def reader(
-        self, staged: Staged, of: ExportedType, day: Day
-    ) -> Callable[[Counter[str]], Iterator[pl.DataFrame]]:
-        """Makes the table's rows of one type, a frame per staged chunk, and fills the counts."""
+    def reader(self, staged: Staged, of: ExportedType, day: Day, kept: Kept) -> Frames:
+        """Makes the table's rows of one type, a frame per batch, and fills the counts."""
 
         def frames(counts: Counter[str]) -> Iterator[pl.DataFrame]:
-            for chunk in staged.chunks():
-                told = chunk.read("records")
-                state = self._as_of(chunk, told, of, day)
+            for batch in batches(staged, of, kept, self.columns):
+                as_of = batch.at if self.values else batch.without_values_at
+                state = as_of(day.end_naive)
                 if self.cells:
                     counts[CELLS_UNKNOWN] += state.unknown.height
                     counts[VALUES_SET] += state.values.height
                 counts[RECORDS_LIVE] += state.records.height
-                counts[RECORDS_ENDED] += records.ended(told, day.start_naive, day.end_naive)
+                counts[RECORDS_ENDED] += records.ended(
+                    batch.records, day.start_naive, day.end_naive
+                )
                 counts[RECORDS_UNSEEN] += state.unseen
                 counts[RECORDS_OF_EARLIER] += state.earlier
                 yield self.rows(state, counts)
 
         return frames
-
-    def _as_of(self, chunk: Chunk, told: pl.DataFrame, of: ExportedType, day: Day) -> AsOf:
-        end = day.end_naive
-        changed = told.filter(pl.col("updatedAt") >= end).height > 0
-        if self.values or changed:
-            values = chunk.read("values", list(self.columns))
-        else:
-            values = pl.DataFrame(schema={name: VALUES_SCHEMA[name] for name in self.columns})
-        return records.as_of(
-            told,
-            values,
-            end,
-            cap=records.history_cap(of.object_type.id),
-            modified_property=of.object_type.modified_property,
-        )
 
 
 def record_tables(types: Sequence[ExportedType], *, whole_history: bool) -> Iterator[Table]:
@@ -112,29 +98,22 @@ def _changes(types: Sequence[ExportedType]) -> Content:
         return _content(
             specs.RECORD_CHANGES,
             day,
-            {of.folder: _changes_of(of, source, day) for of, source in staged.items()},
+            {
+                of.folder: _changes_of(of, source, day, staging.kept)
+                for of, source in staged.items()
+            },
             {of.folder: source for of, source in staged.items()},
         )
 
     return content
 
 
-def _changes_of(
-    of: ExportedType, staged: Staged, day: Day
-) -> Callable[[Counter[str]], Iterator[pl.DataFrame]]:
+def _changes_of(of: ExportedType, staged: Staged, day: Day, kept: Kept) -> Frames:
     began = staged.began.replace(tzinfo=None) if day.was_newest_at(staged.began) else None
 
     def frames(_: Counter[str]) -> Iterator[pl.DataFrame]:
-        for chunk in staged.chunks():
-            yield record_changes(
-                chunk.read("records"),
-                chunk.read("values"),
-                (day.start_naive, day.end_naive),
-                object_type_id=of.object_type.id,
-                cap=records.history_cap(of.object_type.id),
-                modified_property=of.object_type.modified_property,
-                began=began,
-            )
+        for batch in batches(staged, of, kept):
+            yield record_changes(batch, (day.start_naive, day.end_naive), began)
 
     return frames
 
@@ -148,7 +127,7 @@ def _combined(spec: TableSpec, types: Sequence[ExportedType], *, whole_history: 
             {
                 of.folder: _combined_table(
                     spec, of.object_type.id, whole_history=whole_history
-                ).reader(source, of, day)
+                ).reader(source, of, day, staging.kept)
                 for of, source in staged.items()
             },
             {of.folder: source for of, source in staged.items()},
@@ -160,7 +139,7 @@ def _combined(spec: TableSpec, types: Sequence[ExportedType], *, whole_history: 
 def _content(
     spec: TableSpec,
     day: Day,
-    folders: Mapping[str, Callable[[Counter[str]], Iterator[pl.DataFrame]]],
+    folders: Mapping[str, Frames],
     staged: Mapping[str, Staged],
     *,
     availability: Availability = AVAILABLE,
@@ -227,7 +206,7 @@ def _combined_table(spec: TableSpec, object_type_id: str, *, whole_history: bool
         lambda state, counts: records.object_properties_history(
             state, object_type_id, newest=newest, counts=counts
         ),
-        columns=tuple(VALUES_SCHEMA),
+        columns=ALL,
         cells=False,
     )
 
@@ -248,7 +227,7 @@ def _type_table(of: ExportedType) -> Table:
         return _content(
             base.with_columns(typed.columns(properties)),
             day,
-            {"": table.reader(staged, of, day)},
+            {"": table.reader(staged, of, day, staging.kept)},
             {"": staged},
             availability=staged.availability,
             warnings=typed.renamed(properties),

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import orjson
 import polars as pl
@@ -31,6 +32,12 @@ def history_cap(object_type_id: str) -> int:
     return HISTORY_OF_CONTACTS if object_type_id == "0-1" else HISTORY_OF_OTHERS
 
 
+@lru_cache
+def literal(moment: datetime) -> pl.Expr:
+    """A moment as polars compares with it; to make one takes it as long as to filter a frame."""
+    return pl.lit(moment)
+
+
 @dataclass(frozen=True, slots=True)
 class AsOf:
     """A batch of records as it stood at the end of a day.
@@ -48,6 +55,11 @@ class AsOf:
     unknown: pl.DataFrame
     unseen: int = 0
     earlier: int = 0
+
+    def rows(self) -> int:
+        """How many there are in all."""
+        frames = (self.records, self.values, self.until, self.unknown)
+        return sum(each.height for each in frames)
 
 
 def as_of(
@@ -69,45 +81,48 @@ def as_of(
     record that was merged away since, no value is known if it was last read before `end`, nor of
     one that took another in and kept its id.
     """
-    live = there_at(records, end)
+    live, moment = there_at(records, end), literal(end)
     if live.height < records.height:
         values = values.join(live.select("id"), on="id", how="semi", maintain_order="left")
     unseen = records.filter(
-        (pl.col("goneAt") >= end)
-        & (pl.col("bornAt") < end).fill_null(value=True)
+        (pl.col("goneAt") >= moment)
+        & (pl.col("bornAt") < moment).fill_null(value=True)
         & (
             pl.col("readAt").is_null()
-            | ((pl.col("awayFrom") < end) & (pl.col("awayUntil") == pl.col("goneAt")))
+            | ((pl.col("awayFrom") < moment) & (pl.col("awayUntil") == pl.col("goneAt")))
         )
     ).height
-    until = values.filter((pl.col("timestamp") < end) | pl.col("timestamp").is_null())
-    changed = live.filter((pl.col("updatedAt") >= end).fill_null(value=True)).select("id")
+    until = values.filter((pl.col("timestamp") < moment) | pl.col("timestamp").is_null())
+    changed = live.filter((pl.col("updatedAt") >= moment).fill_null(value=True)).select("id")
     seen_since = values["seenSince"].max()
     seen_late = isinstance(seen_since, datetime) and seen_since >= end
     # HubSpot tells no more of who was merged away: what a reading found before the end of the day.
-    untold = live.filter((pl.col("gone") != ARCHIVED) & (pl.col("readAt") < end)).select("id")
+    untold = live.filter((pl.col("gone") != ARCHIVED) & (pl.col("readAt") < moment)).select("id")
     if not (changed.height or seen_late) and until.height == values.height:
         state = _last_of_group(until)
-        unknown = [state.filter(pl.col("heldUntil") < end), state.join(untold, on="id", how="semi")]
+        unknown = [
+            state.filter(pl.col("heldUntil") < moment),
+            state.join(untold, on="id", how="semi"),
+        ]
         present = state.filter(pl.col("value") != "")
         return AsOf(live, present, until, _cells(unknown), unseen, untold.height)
     live = _with_earlier_update(live, until, end)
     state, lost = _with_lost_values(values, end, cap, modified_property)
     state = _last_of_group(state)
-    told_by_no_history = pl.col("timestamp").is_null() | (pl.col("timestamp") >= end)
+    told_by_no_history = pl.col("timestamp").is_null() | (pl.col("timestamp") >= moment)
     modified = (pl.col("name") == modified_property) & told_by_no_history
     guessed = state.filter(modified).join(live.filter("guessed"), on="id", how="semi")
     live = live.drop("guessed")
     state = _with_modified_dates(state, live.join(changed, on="id", how="semi"), modified)
     undated = state.filter(~modified & pl.col("timestamp").is_null())
     # Who took another in since and kept its id has that one's history besides its own.
-    mixed = values.filter((pl.col("name") == MERGED_IDS) & (pl.col("timestamp") >= end))
+    mixed = values.filter((pl.col("name") == MERGED_IDS) & (pl.col("timestamp") >= moment))
     unknown = [
         lost,
         guessed,
-        undated.filter(pl.col("seenSince") >= end),
+        undated.filter(pl.col("seenSince") >= moment),
         undated.filter(pl.col("seenSince").is_null()).join(changed, on="id", how="semi"),
-        state.filter(pl.col("heldUntil") < end),
+        state.filter(pl.col("heldUntil") < moment),
         state.join(untold, on="id", how="semi"),
         state.join(mixed, on="id", how="semi"),
     ]
@@ -117,12 +132,12 @@ def as_of(
 
 def there_at(records: pl.DataFrame, end: datetime) -> pl.DataFrame:
     """The records that a day delivers whose end is `end`; those of an unknown date among them."""
-    column = pl.col
+    column, moment = pl.col, literal(end)
     return records.filter(
-        (column("createdAt") < end).fill_null(value=True)
-        & (column("bornAt") < end).fill_null(value=True)
-        & (column("gone").is_null() | (column("goneAt") >= end).fill_null(value=False))
-        & ~((column("awayFrom") < end) & (column("awayUntil") >= end)).fill_null(value=False)
+        (column("createdAt") < moment).fill_null(value=True)
+        & (column("bornAt") < moment).fill_null(value=True)
+        & (column("gone").is_null() | (column("goneAt") >= moment).fill_null(value=False))
+        & ~((column("awayFrom") < moment) & (column("awayUntil") >= moment)).fill_null(value=False)
         & column("readAt").is_not_null()
     )
 
@@ -157,15 +172,16 @@ def _with_lost_values(
     That is so where all `cap` values that HubSpot retains are newer, and for the modified date,
     which a record always has and which is not counted, since it can be told otherwise.
     """
+    moment = literal(end)
     first = (pl.col("id") != pl.col("id").shift(1)) | (pl.col("name") != pl.col("name").shift(1))
     rows = values.with_row_index("row")
-    oldest = rows.filter(first.fill_null(value=True) & (pl.col("timestamp") >= end))
-    newer = rows.filter(pl.col("timestamp") >= end).group_by(_GROUP).agg(pl.len().alias("newer"))
+    oldest = rows.filter(first.fill_null(value=True) & (pl.col("timestamp") >= moment))
+    newer = rows.filter(pl.col("timestamp") >= moment).group_by(_GROUP).agg(pl.len().alias("newer"))
     had_one = oldest.join(newer, on=_GROUP).filter(
         (pl.col("newer") >= cap) | (pl.col("name") == modified_property)
     )
     kept = (
-        (pl.col("timestamp") < end)
+        (pl.col("timestamp") < moment)
         | pl.col("timestamp").is_null()
         | pl.col("row").is_in(had_one["row"].implode())
     )
@@ -179,9 +195,10 @@ def _with_earlier_update(live: pl.DataFrame, until: pl.DataFrame, end: datetime)
     That is as an earlier reading found it, unless a value was set since. The last value that was
     set is a guess, which `guessed` says: some set it later, or not at all.
     """
+    moment = literal(end)
     last_change = until.group_by("id").agg(pl.col("timestamp").max().alias("before"))
-    changed = (pl.col("updatedAt") >= end).fill_null(value=False)
-    seen = (pl.col("wasReadAt") < end) & (pl.col("before") <= pl.col("wasReadAt")).fill_null(
+    changed = (pl.col("updatedAt") >= moment).fill_null(value=False)
+    seen = (pl.col("wasReadAt") < moment) & (pl.col("before") <= pl.col("wasReadAt")).fill_null(
         value=True
     )
     was_seen = seen.fill_null(value=False)
