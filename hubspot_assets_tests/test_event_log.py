@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from hubspot_assets.event_log import SqliteEventLog
@@ -74,6 +75,57 @@ def test_many_write_at_once_from_threads_and_instances(as_deployed):
         records = one.fetch_materializations(OWNERS, limit=100).records
     numbers = [each.asset_materialization.metadata["number"].value for each in records]
     assert sorted(numbers) == list(range(40))
+
+
+def run_of(instance):
+    (record,) = instance.get_asset_records([OWNERS])
+    return record.asset_entry.last_run_id
+
+
+def versions(instance):
+    return instance.event_log_storage.get_latest_tags_by_partition(
+        OWNERS, dg.DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION_TAG], ["a"]
+    )
+
+
+def materialized(instance, version):
+    tags = {DATA_VERSION_TAG: version}
+    told = dg.AssetMaterialization(OWNERS, partition="a", tags=tags)
+    instance.report_runless_asset_event(told)
+
+
+def test_an_answer_holds_until_somebody_writes(as_deployed, monkeypatch):
+    asked = []
+
+    def count(name):
+        look = getattr(SqliteEventLogStorage, name)
+
+        def counted(*given):
+            asked.append(name)
+            return look(*given)
+
+        monkeypatch.setattr(SqliteEventLogStorage, name, counted)
+
+    with as_deployed() as ours, as_deployed() as theirs:
+        assert not ours.get_asset_records([OWNERS])
+        for instance in (theirs, ours, ours, theirs, theirs):
+            run = materialize(instance)
+            assert run_of(ours) == run_of(theirs) == run
+        for version, instance in enumerate((theirs, ours, ours, theirs)):
+            materialized(instance, str(version))
+            expected = {"a": {DATA_VERSION_TAG: str(version)}}
+            assert versions(ours) == versions(theirs) == expected
+        ours.wipe_assets([OWNERS])
+        assert not ours.get_asset_records([OWNERS])
+        assert not theirs.get_asset_records([OWNERS])
+        run = materialize(ours)
+        count("get_asset_records")
+        count("get_latest_tags_by_partition")
+        for _ in range(3):
+            assert run_of(ours) == run
+            versions(ours)
+            ours.report_runless_asset_event(dg.AssetMaterialization("another"))
+        assert sorted(asked) == ["get_asset_records", "get_latest_tags_by_partition"]
 
 
 def test_databases_of_many_runs_do_not_stay_open(as_deployed):
