@@ -205,8 +205,10 @@ def _spare_the_collector() -> None:
     """Takes what the process holds by now out of garbage collection, once.
 
     Pages make objects fast enough for full collections, each of which would walk all of
-    Dagster's: that took twice the time of fetching and parsing.
+    Dagster's: that took twice the time of fetching and parsing. And Dagster makes, for each step,
+    enough for some small ones, which find nothing.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000)
     atexit.register(gc.unfreeze)  # whoever uses DuckDB in this process hears of leaks else
