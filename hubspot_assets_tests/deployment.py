@@ -41,10 +41,21 @@ def variables(name: str) -> dict[str, bool]:
 
 def image() -> dict[str, list[str]]:
     """What the image does of itself: the command, and the check of its health."""
-    text = (DEPLOY / "Dockerfile").read_text()
+    text = _dockerfile()
     form = re.compile(r"CMD (\[.*\])$", re.MULTILINE)
     health, command = (json.loads(each) for each in form.findall(text))
     return {"health": health, "command": command}
+
+
+def image_environment() -> dict[str, str]:
+    """What the image sets for all of its processes, but for its own places."""
+    (told,) = re.findall(r"^ENV ((?:.*\\\n)*.*)$", _dockerfile(), re.MULTILINE)
+    pairs = dict(each.split("=", 1) for each in told.replace("\\\n", "").split())
+    return {name: text for name, text in pairs.items() if "/" not in text}
+
+
+def _dockerfile() -> str:
+    return (DEPLOY / "Dockerfile").read_text()
 
 
 def containers() -> list[Any]:

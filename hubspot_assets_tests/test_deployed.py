@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,11 @@ import dagster as dg
 import psutil
 import pytest
 import yaml
+from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher import WorkerStatus
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._grpc.client import DagsterGrpcClient
+from dagster._grpc.types import SensorExecutionArgs
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 from dagster_graphql import DagsterGraphQLClient
 
@@ -28,7 +34,7 @@ from hubspot_assets.export import read_manifest
 from hubspot_assets.run_launcher import MISSED
 from hubspot_assets.storage import open_store
 from hubspot_assets_tests.conftest import DAY
-from hubspot_assets_tests.deployment import DEPLOY, image, read
+from hubspot_assets_tests.deployment import DEPLOY, image, image_environment, read
 from hubspot_assets_tests.hubspot.test_shared import redis  # noqa: F401
 from hubspot_assets_tests.servers import free_port, postgres_server
 from hubspot_assets_tests.stores import REGION
@@ -105,6 +111,7 @@ def environment(put, sandbox, bucket, tmp_path):
     compose = read("compose.yaml", GIVEN | given)
     (tmp_path / "tmp").mkdir()
     return {
+        **image_environment(),
         **{name: put(value) for name, value in compose["services"]["code"]["environment"].items()},
         "CODE_SERVER_HOST": "127.0.0.1",
         "DAGSTER_PG_HOST": "127.0.0.1",
@@ -239,6 +246,65 @@ def test_a_run_goes_to_a_worker_and_all_end_when_they_are_told_to(
         each.process.wait(each.seconds_to_end)
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive, alive
+
+
+BUSY = """
+import time, dagster as dg
+
+@dg.sensor(target="*")
+def busy(context):
+    time.sleep(90)
+
+defs = dg.Definitions(sensors=[busy])
+"""
+
+
+@pytest.mark.slow
+def test_a_code_server_ends_in_time_though_somebody_waits_for_its_answer(tmp_path):
+    (tmp_path / "busy.py").write_text(BUSY)
+    port = free_port()
+    start = ["dagster", "code-server", "start", "--port", str(port), "--python-file", "busy.py"]
+    server = subprocess.Popen(
+        [BIN / start[0], *start[1:]], cwd=tmp_path, env={**os.environ, **image_environment()}
+    )
+    client, deadline = DagsterGrpcClient(port=port), time.monotonic() + PATIENCE
+    while not answers(client):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    location = GrpcServerCodeLocationOrigin("localhost", port)
+    with dg.instance_for_test() as instance, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(
+            client.external_sensor_execution,
+            SensorExecutionArgs(
+                repository_origin=RemoteRepositoryOrigin(location, "__repository__"),
+                instance_ref=instance.get_ref(),
+                sensor_name="busy",
+                last_tick_completion_time=None,
+                last_run_key=None,
+                cursor=None,
+                timeout=PATIENCE,
+            ),
+        )
+        time.sleep(5)
+        assert not asked.done()
+        children = psutil.Process(server.pid).children(recursive=True)
+        server.send_signal(signal.SIGTERM)
+        grace = float(read("compose.yaml", GIVEN)["services"]["code"]["stop_grace_period"][:-1])
+        try:
+            server.wait(grace)
+        finally:
+            for each in children:  # as a container does with who is left in it
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
+            server.kill()
+            server.wait()
+        assert isinstance(asked.exception(), DagsterUserCodeUnreachableError)
+
+
+def answers(client):
+    with suppress(DagsterUserCodeUnreachableError):
+        return client.list_repositories()
+    return None
 
 
 @pytest.mark.slow
