@@ -525,13 +525,13 @@ def bench(contacts: int, lean_contacts: int) -> bool:
     good.append(
         verdict("CPU with Parquet, times that of CSV alone", both["cpu"] / mine["cpu"], 1.4)
     )
-    good.append(verdict("memory with Parquet", both["rss_mb"], 700, " MB"))
+    good.append(verdict("memory with Parquet", both["rss_mb"], 750, " MB"))
     good.append(verdict("requests per 1,000", pages / mine["contacts"] * 1000, 22))
     with sandbox_process("--records", str(2 * contacts), *lean) as environment:
         twice = run("export", dict(environment))
     grown = twice["rss_mb"] / mine["rss_mb"]
     good.append(verdict("memory of twice the contacts, times that of once", grown, 1.1))
-    with sandbox_process("--records", "5000", *options) as environment:
+    with sandbox_process("--records", "10000", *options) as environment:
         full = run("export", dict(environment))
         pages = full["requests"] - requests(dict(environment), "/search")
     per_thousand = pages / full["contacts"] * 1000
