@@ -3,8 +3,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 DBT := $(VENV)/dbt/.set-up
-# What one of the tests' processes has compiled, the others need not, whatever the environment says.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
+# What one of the tests' processes has compiled, the others need not, whatever the environment says;
+# and for small frames polars' threads cost more than they do.
+PYTEST := PYTHONDONTWRITEBYTECODE= POLARS_MAX_THREADS=1 $(BIN)/python -m pytest
 
 .PHONY: setup demo dev test test-slow lint bench screenshots docs clean
 
@@ -31,7 +32,7 @@ dev: setup
 	$(BIN)/python -m hubspot_assets.dev
 
 test: lint
-	$(PYTEST) -n 2 --no-loadscope-reorder -m 'not slow'
+	$(PYTEST) -n 3 --no-loadscope-reorder -m 'not slow'
 
 test-slow: setup $(DBT)
 	$(PYTEST) -m slow

@@ -16,6 +16,13 @@ import httpx
 
 Answer = tuple[int, dict[str, Any]]
 
+#: A limit that nobody reaches.
+UNLIMITED = {
+    "X-HubSpot-RateLimit-Max": "100000",
+    "X-HubSpot-RateLimit-Remaining": "99999",
+    "X-HubSpot-RateLimit-Interval-Milliseconds": "10000",
+}
+
 
 @dataclass
 class EventsFront:
@@ -107,6 +114,7 @@ def events_front(sandbox: str) -> Iterator[EventsFront]:
 def _handler(front: EventsFront, behind: httpx.Client) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # head and body go out at once
 
         def do_GET(self) -> None:
             url = urlsplit(self.path)
@@ -135,6 +143,8 @@ def _handler(front: EventsFront, behind: httpx.Client) -> type[BaseHTTPRequestHa
             self.send_response(status)
             self.send_header("Content-Type", "application/json;charset=utf-8")
             self.send_header("Content-Length", str(len(body)))
+            for name, value in UNLIMITED.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 

@@ -10,6 +10,7 @@ import pytest
 from hubspot_assets.definitions import JOB, build_defs
 from hubspot_assets.settings import load_settings
 from hubspot_assets_tests.conftest import DAY, place
+from hubspot_assets_tests.samples import samples
 from hubspot_assets_tests.test_commands import run
 
 TYPES = "contacts,companies,deals"
@@ -54,7 +55,7 @@ def complete(folder):
     return {path.parent.name for path in folder.glob("*/_manifest.json")}
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", samples(CASES, {"a type", "an event type"}))
 def test_a_source_that_fails_costs_what_needs_it(sandbox, discovered, case):
     path, blame, lost, kept = CASES[case]
     sandbox.faults.add("bad_gateway", times=10_000, path=path)
