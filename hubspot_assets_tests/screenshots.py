@@ -126,7 +126,8 @@ class Browser:
 @contextmanager
 def browser(chromium: str) -> Iterator[Browser]:
     """A browser of its own, which keeps nothing."""
-    with tempfile.TemporaryDirectory() as profile:
+    # Its processes write for a moment longer than the first of them lives.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
         command += [f"--user-data-dir={profile}", "--remote-debugging-port=0", "about:blank"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
@@ -216,18 +217,12 @@ def take(folder: Path, records: int, chromium: str, port: int) -> None:
 
 def take_days(seen: Browser, ui: str, folder: Path) -> None:
     """Two days that were delivered."""
-    groups = f"{ui}/locations/{LOCATION}/asset-groups"
-    run = newest(ui, RUNS)["runId"]
     for name, url, words in (
         ("catalog", f"{ui}/assets", "ASSOCIATIONS"),
-        ("records", f"{groups}/records/lineage", "Materialize all"),
         ("table", f"{ui}/assets/OBJECTS_CONTACTS?view=overview", "OBJECTID"),
-        ("source", f"{ui}/assets/hubspot/contacts?view=overview", "requests"),
         ("days", f"{ui}/assets/OBJECTS?view=partitions", DAYS[0]),
         ("checks", f"{ui}/assets/OBJECTS_CONTACTS?view=checks", "published"),
         ("automation", f"{ui}/automation", "daily_export"),
-        ("runs", f"{ui}/runs", "export_day"),
-        ("run", f"{ui}/runs/{run}", "OBJECTS"),
     ):
         seen.picture(url, words, folder / f"{name}.png")
 
@@ -243,7 +238,7 @@ def take_backfill(seen: Browser, ui: str, folder: Path) -> None:
     until(lambda: newest(ui, BACKFILLS)["status"].startswith("COMPLETED"), LONG)
     backfill = newest(ui, BACKFILLS)["id"]
     upstream = "view=lineage&lineageScope=upstream"
-    seen.picture(f"{ui}/runs/b/{backfill}?tab=timeline", "Completed", folder / "backfill.png")
+    seen.picture(f"{ui}/runs/b/{backfill}?tab=timeline", "Succeeded", folder / "backfill.png")
     seen.picture(
         f"{ui}/assets/OBJECTS_CONTACTS?{upstream}&lineageDepth=2",
         "OBJECTS_CONTACTS", folder / "lineage.png", width=1720, height=620,
