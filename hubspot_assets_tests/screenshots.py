@@ -204,10 +204,14 @@ def portal(records: int, **more: str) -> Iterator[dict[str, str]]:
 def take(folder: Path, records: int, chromium: str, port: int) -> None:
     """Takes all pictures into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    with portal(records, EXPORT_START=DAYS[0]) as environment:
+    with portal(records, EXPORT_START=DAYS[0], EXPORT_HEAL_DAYS="0") as environment:
         command(environment, "export", "--from", DAYS[0], "--to", DAYS[-1])
         with served(environment, port) as ui, browser(chromium) as seen:
             take_days(seen, ui, folder)
+        # With the sensor that would have launched the days since.
+        del environment["EXPORT_HEAL_DAYS"]
+        with served(environment, port) as ui, browser(chromium) as seen:
+            seen.picture(f"{ui}/automation", "heal_days", folder / "automation.png")
     with portal(records, **FEW) as environment:
         command(environment, "discover")
         with served(environment, port) as ui, browser(chromium) as seen:
@@ -222,7 +226,6 @@ def take_days(seen: Browser, ui: str, folder: Path) -> None:
         ("table", f"{ui}/assets/OBJECTS_CONTACTS?view=overview", "OBJECTID"),
         ("days", f"{ui}/assets/OBJECTS?view=partitions", DAYS[0]),
         ("checks", f"{ui}/assets/OBJECTS_CONTACTS?view=checks", "published"),
-        ("automation", f"{ui}/automation", "daily_export"),
     ):
         seen.picture(url, words, folder / f"{name}.png")
 
