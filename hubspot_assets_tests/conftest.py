@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import signal
 import tempfile
 import time
 from dataclasses import replace
@@ -85,6 +86,14 @@ def brisk():
             patch.setattr(module, "stamp_alembic_rev", lambda *_: None)
         yield
     gc.unfreeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    """What tests start can be told to stop, though they run in the background: a shell has Ctrl+C
+    ignored there, by whatever is started, and Dagster lets SIGTERM do what that does."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
