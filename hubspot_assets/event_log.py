@@ -17,7 +17,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import dagster as dg
 import sqlalchemy as db
@@ -33,8 +33,6 @@ from dagster._serdes import ConfigurableClassData
 _OPEN = 8
 #: Answers that are kept.
 _ANSWERS = 1_000
-
-T = TypeVar("T")
 
 
 class SqliteEventLog(SqliteEventLogStorage):
@@ -126,7 +124,8 @@ class SqliteEventLog(SqliteEventLogStorage):
     def dispose(self) -> None:
         """Closes what is open."""
         super().dispose()
-        with self._db_lock:
+        with self._answering, self._db_lock:
+            self._answers.clear()
             while self._connections:
                 _close(self._connections.popitem()[1])
 
@@ -167,6 +166,9 @@ class SqliteEventLog(SqliteEventLogStorage):
             connection.commit()
             self._connections[shard] = connection
         self._connections.move_to_end(shard)
+        # It counts changes by itself: one that is opened anew would begin again.
+        if INDEX_SHARD_NAME in self._connections:
+            self._connections.move_to_end(INDEX_SHARD_NAME)
         while len(self._connections) > _OPEN:
             _close(self._connections.popitem(last=False)[1])
         return self._connections[shard]
