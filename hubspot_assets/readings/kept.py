@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import TypeVar, cast
 
-#: Rows, of a hundred bytes or so.
-_MOST = 100_000
+#: Bytes. What a portal has of small types takes half as much.
+_MOST = 64_000_000
 
 T = TypeVar("T")
 
 
 class Kept:
-    """Keeps what it is given until that is `most` rows; what comes later is made each time."""
+    """Keeps what it is given until that is `most` bytes; what comes later is made each time."""
 
     def __init__(self, most: int = _MOST) -> None:
         self._left: float = most
         self._made: dict[Hashable, object] = {}
 
-    def of(self, key: Hashable, make: Callable[[], T], rows: Callable[[T], float]) -> T:
-        """What is kept as `key`, else what `make` makes, of which `rows` tells how many it has."""
+    def of(self, key: Hashable, make: Callable[[], T], size: Callable[[T], float]) -> T:
+        """What is kept as `key`, else what `make` makes, of which `size` tells its bytes."""
         if key in self._made:
             return cast("T", self._made[key])
         made = make()
-        if (left := self._left - rows(made)) >= 0:
+        if (left := self._left - size(made)) >= 0:
             self._made[key], self._left = made, left
         return made

@@ -1,94 +1,97 @@
-"""The batches of a type's staged records, and how they stood at a moment.
+"""The batches of a type's staged records, and how they stood at the beginning and the end of a day.
 
 Seven tables are made of each batch. The frames of a large one are read anew for each, and only the
-columns that it needs; of a small one, which takes longer to ask for than to read, they are kept.
+columns that it needs; of a small one, which takes longer to ask for than to read, it is kept what
+most of them need: the records, and how they stood at the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from functools import cached_property, partial
 from math import inf
 
 import polars as pl
 
+from hubspot_assets.day import Day
 from hubspot_assets.exported import ExportedType
 from hubspot_assets.readings.kept import Kept
 from hubspot_assets.readings.merging import Chunk
 from hubspot_assets.readings.reading import Staged
 from hubspot_assets.sources.flatten import VALUES_SCHEMA
-from hubspot_assets.tables.records import AsOf, as_of, history_cap, literal
+from hubspot_assets.tables.records import AsOf, as_of, ended, history_cap, literal, records_at
 
 ALL = tuple(VALUES_SCHEMA)
 
-#: The most records of a batch that is kept.
+#: The most records of a batch of which something is kept.
 _SMALL = 500
 
 
 class Batch:
-    """Some `records` of a type, with these `columns` of their values where they are asked for, at
-    least."""
+    """Some `records` of a type, for the tables of a day, with these `columns` of their values where
+    they are asked for, at least."""
 
     def __init__(
-        self, of: ExportedType, chunk: Chunk, kept: Kept, columns: tuple[str, ...]
+        self, of: ExportedType, day: Day, chunk: Chunk, kept: Kept, columns: tuple[str, ...]
     ) -> None:
         self.of = of
-        self.records = kept.of(chunk, partial(chunk.read, "records"), _rows_of_small)
+        self.records = kept.of(chunk, partial(chunk.read, "records"), _bytes_of_small)
+        self._day = day
         self._chunk = chunk
         self._kept = kept
         self._columns = columns
+        self._is_small = self.records.height <= _SMALL
 
     @cached_property
     def values(self) -> pl.DataFrame:
         """The frame of values."""
-        if not self._is_small:
-            return self._chunk.read("values", list(self._columns))
-        read = partial(self._chunk.read, "values")
-        return self._kept.of((self._chunk, "values"), read, _rows)
+        return self._chunk.read("values", None if self._is_small else list(self._columns))
 
-    def at(self, moment: datetime) -> AsOf:
-        """The batch as of a moment (naive UTC)."""
-        if not self._is_small:
-            return self._at(moment, self.values)
-        make = partial(self._at, moment, self.values)
-        return self._kept.of((self._chunk, moment), make, AsOf.rows)
+    def records_at_start(self) -> pl.DataFrame:
+        """The records as of the beginning of the day."""
+        return records_at(self.records, self.values, self._day.start_naive)
 
-    def without_values_at(self, moment: datetime) -> AsOf:
-        """As `at`, but with values only if records changed since: they tell when before."""
-        changed = pl.col("updatedAt") >= literal(moment)
-        if self._is_small or self.records.filter(changed).height:
-            return self.at(moment)
-        return self._at(
-            moment, pl.DataFrame(schema={of: VALUES_SCHEMA[of] for of in self._columns})
-        )
+    def at_end(self) -> AsOf:
+        """The batch as of the end of the day."""
+        key = self._chunk, self._day
+        size = AsOf.bytes if self._is_small else _too_large
+        return self._kept.of(key, lambda: self._at_end(self.values), size)
 
-    @property
-    def _is_small(self) -> bool:
-        return self.records.height <= _SMALL
+    def at_end_without_values(self) -> AsOf:
+        """As `at_end`, but with values only if records changed since: they tell when before."""
+        end = self._day.end_naive
+        if self._is_small or self.records.filter(pl.col("updatedAt") >= literal(end)).height:
+            return self.at_end()
+        return self._at_end(pl.DataFrame(schema={of: VALUES_SCHEMA[of] for of in self._columns}))
 
-    def _at(self, moment: datetime, values: pl.DataFrame) -> AsOf:
+    def ended(self) -> int:
+        """How many records were there when the day began, and no longer when it ended."""
+        window = self._day.start_naive, self._day.end_naive
+        key = self._chunk, self._day, "ended"
+        return self._kept.of(key, partial(ended, self.records, *window), lambda _: 0)
+
+    def _at_end(self, values: pl.DataFrame) -> AsOf:
         of = self.of.object_type
         return as_of(
             self.records,
             values,
-            moment,
+            self._day.end_naive,
             cap=history_cap(of.id),
             modified_property=of.modified_property,
         )
 
 
 def batches(
-    staged: Staged, of: ExportedType, kept: Kept, columns: tuple[str, ...] = ALL
+    staged: Staged, of: ExportedType, day: Day, kept: Kept, columns: tuple[str, ...] = ALL
 ) -> Iterator[Batch]:
     """All of a type's reading, in order. Raises StoreError."""
     for chunk in staged.chunks():
-        yield Batch(of, chunk, kept, columns)
+        yield Batch(of, day, chunk, kept, columns)
 
 
-def _rows(frame: pl.DataFrame) -> int:
-    return frame.height
+def _bytes_of_small(records: pl.DataFrame) -> float:
+    return records.estimated_size() if records.height <= _SMALL else inf
 
 
-def _rows_of_small(records: pl.DataFrame) -> float:
-    return records.height if records.height <= _SMALL else inf
+def _too_large(_: object) -> float:
+    return inf

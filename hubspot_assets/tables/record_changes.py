@@ -35,7 +35,7 @@ def record_changes(
     `began` is when the reading began, where the day is the newest that it serves.
     """
     records = batch.records
-    then, now = map(batch.at, window)
+    now = batch.at_end()
     lasting = now.values.filter(pl.col("seenSince").ne_missing(pl.lit(EVER, pl.Datetime("ms"))))
     present = lasting.group_by("id").agg(properties=pl.len().cast(pl.Int64))
     created = _moments(records, pl.max_horizontal("createdAt", "bornAt"), "created", window)
@@ -45,7 +45,7 @@ def record_changes(
                 properties=pl.col("properties").fill_null(0)
             ),
             *_ends(records, window),
-            _updates(batch, then, now, window, began),
+            _updates(batch, now, window, began),
         ],
         how="diagonal",
     )
@@ -92,11 +92,13 @@ def _ends(records: pl.DataFrame, window: tuple[datetime, datetime]) -> list[pl.D
 
 
 def _updates(
-    batch: Batch, then: AsOf, now: AsOf, window: tuple[datetime, datetime], began: datetime | None
+    batch: Batch, now: AsOf, window: tuple[datetime, datetime], began: datetime | None
 ) -> pl.DataFrame:
     values = batch.values
-    both = then.records.select("id", before="updatedAt").join(
-        now.records.select("id", "updatedAt"), on="id"
+    both = (
+        batch.records_at_start()
+        .select("id", before="updatedAt")
+        .join(now.records.select("id", "updatedAt"), on="id")
     )
     names = [_changed(values, window), *_seen_changed(batch, values, both, began)]
     once = pl.concat(names, how="diagonal").unique(_GROUP, keep="first", maintain_order=True)

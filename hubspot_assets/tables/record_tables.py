@@ -58,16 +58,13 @@ class _RecordTable:
         """Makes the table's rows of one type, a frame per batch, and fills the counts."""
 
         def frames(counts: Counter[str]) -> Iterator[pl.DataFrame]:
-            for batch in batches(staged, of, kept, self.columns):
-                as_of = batch.at if self.values else batch.without_values_at
-                state = as_of(day.end_naive)
+            for batch in batches(staged, of, day, kept, self.columns):
+                state = batch.at_end() if self.values else batch.at_end_without_values()
                 if self.cells:
                     counts[CELLS_UNKNOWN] += state.unknown.height
                     counts[VALUES_SET] += state.values.height
                 counts[RECORDS_LIVE] += state.records.height
-                counts[RECORDS_ENDED] += records.ended(
-                    batch.records, day.start_naive, day.end_naive
-                )
+                counts[RECORDS_ENDED] += batch.ended()
                 counts[RECORDS_UNSEEN] += state.unseen
                 counts[RECORDS_OF_EARLIER] += state.earlier
                 yield self.rows(state, counts)
@@ -112,7 +109,7 @@ def _changes_of(of: ExportedType, staged: Staged, day: Day, kept: Kept) -> Frame
     began = staged.began.replace(tzinfo=None) if day.was_newest_at(staged.began) else None
 
     def frames(_: Counter[str]) -> Iterator[pl.DataFrame]:
-        for batch in batches(staged, of, kept):
+        for batch in batches(staged, of, day, kept):
             yield record_changes(batch, (day.start_naive, day.end_naive), began)
 
     return frames

@@ -8,7 +8,7 @@ record's values are in the batch that holds the record.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -56,10 +56,10 @@ class AsOf:
     unseen: int = 0
     earlier: int = 0
 
-    def rows(self) -> int:
-        """How many there are in all."""
+    def bytes(self) -> int:
+        """What its frames take in memory, at most: some share columns."""
         frames = (self.records, self.values, self.until, self.unknown)
-        return sum(each.height for each in frames)
+        return sum(int(each.estimated_size()) for each in frames)
 
 
 def as_of(
@@ -92,48 +92,59 @@ def as_of(
             | ((pl.col("awayFrom") < moment) & (pl.col("awayUntil") == pl.col("goneAt")))
         )
     ).height
-    until = values.filter((pl.col("timestamp") < moment) | pl.col("timestamp").is_null())
-    changed = live.filter((pl.col("updatedAt") >= moment).fill_null(value=True)).select("id")
+    until = values.filter(_until(end))
+    changed = live.filter((pl.col("updatedAt") >= moment).fill_null(value=True))
     seen_since = values["seenSince"].max()
     seen_late = isinstance(seen_since, datetime) and seen_since >= end
     # HubSpot tells no more of who was merged away: what a reading found before the end of the day.
-    untold = live.filter((pl.col("gone") != ARCHIVED) & (pl.col("readAt") < moment)).select("id")
+    untold = live.filter((pl.col("gone") != ARCHIVED) & (pl.col("readAt") < moment))
+    unknown = (pl.col("heldUntil") < moment) | _of(untold)
     if not (changed.height or seen_late) and until.height == values.height:
         state = _last_of_group(until)
-        unknown = [
-            state.filter(pl.col("heldUntil") < moment),
-            state.join(untold, on="id", how="semi"),
-        ]
-        present = state.filter(pl.col("value") != "")
-        return AsOf(live, present, until, _cells(unknown), unseen, untold.height)
-    live = _with_earlier_update(live, until, end)
-    state, lost = _with_lost_values(values, end, cap, modified_property)
-    state = _last_of_group(state)
-    told_by_no_history = pl.col("timestamp").is_null() | (pl.col("timestamp") >= moment)
-    modified = (pl.col("name") == modified_property) & told_by_no_history
-    guessed = state.filter(modified).join(live.filter("guessed"), on="id", how="semi")
-    live = live.drop("guessed")
-    state = _with_modified_dates(state, live.join(changed, on="id", how="semi"), modified)
-    undated = state.filter(~modified & pl.col("timestamp").is_null())
-    # Who took another in since and kept its id has that one's history besides its own.
-    mixed = values.filter((pl.col("name") == MERGED_IDS) & (pl.col("timestamp") >= moment))
-    unknown = [
-        lost,
-        guessed,
-        undated.filter(pl.col("seenSince") >= moment),
-        undated.filter(pl.col("seenSince").is_null()).join(changed, on="id", how="semi"),
-        state.filter(pl.col("heldUntil") < moment),
-        state.join(untold, on="id", how="semi"),
-        state.join(mixed, on="id", how="semi"),
-    ]
-    present = state.filter(pl.col("value") != "")
-    return AsOf(live, present, until, _cells(unknown), unseen, untold.height)
+    else:
+        live = _with_earlier_update(live, until, end)
+        state = _last_of_group(_with_lost_values(values, until, end, cap, modified_property))
+        newer = pl.col("timestamp") >= moment
+        is_modified_date = pl.col("name") == modified_property
+        undated = ~is_modified_date & pl.col("timestamp").is_null()
+        # Who took another in since and kept its id has that one's history besides its own.
+        mixed = values.filter((pl.col("name") == MERGED_IDS) & newer)
+        unknown |= (
+            (~is_modified_date & newer)
+            | (_undated_modified_date(modified_property, end) & _of(live.filter("guessed")))
+            | (undated & (pl.col("seenSince") >= moment))
+            | (undated & pl.col("seenSince").is_null() & _of(changed))
+            | _of(mixed)
+        )
+        live = live.drop("guessed")
+    cells = state.filter(unknown).select(_GROUP)
+    if changed.height:
+        replaced = _undated_modified_date(modified_property, end)
+        state = _with_modified_dates(
+            state, live.join(changed.select("id"), on="id", how="semi"), replaced
+        )
+    return AsOf(live, state.filter(pl.col("value") != ""), until, cells, unseen, untold.height)
+
+
+def records_at(records: pl.DataFrame, values: pl.DataFrame, end: datetime) -> pl.DataFrame:
+    """The records alone of `as_of`."""
+    until = values.filter(_until(end))
+    return _with_earlier_update(there_at(records, end), until, end).drop("guessed")
 
 
 def there_at(records: pl.DataFrame, end: datetime) -> pl.DataFrame:
     """The records that a day delivers whose end is `end`; those of an unknown date among them."""
+    return records.filter(_there(end))
+
+
+def ended(records: pl.DataFrame, start: datetime, end: datetime) -> int:
+    """How many of the records that were there at `start` were so no longer at `end`."""
+    return records.filter(_there(start) & ~_there(end)).height
+
+
+def _there(end: datetime) -> pl.Expr:
     column, moment = pl.col, literal(end)
-    return records.filter(
+    return (
         (column("createdAt") < moment).fill_null(value=True)
         & (column("bornAt") < moment).fill_null(value=True)
         & (column("gone").is_null() | (column("goneAt") >= moment).fill_null(value=False))
@@ -142,19 +153,23 @@ def there_at(records: pl.DataFrame, end: datetime) -> pl.DataFrame:
     )
 
 
-def ended(records: pl.DataFrame, start: datetime, end: datetime) -> int:
-    """How many of the records that were there at `start` were so no longer at `end`."""
-    before, after = there_at(records, start), there_at(records, end)
-    return before.join(after.select("id"), on="id", how="anti").height
+def _until(end: datetime) -> pl.Expr:
+    return (pl.col("timestamp") < literal(end)) | pl.col("timestamp").is_null()
 
 
 #: The columns that this is told by, beside the id.
 LIFE = ("createdAt", "bornAt", "gone", "goneAt", "awayFrom", "awayUntil", "readAt")
 
 
-def _cells(values: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Id and name of the properties whose values are given, each once."""
-    return pl.concat(each.select(_GROUP) for each in values).unique()
+def _of(records: pl.DataFrame) -> pl.Expr:
+    """Whether a row is of one of these."""
+    return pl.col("id").is_in(records["id"].implode())
+
+
+def _undated_modified_date(modified_property: str, end: datetime) -> pl.Expr:
+    """Whether a row is the modified date of a record, with no time stamp before `end`."""
+    told = pl.col("timestamp") < literal(end)
+    return (pl.col("name") == modified_property) & ~told.fill_null(value=False)
 
 
 def _last_of_group(values: pl.DataFrame) -> pl.DataFrame:
@@ -164,14 +179,16 @@ def _last_of_group(values: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_lost_values(
-    values: pl.DataFrame, end: datetime, cap: int, modified_property: str
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows until `end`, with the oldest row of properties that have only newer ones but had
-    a value before; and those rows.
+    values: pl.DataFrame, until: pl.DataFrame, end: datetime, cap: int, modified_property: str
+) -> pl.DataFrame:
+    """`until`, the rows before `end`, with the oldest row of properties that have only newer ones
+    but had a value before.
 
     That is so where all `cap` values that HubSpot retains are newer, and for the modified date,
-    which a record always has and which is not counted, since it can be told otherwise.
+    which a record always has.
     """
+    if until.height == values.height:
+        return until
     moment = literal(end)
     first = (pl.col("id") != pl.col("id").shift(1)) | (pl.col("name") != pl.col("name").shift(1))
     rows = values.with_row_index("row")
@@ -180,13 +197,8 @@ def _with_lost_values(
     had_one = oldest.join(newer, on=_GROUP).filter(
         (pl.col("newer") >= cap) | (pl.col("name") == modified_property)
     )
-    kept = (
-        (pl.col("timestamp") < moment)
-        | pl.col("timestamp").is_null()
-        | pl.col("row").is_in(had_one["row"].implode())
-    )
-    lost = had_one.filter(pl.col("name") != modified_property)
-    return rows.filter(kept).drop("row"), lost
+    kept = _until(end) | pl.col("row").is_in(had_one["row"].implode())
+    return rows.filter(kept).drop("row")
 
 
 def _with_earlier_update(live: pl.DataFrame, until: pl.DataFrame, end: datetime) -> pl.DataFrame:
@@ -196,8 +208,10 @@ def _with_earlier_update(live: pl.DataFrame, until: pl.DataFrame, end: datetime)
     set is a guess, which `guessed` says: some set it later, or not at all.
     """
     moment = literal(end)
-    last_change = until.group_by("id").agg(pl.col("timestamp").max().alias("before"))
     changed = (pl.col("updatedAt") >= moment).fill_null(value=False)
+    if not live.filter(changed).height:
+        return live.with_columns(guessed=pl.lit(value=False))
+    last_change = until.group_by("id").agg(pl.col("timestamp").max().alias("before"))
     seen = (pl.col("wasReadAt") < moment) & (pl.col("before") <= pl.col("wasReadAt")).fill_null(
         value=True
     )
