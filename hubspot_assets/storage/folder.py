@@ -7,9 +7,12 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
+from operator import methodcaller
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 from hubspot_assets.storage.errors import NotFoundError, StoreError
@@ -18,7 +21,11 @@ from hubspot_assets.storage.store import Entry, Versioned, checked
 _UNFINISHED, _GUARD = ".unfinished-", ".guard-"
 #: So often a folder is made that others remove as an empty one.
 _TRIES = 10
+_LOCKABLE = os.O_RDWR | os.O_CREAT
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+
+
+T = TypeVar("T")
 
 
 class FolderStore:
@@ -39,11 +46,10 @@ class FolderStore:
         unfinished = target.with_name(f"{_UNFINISHED}{uuid4().hex}")
         try:
             with _told("write", target):
-                _make_folder(target.parent)
                 if isinstance(source, Path):
-                    shutil.copyfile(source, unfinished)
+                    _in_its_folder(unfinished, partial(shutil.copyfile, source))
                 else:
-                    unfinished.write_bytes(source)
+                    _in_its_folder(unfinished, methodcaller("write_bytes", source))
                 unfinished.replace(target)
         except BaseException:
             with suppress(OSError):
@@ -172,14 +178,16 @@ def _walk(folder: str) -> Iterator[os.DirEntry[str]]:
                 yield each
 
 
-def _make_folder(folder: Path) -> None:
-    """Make a folder, while others may be removing it, or one above it, as an empty one: it is gone
-    before what is in it is made, or before it is seen to be the folder that is in the way."""
+def _in_its_folder(file: Path, make: Callable[[Path], T]) -> T:
+    """What `make` gives, which makes a file. Its folder is made if need be, while others may be
+    removing it, or one above it, as an empty one."""
     for _ in range(_TRIES):
+        with suppress(FileNotFoundError):
+            return make(file)
+        # Where it is seen to be in the way it may be gone before it is seen to be a folder.
         with suppress(FileNotFoundError, FileExistsError):
-            folder.mkdir(parents=True, exist_ok=True)
-            return
-    folder.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
+    return make(file)
 
 
 @contextmanager
@@ -205,11 +213,9 @@ def _guarding(target: Path) -> Iterator[tuple[Path, bool]]:
 def _locked(file: Path) -> int | None:
     """The descriptor of the file, made if need be and locked; None where there are no locks."""
     while True:
-        _make_folder(file.parent)
-        try:
-            descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:  # its folder has just been removed as an empty one
-            continue
+        descriptor = _in_its_folder(
+            file, partial(os.open, flags=os.O_RDWR | os.O_CREAT, mode=0o666)
+        )
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if _is_at(descriptor, file):
