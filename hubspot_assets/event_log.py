@@ -11,6 +11,7 @@ the database, which SQLite tells.
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -62,14 +63,14 @@ class SqliteEventLog(SqliteEventLogStorage):
     def store_event(self, event: EventLogEntry) -> None:
         """Stores it; answers about other assets than its own stay."""
         with self._answering:
-            self._forget_old_answers()
+            before = self._own_changes()
             super().store_event(event)
             told = event.dagster_event
             if told and told.asset_key:
                 for each in [each for each in self._answers if each[0] == told.asset_key]:
                     del self._answers[each]
-            by_others, _ = self._answered_at
-            self._answered_at = by_others, self._changes()[1]
+            by_others, own = self._answered_at
+            self._answered_at = by_others, own + self._own_changes() - before
 
     def get_asset_records(
         self, asset_keys: Sequence[dg.AssetKey] | None = None
@@ -142,19 +143,29 @@ class SqliteEventLog(SqliteEventLogStorage):
 
     def _changes(self) -> tuple[int, int]:
         """What changes with each change of the index: by others, and by this connection."""
-        with self._connect(INDEX_SHARD_NAME) as connection:
-            sqlite: Any = connection.connection.driver_connection
-            return sqlite.execute("PRAGMA data_version").fetchone()[0], sqlite.total_changes
+        with self._db_lock:
+            index = self._index()
+            return index.execute("PRAGMA data_version").fetchone()[0], index.total_changes
+
+    def _own_changes(self) -> int:
+        with self._db_lock:
+            return self._index().total_changes
+
+    def _index(self) -> sqlite3.Connection:
+        index = self._initialized(INDEX_SHARD_NAME)
+        return cast("sqlite3.Connection", index.connection.driver_connection)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[db.Connection]:
-        with self._db_lock:
-            connection = self._connection(shard)
-            if shard not in self._initialized_dbs:
-                self._initdb(connection.engine)
-                self._initialized_dbs.add(shard)
-            with connection.begin():
-                yield connection
+        with self._db_lock, (connection := self._initialized(shard)).begin():
+            yield connection
+
+    def _initialized(self, shard: str) -> db.Connection:
+        connection = self._connection(shard)
+        if shard not in self._initialized_dbs:
+            self._initdb(connection.engine)
+            self._initialized_dbs.add(shard)
+        return connection
 
     def _connection(self, shard: str) -> db.Connection:
         if shard not in self._connections:
