@@ -6,6 +6,7 @@ NULL is an empty field, an empty string is `""`. Timestamps are UTC with millise
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Mapping
 from functools import lru_cache
@@ -17,6 +18,7 @@ from hubspot_assets.tables.spec import DTYPES, TableSpec
 
 _TIMESTAMP_FORMAT = "%Y-%m-%d %H:%M:%S%.3f"
 _DATE_FORMAT = "%Y-%m-%d"
+_FEW_ROWS = 500
 
 
 def check_columns(spec: TableSpec, schema: Mapping[str, pl.DataType]) -> None:
@@ -45,32 +47,33 @@ def csv_header(spec: TableSpec) -> bytes:
 
 @lru_cache
 def _header(names: tuple[str, ...]) -> bytes:
-    return _write(pl.DataFrame(schema=names), header=True)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(names)
+    return text.getvalue().encode()
 
 
 def with_ingestedat_as_text(frame: pl.DataFrame) -> pl.DataFrame:
     """The same frame, its INGESTEDAT written out.
 
     Formatting a timestamp costs as much as all the rest of a narrow row. As rows that were
-    read together have the same INGESTEDAT, each run of one moment is formatted once.
+    read together have the same INGESTEDAT, each run of one moment is formatted once, unless there
+    are so few rows that looking for them costs more.
     """
     if "INGESTEDAT" not in frame.columns:
         return frame
     column = frame["INGESTEDAT"]
+    if frame.height < _FEW_ROWS:
+        return frame.with_columns(column.dt.strftime(_TIMESTAMP_FORMAT))
     runs = column.rle().struct.field("value").dt.strftime(_TIMESTAMP_FORMAT)
     return frame.with_columns(runs.gather(column.rle_id()).alias(column.name))
 
 
 def csv_rows(frame: pl.DataFrame) -> bytes:
     """The rows of a frame, without a header."""
-    return _write(frame, header=False)
-
-
-def _write(frame: pl.DataFrame, *, header: bool) -> bytes:
     text = io.BytesIO()
     frame.write_csv(
         text,
-        include_header=header,
+        include_header=False,
         datetime_format=_TIMESTAMP_FORMAT,
         date_format=_DATE_FORMAT,
         quote_style="necessary",

@@ -29,13 +29,11 @@ class KeyOrder:
         if frame.is_empty() or not self._spec.key:
             return
         keys = frame.select(self._spec.key)
-        empty = {
-            name: nulls for name, nulls in keys.null_count().row(0, named=True).items() if nulls
-        }
-        if empty:
-            told = ", ".join(f"{nulls} in {name}" for name, nulls in empty.items())
+        *nulls, misplaced = keys.select(pl.all().null_count(), self._misplaced).row(0)
+        if any(nulls):
+            empty = zip(nulls, self._spec.key, strict=True)
+            told = ", ".join(f"{number} in {name}" for number, name in empty if number)
             raise TableError(f"{self._spec.name}: a key is never NULL, but there are NULLs: {told}")
-        misplaced = keys.select(self._misplaced).item()
         if self._last is not None and keys.row(0) <= self._last:
             misplaced += 1
         if misplaced:
@@ -53,4 +51,5 @@ def _misplaced(key: tuple[str, ...]) -> pl.Expr:
     for name in reversed(key):
         here, before = pl.col(name), pl.col(name).shift(1)
         later = (here > before) | ((here == before) & later)
-    return (~later).sum()  # the first row has none before it: NULL, which is not summed
+    # The first row has none before it: NULL, which is not summed.
+    return (~later).sum().alias("misplaced")
