@@ -7,7 +7,7 @@ DBT := $(VENV)/dbt/.set-up
 # and for small frames polars' threads cost more than they do.
 PYTEST := PYTHONDONTWRITEBYTECODE= POLARS_MAX_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: setup demo dev test test-slow lint bench screenshots docs clean
+.PHONY: setup demo dev test fast test-slow lint bench screenshots docs clean
 
 setup: $(SETUP)
 
@@ -31,7 +31,10 @@ demo: setup
 dev: setup
 	$(BIN)/python -m hubspot_assets.dev
 
-test: lint
+test: setup
+	@$(MAKE) --no-print-directory -j 2 lint fast
+
+fast: setup
 	$(PYTEST) -n 3 --no-loadscope-reorder -m 'not slow'
 
 test-slow: setup $(DBT)

@@ -6,6 +6,7 @@ import os
 import signal
 import tempfile
 import time
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -260,10 +261,20 @@ class ByFixtures(LoadScopeScheduling):
         return "the day" if of_the_day else "forgetting" if "/forget/" in path else path
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Whole days come first: a long one at the end would keep one process waiting."""
+    """The cases that samples stand for are slow; and what takes long comes first, as it would keep
+    one process waiting at the end."""
+    seen = Counter()
+    for item in items:
+        if of := item.get_closest_marker("samples"):
+            first = [each for each in of.args if isinstance(each, int)]
+            if item.callspec.id not in of.args and seen[item.function] >= sum(first):
+                item.add_marker("slow")
+            seen[item.function] += 1
     here = Path(__file__).parent
-    items.sort(key=lambda item: item.path.parent not in (here, here / "acceptance"))
+    long = [here / "acceptance", here / "forget", here / "sources", here]
+    items.sort(key=lambda item: item.path.parent not in long)
 
 
 def pytest_xdist_make_scheduler(config, log):

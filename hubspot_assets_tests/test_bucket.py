@@ -152,6 +152,7 @@ def rclone(tmp_path, reach, shared_sandbox):
             server.terminate()
 
 
+@pytest.mark.slow
 def test_a_day_is_delivered_to_another_store_that_speaks_s3_and_purged(rclone):
     status, output = run("export", "--day", DAY)
     assert status == 0, output

@@ -4,6 +4,7 @@ from collections import Counter
 
 import duckdb
 import orjson
+import pytest
 
 from hubspot_assets.deliver import deliver
 from hubspot_assets.progress import Display
@@ -88,6 +89,7 @@ def told(folder):
     return counts, manifest["availability"], manifest["point_in_time"], manifest["warnings"]
 
 
+@pytest.mark.slow
 def test_a_night_as_any_and_one_in_which_nothing_happened(tmp_path, reach, monkeypatch):
     monkeypatch.setattr(modified, "FEW", 0)
     config = PortalConfig(records=600, now=FIRST, contact_properties=5, burst=10**6)

@@ -166,6 +166,7 @@ def test_the_workspace_loads(reach, shared_sandbox):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_steps_run_in_processes_of_their_own_by_a_setting(reach, shared_sandbox, tmp_path):
     home = tmp_path / "home"
     home.mkdir()

@@ -211,6 +211,7 @@ def test_a_missing_scope_costs_its_tables_alone(reach):
     assert (folder / DAY / "_manifest.json").exists()
 
 
+@pytest.mark.slow
 def test_what_an_earlier_attempt_left_is_replaced(shared_sandbox, reach):
     folder = reach(shared_sandbox)
     stale = folder / DAY / "OBJECTS" / "deals" / "part-00007.csv.gz"
@@ -261,6 +262,7 @@ def test_an_oauth_apps_token_is_fetched_once_for_all_commands(sandbox, reach):
     assert fetched == [1]
 
 
+@pytest.mark.slow
 def test_a_fault_that_stays_stops_its_tables_alone_and_can_be_made_good(sandbox, reach):
     folder = reach(sandbox)
     assert run("export", "--day", "2026-11-21", "--select", "OBJECTS_COMPANIES,OWNERS")[0] == 0
@@ -281,6 +283,7 @@ def test_a_fault_that_stays_stops_its_tables_alone_and_can_be_made_good(sandbox,
     assert before.items() <= digests(folder).items()
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_what_is_complete_as_it_was(shared_sandbox, reach, monkeypatch):
     folder = reach(shared_sandbox)
     assert run("export", "--day", "2026-11-21", "--select", "OBJECTS_DEALS,OWNERS")[0] == 0
@@ -343,6 +346,7 @@ def test_a_home_of_dagster_that_cannot_be_written_is_one_line(shared_sandbox, re
     fails(2, text, "export", "--select", "OWNERS")
 
 
+@pytest.mark.slow
 def test_a_home_of_dagster_that_is_only_read_will_do(shared_sandbox, reach, tmp_path):
     """Where Dagster's data is elsewhere, as it is in a container."""
     home = tmp_path / "home"
@@ -427,6 +431,7 @@ def test_what_is_not_staged_is_named_by_its_asset(shared_sandbox, reach):
         )
 
 
+@pytest.mark.slow
 def test_days_in_a_row_are_delivered_from_one_reading(sandbox, reach):
     folder = reach(sandbox, OBJECT_TYPES="deals", EVENT_TYPES="e_visited_page")
     status, output = run("export", "--from", "2026-11-20", "--to", DAY)

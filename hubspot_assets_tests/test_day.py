@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import duckdb
+import pytest
 
 from hubspot_assets.deliver import deliver
 from hubspot_assets.progress import Display
@@ -248,6 +249,7 @@ def test_a_type_that_is_not_enabled_has_a_table_without_rows_that_says_so(portal
             assert [part["rows"] for part in written["parts"]] == [0]
 
 
+@pytest.mark.slow
 def test_what_is_read_again_differs_in_ingestedat_alone(exported, portal, reach, clock_of):
     """Nor does it matter that the machine is in another time zone now."""
     again = reach(portal, OBJECT_TYPES="deals,companies,0-5")

@@ -210,6 +210,7 @@ def test_dagster_takes_the_workspace(monkeypatch):
     assert port in image()["health"]
 
 
+@pytest.mark.slow
 def test_cloudformation_takes_the_template_for_ecs():
     from cfnlint.api import lint  # which takes a second that other tests need not wait
 

@@ -169,6 +169,7 @@ def test_an_export_discovers_before_it_reads(sandbox, discovered):
     assert (discovered / DAY / "OBJECTS_BOATS" / "_manifest.json").exists()
 
 
+@pytest.mark.slow
 def test_the_job_does_what_the_command_does(sandbox, all_discovered):
     made = sandbox.portal.define_type("boats", "Boat", "Boats")
     sandbox.portal.remove_event(sandbox.portal.event_types()[0])
@@ -218,6 +219,7 @@ def test_a_refusal_takes_nothing_from_the_catalog(sandbox, discovered):
     assert all(by_name[each.name] == each for each in kept.event_types)
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize(
     "path", ["/schemas$", "object-library", "event-types$", "event-definitions"]
 )
@@ -240,6 +242,7 @@ def test_discovery_is_scheduled_in_the_evening(sandbox, reach, zone):
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
 
 
+@pytest.mark.slow
 def test_a_label_that_changes_between_discovery_and_export(sandbox, discovered):
     old = defs()
     sandbox.portal.relabel_type(CARS, "Vehicle", "Vehicles")
@@ -288,6 +291,7 @@ def test_types_that_are_left_out_are_no_news(sandbox, reach):
     assert changes_told(folder) == []
 
 
+@pytest.mark.slow
 def test_a_type_that_is_deleted_after_discovery_costs_its_own_tables_alone(
     sandbox, discovered, monkeypatch
 ):
@@ -323,6 +327,7 @@ def test_a_type_that_is_deleted_after_discovery_costs_its_own_tables_alone(
     assert not [name for name in tables() if "CARS" in name]
 
 
+@pytest.mark.slow
 def test_an_event_type_that_is_deleted_after_discovery(sandbox, discovered):
     docked = sandbox.portal.define_event("docked", per_day=0.5)
     assert discover() == [f"EVENTS_DOCKED is new ({docked})"]
@@ -400,6 +405,7 @@ def test_the_catalog_holds_what_can_be_linked_and_what_happens(sandbox, discover
     }
 
 
+@pytest.mark.slow
 def test_a_portal_without_enterprise_is_told_so_and_has_the_tables_of_known_events(reach):
     config = PortalConfig(records=20, now=READ_AT, burst=100_000, plan="pro")
     with serve(config) as sandbox:
@@ -417,6 +423,7 @@ def test_a_portal_without_enterprise_is_told_so_and_has_the_tables_of_known_even
     }
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(
     ("scopes", "text"),
     [
@@ -463,6 +470,7 @@ LABELS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_names_never_collide_whatever_types_are_called(sandbox, all_discovered, monkeypatch):
     monkeypatch.setenv("ASSOCIATION_TABLES", "all")
     portal = sandbox.portal

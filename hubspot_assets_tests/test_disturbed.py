@@ -21,7 +21,6 @@ from hubspot_assets.sandbox import PortalConfig, serve
 from hubspot_assets.settings import Settings
 from hubspot_assets_tests.conftest import DAY, READ_AT, set_environment
 from hubspot_assets_tests.hubspot.fakes import error, html
-from hubspot_assets_tests.samples import samples
 
 CONFIG = PortalConfig(records=30, now=READ_AT, burst=100_000, contact_properties=110)
 TYPES = "contacts,deals,cars,lists,form_submissions,sequences,deal_splits,sales_documents"
@@ -137,7 +136,8 @@ def undisturbed(house):
     return rows
 
 
-@pytest.mark.parametrize("answer", samples(ANSWERS, {"403 HTML"}))
+@pytest.mark.samples("403 HTML")
+@pytest.mark.parametrize("answer", ANSWERS)
 def test_what_comes_once_in_place_of_an_answer_takes_no_row(house, undisturbed, answer):
     rows = house.export(ANSWERS[answer], lambda _, number: number == 1)
     assert rows == undisturbed
@@ -149,6 +149,7 @@ def at(*parts):
     return lambda asked, _: all(part in asked for part in parts)
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("answer", ["302", "403 HTML", "408", "409"])
 def test_what_stays_in_place_of_an_answer_is_an_error_in_one_line(house, answer):
     told = house.failure(ANSWERS[answer], at("/pipelines/"), ["PIPELINES"])
@@ -170,6 +171,7 @@ SCOPE = error(
 )
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(
     ("type_id", "table"), [("0-3", "OBJECTS_DEALS"), ("0-1", "OBJECTS_CONTACTS")]
 )
@@ -255,6 +257,7 @@ def test_lists_that_are_all_gone_a_moment_later_are_no_answer(house):
     assert len(told.splitlines()) == 1
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(
     ("answer", "cause"),
     [
@@ -278,6 +281,7 @@ def test_a_tree_of_teams_that_is_nowhere_is_told(house, answer):
     assert any("PARENTTEAMID is NULL in every row" in each for each in teams["warnings"])
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(
     "answer", [error(400, message="no", category="VALIDATION_ERROR"), SCOPE, html(404)]
 )
@@ -289,6 +293,7 @@ def test_what_is_refused_on_page_two_is_an_error(house, answer, monkeypatch):
     assert re.search("GET /crm/(v3/owners/|owners/2026-09): ", told)
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize("sensitivity", ["non_sensitive", "sensitive"])
 @pytest.mark.parametrize("answer", ["403 HTML", "404", "408"])
 def test_values_never_vanish_with_their_definitions(house, answer, sensitivity):

@@ -128,6 +128,7 @@ def test_an_answer_holds_until_somebody_writes(as_deployed, monkeypatch):
         assert sorted(asked) == ["get_asset_records", "get_latest_tags_by_partition"]
 
 
+@pytest.mark.slow
 def test_no_answer_outlives_a_change_though_many_other_databases_were_opened(as_deployed):
     with as_deployed() as writer, as_deployed() as reader:
         runs = [materialize(writer) for _ in range(12)]
@@ -141,6 +142,7 @@ def test_no_answer_outlives_a_change_though_many_other_databases_were_opened(as_
         assert run_of(reader) == last
 
 
+@pytest.mark.slow
 def test_databases_of_many_runs_do_not_stay_open(as_deployed):
     with as_deployed() as instance:
         runs = [materialize(instance) for _ in range(12)]

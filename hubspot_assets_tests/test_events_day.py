@@ -185,6 +185,7 @@ class Delivered:
         )
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("exclusive", [False, True])
 def test_the_events_of_the_day_are_all_there_and_no_others(front, deliver_day, exclusive):
     front.exclusive = exclusive
@@ -242,6 +243,7 @@ def test_events_that_come_twice_are_one_row(front, deliver_day):
     assert len(rows) == len(set(rows)) == 252
 
 
+@pytest.mark.slow
 def test_moments_of_events_are_read_where_they_are_clear(front, deliver_day):
     at = START + timedelta(hours=10)
     number = round(at.timestamp() * 1000)
@@ -400,6 +402,7 @@ def test_email_events_have_the_content_id_of_the_email_of_their_campaign(
     assert any(CONTENT in each for each in manifest.warnings)
 
 
+@pytest.mark.slow
 def test_a_campaign_of_several_emails_tells_no_content_id(front, deliver_day, contacts, change):
     def edit(path, _, body):
         for each in body.get("results", ()) if path.startswith("/marketing/emails") else ():
@@ -439,6 +442,7 @@ def test_an_event_type_of_which_hubspot_says_nothing_is_no_empty_table(front, de
             deliver_day(front, ["EVENTS_REFUSED"])
 
 
+@pytest.mark.slow
 def test_a_portal_without_enterprise_has_its_email_events(front, deliver_day):
     front.refusals = dict.fromkeys(["types", "definitions"], NO_ENTERPRISE)
     assert deliver_day(front, EMAIL_TABLES).manifests["EVENTS_OPENED_EMAIL_V2"].rows == 1

@@ -92,6 +92,7 @@ def test_every_event_of_the_day_is_delivered_as_it_happened(delivered, sandbox):
     assert len([table for table, events in plan.items() if events]) > 3
 
 
+@pytest.mark.slow
 def test_every_email_event_is_delivered_with_its_contact(delivered, sandbox):
     portal = sandbox.portal
     events = portal.email_events(START, END)

@@ -10,7 +10,6 @@ import pytest
 from hubspot_assets.definitions import JOB, build_defs
 from hubspot_assets.settings import load_settings
 from hubspot_assets_tests.conftest import DAY, place
-from hubspot_assets_tests.samples import samples
 from hubspot_assets_tests.test_commands import run
 
 TYPES = "contacts,companies,deals"
@@ -55,7 +54,8 @@ def complete(folder):
     return {path.parent.name for path in folder.glob("*/_manifest.json")}
 
 
-@pytest.mark.parametrize("case", samples(CASES, {"a type", "an event type"}))
+@pytest.mark.samples("a type")
+@pytest.mark.parametrize("case", CASES)
 def test_a_source_that_fails_costs_what_needs_it(sandbox, discovered, case):
     path, blame, lost, kept = CASES[case]
     sandbox.faults.add("bad_gateway", times=10_000, path=path)
@@ -80,6 +80,7 @@ def test_a_source_that_fails_costs_what_needs_it(sandbox, discovered, case):
     assert (discovered / "_manifest.json").exists() or not whole
 
 
+@pytest.mark.slow
 def test_pairs_without_links_fail_one_by_one_and_are_named(sandbox, discovered, monkeypatch):
     """Tickets are linked with companies; of no pair is it known here."""
     monkeypatch.setenv("OBJECT_TYPES", f"{TYPES},tickets")
@@ -114,6 +115,7 @@ def test_an_asset_alone_fails_where_one_of_its_sources_does(sandbox, discovered)
     assert told.startswith("deals (properties/0-3) can't be read: GET ")
 
 
+@pytest.mark.slow
 def test_the_first_links_of_a_pair_are_remembered_and_delivered(sandbox, discovered):
     path = Path(place().url)
     known = json.loads(path.read_text())

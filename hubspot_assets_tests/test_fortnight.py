@@ -239,6 +239,7 @@ def test_all_that_can_become_of_a_record_does(lived):
     )
 
 
+@pytest.mark.slow
 def test_two_days_as_they_are_delivered(tmp_path, reach):
     """By the command, and read back from its files."""
     config = PortalConfig(records=60, now=FIRST, contact_properties=113, burst=10**6)

@@ -49,6 +49,7 @@ def house(sandbox, reach):
         yield House(instance, folder)
 
 
+@pytest.mark.slow
 def test_missed_nights_are_made_up_for_the_newest_first(house):
     house.days = [BEFORE, DAY]
     assert house.due().partition_key == DAY
@@ -84,6 +85,7 @@ def test_the_calls_of_the_day_are_waited_for(house, sandbox):
     assert house.due(HOUR * 25).partition_key == DAY
 
 
+@pytest.mark.slow
 def test_what_a_person_must_mend_is_left_until_a_run_succeeds(house, monkeypatch):
     token = os.environ["HUBSPOT_ACCESS_TOKEN"]
     monkeypatch.setenv("HUBSPOT_ACCESS_TOKEN", "pat-na1-of-nobody")
@@ -124,6 +126,7 @@ def test_the_newest_day_is_the_schedules_first(reach, shared_sandbox, monkeypatc
     assert [each.partition_key for each in tick.run_requests] == [newest]
 
 
+@pytest.mark.slow
 def test_the_schedule_reads_the_events_of_former_days_again(house, sandbox):
     assert house.deliver(BEFORE)
     before = read_manifest(house.store, BEFORE, "EVENTS_VISITED_PAGE").observed_at
@@ -150,6 +153,7 @@ def test_the_schedule_reads_the_events_of_former_days_again(house, sandbox):
     assert is_complete(house.store, BEFORE)
 
 
+@pytest.mark.slow
 def test_several_commands_at_once_make_a_home_that_works(reach, sandbox, tmp_path):
     home = tmp_path / "home"
     home.mkdir()

@@ -80,6 +80,7 @@ def test_an_export_ends_amid_requests_and_the_next_goes_on(sandbox, reach, tmp_p
     assert not [each for each, _ in sandbox.requests if each.startswith("POST /crm/objects")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("by", "kind", "more"),
     [
@@ -96,6 +97,7 @@ def test_discovery_ends_amid_requests(by, kind, more, sandbox, reach):
     stopped(begun, process, by)
 
 
+@pytest.mark.slow
 def test_who_waits_for_another_run_ends(sandbox, reach, tmp_path):
     reach(sandbox)
     with held(open_store(tmp_path / "export/_state"), READINGS, "a-run"):
@@ -104,6 +106,7 @@ def test_who_waits_for_another_run_ends(sandbox, reach, tmp_path):
         stopped(begun, process, signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_a_demo_ends_with_its_portal(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     begun, process = start("demo", "--records", "300")

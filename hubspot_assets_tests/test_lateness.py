@@ -67,6 +67,7 @@ def test_what_its_run_is_at_is_told(look, webhook):  # noqa: F811
     ]
 
 
+@pytest.mark.slow
 def test_a_day_that_is_there_is_not_told_of_and_older_ones_do_not_do(look, webhook):  # noqa: F811
     status, output = run("export", "--day", "2026-11-21")
     assert status == 0, output

@@ -103,6 +103,7 @@ ODD_LINKS = [
 ]
 
 
+@pytest.mark.slow
 def test_a_link_that_is_none_costs_itself_alone(delivered, change, shared_sandbox):
     odd = set()
 

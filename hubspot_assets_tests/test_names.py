@@ -114,6 +114,7 @@ def test_no_name_is_too_long_for_a_part_of_a_path(loaded):
     assert max(map(len, tables_in(loaded))) <= 230
 
 
+@pytest.mark.slow
 def test_dagster_takes_the_oddest_names(loaded):
     dg.Definitions.validate_loadable(loaded)
     steps = loaded.resolve_job_def(JOB).graph.node_dict
@@ -197,6 +198,7 @@ def manifest(folder, table):
     return json.loads((folder / table / "_manifest.json").read_text())
 
 
+@pytest.mark.slow
 def test_no_sub_folder_is_one_that_readers_pass_over(delivered):
     folder, ids, live = delivered
     for table in ("OBJECTS", "OBJECT_PROPERTIES", "ASSOCIATIONS"):

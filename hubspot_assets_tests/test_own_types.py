@@ -74,6 +74,7 @@ def made_by(end, contents):
     return [each for each in contents if made(each) < end]
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("now", [READ_AT, MUCH_LATER], ids=["soon", "much later"])
 def test_a_day_has_the_objects_that_were_made_before_its_end(delivered, now, monkeypatch):
     # By the portal's clock: that of the machine has nothing to do with the day.
@@ -150,6 +151,7 @@ def submissions(portal, at=MUCH_LATER):
     ]
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("identified", [True, False], ids=["with ids", "without ids"])
 def test_every_submission_that_hubspot_lists_is_a_row(delivered, identified):
     with serve(config(records=200, conversion_ids=identified)) as sandbox:
@@ -204,6 +206,7 @@ def test_a_submission_that_is_told_twice_is_one_row_and_counted(delivered, chang
         )
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("lost", ["absent", None, ""])
 def test_objects_without_the_id_that_they_always_have_are_an_error(delivered, change, lost):
     def edit(path, _, body):
@@ -247,6 +250,7 @@ def told(values):
     ]
 
 
+@pytest.mark.slow
 def test_the_combined_tables_and_the_definitions_hold_them_too(delivered, shared_sandbox):
     tables = ("OBJECTS", "OBJECT_PROPERTIES", "OBJECTS_FORMS", "PROPERTY_DEFINITIONS")
     day = delivered(shared_sandbox, TYPES, *tables)
@@ -269,6 +273,7 @@ def test_the_combined_tables_and_the_definitions_hold_them_too(delivered, shared
     assert definitions["0-45", "hs_list_name"]["GROUPNAME"]
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("generic", [frozenset(), frozenset({"0-35"})], ids=["own", "generic"])
 def test_campaigns_are_read_where_the_portal_serves_them(delivered, generic):
     with serve(config(generic_types=generic)) as sandbox:
@@ -294,6 +299,7 @@ def test_splits_do_not_need_the_deals_to_be_exported(delivered):
     assert {row["OBJECTID"] for row in day.rows("OBJECTS_DEAL_SPLITS")} == planned != set()
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(
     ("types", "scope", "table"),
     [

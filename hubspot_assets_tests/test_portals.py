@@ -163,6 +163,7 @@ def test_an_export_without_its_marks_is_known_by_a_manifest(theirs):
     assert contents(theirs) == before
 
 
+@pytest.mark.slow
 def test_an_export_that_tells_of_no_portal_is_taken_and_that_is_said_once(
     reach, shared_sandbox, caplog
 ):
@@ -201,6 +202,7 @@ def ran(defs, job, **options):
     return {each.step_failure_data.user_failure_data.description for each in failures}
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize("job", [JOB, "discover", "check", "purge_export", "forget"])
 def test_every_job_refuses_the_folder_of_another_portal(theirs, monkeypatch, job):
     monkeypatch.setenv("EXPORT_KEEP_DAYS", "1")

@@ -26,6 +26,7 @@ def read(staging):
         return extract_records(client, staging, CONTACTS, portal="test", workers=2)
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(("properties", "most"), [(120, 23), (None, 34)])
 def test_requests_per_thousand_records(properties, most, reach, tmp_path):
     config = PortalConfig(

@@ -46,6 +46,7 @@ def instance(request, tmp_path, monkeypatch):
             yield found
 
 
+@pytest.mark.slow
 def test_partitions_are_still_materialized_when_the_logs_of_their_runs_are_gone(
     instance, reach, sandbox
 ):

@@ -95,6 +95,7 @@ def alone(sandboxes, tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_each_is_delivered_by_its_name(deploy, sandboxes, alone):
     folders = deploy(sandboxes)
     for name, folder in folders.items():
@@ -114,6 +115,7 @@ def location(name):
         return initialize_repository_def_from_pointer(pointer)
 
 
+@pytest.mark.slow
 def test_two_locations_of_one_instance_are_apart(deploy, sandboxes, alone):
     folders = deploy(sandboxes, EXPORT_START="2026-11-20", GLUE_DATABASE="")
     for name in folders:
@@ -139,6 +141,7 @@ def test_two_locations_of_one_instance_are_apart(deploy, sandboxes, alone):
     assert pools == {name: {f"hubspot_{portal_id}"} for name, portal_id in IDS.items()}
 
 
+@pytest.mark.slow
 def test_two_are_delivered_at_once_as_alone(deploy, sandboxes, alone):
     folders = deploy(sandboxes)
     with ThreadPoolExecutor(2) as pool:
@@ -204,6 +207,7 @@ def test_a_portal_without_its_token_fails_alone(deploy, sandboxes, monkeypatch):
     assert run("--portal", "globex-eu", "discover")[0] == 0
 
 
+@pytest.mark.slow
 def test_where_one_has_used_up_its_day_the_other_is_delivered(deploy, alone):
     with (
         serve(config("acme", daily=60)) as acme,
@@ -272,6 +276,7 @@ def test_two_locations_of_a_workspace_run_at_once_within_their_own_limits(
     assert {name: rows_of(folder) for name, folder in folders.items()} == alone
 
 
+@pytest.mark.slow
 def test_the_portals_are_listed_with_their_state(deploy, sandboxes, monkeypatch, tmp_path):
     home = tmp_path / "home"
     home.mkdir()

@@ -73,6 +73,7 @@ def test_the_newest_day_is_the_last_that_is_over(
     assert day.was_newest_at(now)
 
 
+@pytest.mark.samples(3)
 @pytest.mark.parametrize(("zone", "day", "start", "end"), DAYS)
 def test_a_day_is_delivered_from_its_first_moment_to_its_last(
     reach, shared_sandbox, clock_of, zone, day, start, end
@@ -90,6 +91,7 @@ def test_a_day_is_delivered_from_its_first_moment_to_its_last(
     assert {row[0] for row in rows} == {each.id for each in events} != set()
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(("setting", "most"), [("share", 20), ("all", 60)])
 def test_as_much_history_as_the_setting_says(reach, sandbox, monkeypatch, setting, most):
     # Of a portal whose API returns more values than the share keeps.

@@ -114,6 +114,7 @@ def to_bucket(bucket, endpoint, shared_sandbox, reach):
     )
 
 
+@pytest.mark.slow
 def test_two_exports_to_a_bucket_at_once_both_deliver(to_bucket, bucket, s3):
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(lambda _: deliver(Settings(), DAY, FEW, Display()), range(2))
@@ -169,6 +170,7 @@ def test_a_killed_export_is_finished_by_the_next(sandbox, alone, reach, tmp_path
     assert not leftovers(tmp_path)
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("lost", ["part-00000.csv.gz", "_manifest.json", "*"])
 def test_a_day_of_which_something_was_removed_is_not_delivered(lost, sandbox, reach, monkeypatch):
     """Somebody clears a table's folder while the others are being made."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import TypeVar, cast
 
-#: Bytes. What a portal has of small types takes half as much.
-_MOST = 64_000_000
+#: Bytes. Most of what a small portal has takes that much.
+_MOST = 24_000_000
 
 T = TypeVar("T")
 

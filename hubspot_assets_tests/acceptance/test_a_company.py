@@ -55,6 +55,7 @@ def test_deals_are_closed_won_and_likely_as_their_stage_says(sql):
     assert sorted(kinds) == [("false", "false"), ("true", "false"), ("true", "true")]
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(
     ("type_id", "stage"),
     [("0-3", "dealstage"), ("0-1", "lifecyclestage"), ("0-5", "hs_pipeline_stage")],

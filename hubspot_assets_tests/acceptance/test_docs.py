@@ -12,6 +12,7 @@ from hubspot_assets_tests.test_commands import run
 COOKBOOK = "cookbook.md"
 
 
+@pytest.mark.slow
 def test_commands_do_what_they_say(shared_sandbox, tmp_path):
     blocks = [block for page in PAGES for block in blocks_to_run("sh", page)]
     done = set()

@@ -15,7 +15,6 @@ from hubspot_assets.ddl.engines import ENGINES, ddl
 from hubspot_assets.storage import open_store
 from hubspot_assets_tests.acceptance.reader import open_day
 from hubspot_assets_tests.conftest import DAY
-from hubspot_assets_tests.samples import samples
 
 POSTGRES = shutil.which("postgres")
 #: The server does not run as root.
@@ -51,7 +50,8 @@ def assert_same(connection, told, *others):
         assert (here, missing) == (there, 0), (one, told)
 
 
-@pytest.mark.parametrize("form", samples(["csv", "parquet"], {"csv"}))
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_duckdb_sees_every_cell_of_the_day(exported, form):
     connection = open_day(exported / DAY, schema="told")
     store = open_store(exported)
@@ -84,6 +84,7 @@ def server():
             subprocess.run([*control, "stop", "-m", "immediate"], check=True, cwd="/", **SERVER)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not POSTGRES, reason="there is no postgres on this machine")
 def test_postgres_holds_every_cell_of_the_day(exported, tmp_path):
     store = open_store(exported)

@@ -42,6 +42,7 @@ def test_the_files_are_what_the_manifests_tell(exported, day, tables):
     assert {tuple(each["formats"]) for each in manifest(day)["tables"]} == {("csv", "parquet")}
 
 
+@pytest.mark.slow
 def test_duckdb_finds_the_same_cells(warehouse, exported, tables):
     for name, told in tables.items():
         columns = ", ".join(f'"{each["name"]}"' for each in told["columns"])
@@ -56,6 +57,7 @@ def test_duckdb_finds_the_same_cells(warehouse, exported, tables):
             assert warehouse.execute(f"SELECT count(*) FROM {each}").fetchone() == (told["rows"],)
 
 
+@pytest.mark.slow
 def test_polars_finds_the_same_cells_in_the_same_order(exported, day, tables):
     for name, told in tables.items():
         files = pl.concat(pl.read_parquet(exported / each["path"]) for each in told["files"])

@@ -21,6 +21,7 @@ def test_the_day_and_its_tables_are_found(export, day):
     assert export.tables() == [each["table"] for each in manifest(day)["tables"]]
 
 
+@pytest.mark.slow
 def test_either_format_gives_the_same_frames(export):
     for table in export.tables():
         read = [export.scan(table, format=each).collect() for each in ("csv", "parquet")]

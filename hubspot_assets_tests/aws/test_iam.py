@@ -172,6 +172,7 @@ SETUPS = [
 ]
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("more", SETUPS)
 def test_cloudformation_takes_the_template(more):
     status, output = run("iam", "cloudformation", *URL, *WHO, *more)
@@ -246,6 +247,7 @@ def account():
     server.stop()
 
 
+@pytest.mark.slow
 def test_a_stack_of_the_template_passes_the_preflight(account, monkeypatch, tmp_path):
     bucket, role = f"export-{uuid.uuid4().hex}", f"role-{uuid.uuid4().hex}"
     caller = account.caller(role)

@@ -107,6 +107,7 @@ def keys(account, bucket):
     ]
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("versioned", [False, True])
 def test_the_generated_policy_is_enough_and_nothing_is_left_behind(account, export_as, versioned):
     bucket = export_as(versioned=versioned)
@@ -122,6 +123,7 @@ def test_the_generated_policy_is_enough_and_nothing_is_left_behind(account, expo
     assert keys(account, bucket) == []
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("sid", [iam.LOCATE, iam.LIST, iam.OBJECTS, iam.VERSIONS])
 def test_a_missing_statement_is_named(export_as, sid):
     export_as(without(sid), versioned=True)
@@ -133,6 +135,7 @@ def test_a_missing_statement_is_named(export_as, sid):
     assert status == (0 if sid in {iam.LOCATE, iam.VERSIONS} else 1), output
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize(
     ("action", "tried", "status"),
     [
@@ -162,6 +165,7 @@ def test_an_export_without_a_statement_fails_and_leaves_no_half_table(account, e
     assert not [key for key in keys(account, bucket) if key.endswith("_manifest.json")]
 
 
+@pytest.mark.slow
 def test_an_export_with_the_generated_policy_is_delivered(account, export_as, caplog):
     bucket = export_as()
     with caplog.at_level(logging.INFO, "werkzeug"):
@@ -271,6 +275,7 @@ def test_a_wrong_external_id_is_refused_and_nothing_more_is_tried(assuming):
     assert run("check")[0] == 1
 
 
+@pytest.mark.slow
 def test_a_trust_policy_without_the_condition_is_a_warning(assuming):
     assuming(EXTERNAL_ID, lambda trust: trust["Statement"][0].pop("Condition"))
     assert "lacks the condition" in rows()["external id"].detail
@@ -424,6 +429,7 @@ def test_the_job_runs_an_hour_before_the_export(reach, shared_sandbox, zone, cro
     )
 
 
+@pytest.mark.slow
 def test_the_role_of_the_settings_is_enough_for_check_and_export(assuming):
     assuming(EXTERNAL_ID)
     assert run("check")[0] == 0

@@ -188,6 +188,7 @@ def packed(frames, limit):
     return made + [file.data for file in files.rest()]
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize("limit", [1, 5_000, 200_000, 10_000_000])
 def test_the_same_rows_give_the_same_bytes_however_they_come(limit, monkeypatch, tmp_path):
     monkeypatch.setattr(parquet, "_ROW_GROUP", 700)

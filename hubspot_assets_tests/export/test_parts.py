@@ -94,6 +94,7 @@ def test_a_part_is_one_plain_gzip_member():
     assert part.data.count(b"\x1f\x8b\x08") == 1
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize("texts", [noise(4000, 30), ["a b c"] * 9000, noise(30, 3000)])
 def test_how_rows_are_spread_over_frames_makes_no_difference(texts):
     whole = notes(texts)

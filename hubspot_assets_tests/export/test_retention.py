@@ -97,6 +97,7 @@ def test_old_days_go_with_what_is_staged_of_them(store):
     assert purge(store, state(store), keep_days=1).days == ()
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("below", ["", "_state"])
 def test_a_day_that_a_run_reads_or_writes_is_left(store, below, monkeypatch):
     monkeypatch.setattr(retention, "_PATIENCE", 0)
@@ -124,6 +125,7 @@ def readings_of(store):
     return {"/".join(path[1:-1]) for path in listed}
 
 
+@pytest.mark.slow
 def test_readings_go_with_the_last_day_that_needs_them(store):
     at = "20260131T01300{}000000Z-00000{}".format
     deliver(store, "2026-01-29", OLD, NEW)
@@ -258,6 +260,7 @@ def name_another_table(store):
     return path
 
 
+@pytest.mark.samples(3)
 @pytest.mark.parametrize(
     "damage",
     [damage_day, damage_table, lose_table, give_table_of_another_day, name_another_table],
@@ -291,6 +294,7 @@ class Failing:
         return getattr(self._store, name)
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize("after", range(4))
 def test_an_interrupted_purge_leaves_nothing_that_seems_complete_and_is_finished(store, after):
     for day in (OLD, NEW):
@@ -347,6 +351,7 @@ def versions_of(client, bucket, day):
     return sorted(each["Key"] for each in found if f"/{day}/" in each["Key"])
 
 
+@pytest.mark.slow
 def test_versions_stay_unless_they_are_to_go(versioned, bucket, s3):
     deliver(versioned, OLD, OLD, NEW)
     versioned.put(f"{OLD}/theirs", b"1")
@@ -380,6 +385,7 @@ def test_versions_stay_unless_they_are_to_go(versioned, bucket, s3):
     assert not [key for key in keys if f"_leases/{OLD}" in key]
 
 
+@pytest.mark.slow
 def test_an_interrupted_purge_of_versions_is_finished(versioned, bucket, s3):
     deliver(versioned, OLD, OLD, NEW)
 

@@ -105,6 +105,7 @@ def test_of_readings_their_rows_go_and_no_others(undisturbed, delivered, people)
     assert gone
 
 
+@pytest.mark.slow
 def test_of_parquet_files_the_same_rows_go(undisturbed, delivered, people):
     gone, duck = 0, duckdb.connect()
     for before in sorted(delivered[1].glob("parquet/*/*/*.parquet")):
@@ -120,6 +121,7 @@ def test_of_parquet_files_the_same_rows_go(undisturbed, delivered, people):
     assert f"took out {gone:,} rows" in undisturbed[1]
 
 
+@pytest.mark.slow
 def test_csv_and_parquet_are_equal_cell_by_cell(undisturbed):
     for day in DAYS:
         two_forms_agree(undisturbed[0], day)
@@ -135,6 +137,7 @@ def test_statistics_of_parquet_files_tell_of_nobody(undisturbed, delivered, peop
     assert not told(undisturbed[0])
 
 
+@pytest.mark.slow
 def test_files_that_held_nothing_are_the_same(export, people, asked):
     files = [*export.rglob("part-*.csv.gz"), *export.glob("parquet/**/*.parquet")]
     held = {path: any(is_theirs(row, people) for row in rows_of(path)) for path in files}
@@ -144,6 +147,7 @@ def test_files_that_held_nothing_are_the_same(export, people, asked):
     assert rewritten == held
 
 
+@pytest.mark.slow
 def test_a_day_is_told_to_be_complete_but_while_it_is_rewritten(export, people, asked):
     def told():
         return json.loads((export / "_days.json").read_bytes())["days"]
@@ -268,6 +272,7 @@ def of_day(found, day):
     return {path: of for path, of in found.items() if path.startswith(day)}
 
 
+@pytest.mark.slow
 def test_who_was_begun_with_is_forgotten_by_whoever_comes_next(export, undisturbed, people, asked):
     assert killed(writes(undisturbed[1]) // 2, *FORGET, *asked)
     status, output = run("forget", "contacts", "1")
@@ -276,6 +281,7 @@ def test_who_was_begun_with_is_forgotten_by_whoever_comes_next(export, undisturb
     assert content(export) == content(undisturbed[0])
 
 
+@pytest.mark.slow
 def test_what_was_begun_with_is_redacted_by_whoever_comes_next(export, redacted, asked):
     assert killed(writes(redacted[1]) // 2, *FORGET, *asked, *REDACTING)
     assert run("forget", "contacts", "1")[0] == 0
@@ -342,12 +348,14 @@ def test_a_folder_of_another_portal(export, people, asked):
     fails(2, "which is portal 5's", *FORGET, *asked)
 
 
+@pytest.mark.slow
 def test_a_token_is_needed_unless_hubspot_is_not_asked(export, asked, monkeypatch):
     monkeypatch.delenv("HUBSPOT_ACCESS_TOKEN")
     fails(2, "HUBSPOT_ACCESS_TOKEN: found nothing", *FORGET, *asked)
     assert run(*FORGET, *asked, "--exclude")[0] == 0
 
 
+@pytest.mark.slow
 def test_a_day_without_manifests_is_cleaned_and_stays_unpublished(
     export, undisturbed, people, asked
 ):
@@ -363,6 +371,7 @@ def test_a_day_without_manifests_is_cleaned_and_stays_unpublished(
     assert holds(export, DAYS[1])
 
 
+@pytest.mark.slow
 def test_a_manifest_that_can_t_be_read_leaves_the_day_and_is_said(export, people, asked):
     manifest = export / DAYS[0] / "OBJECTS_CONTACTS/_manifest.json"
     good = manifest.read_bytes()
@@ -375,6 +384,7 @@ def test_a_manifest_that_can_t_be_read_leaves_the_day_and_is_said(export, people
     assert not [path for path, _ in mentions(export, people.ids) if "CONTACTS" in path]
 
 
+@pytest.mark.slow
 def test_ids_by_the_thousand_and_addresses_come_from_a_file(export, undisturbed, people, tmp_path):
     file = tmp_path / "people.txt"
     first, *others = people.asked

@@ -3,6 +3,7 @@
 import re
 
 import dagster as dg
+import pytest
 
 from hubspot_assets.definitions import build_defs
 from hubspot_assets.settings import load_settings
@@ -29,6 +30,7 @@ def ran(instance, **config):
     return result, log
 
 
+@pytest.mark.slow
 def test_the_job_and_what_its_log_tells(delivered, export, people, tmp_path):
     sandbox, folder = delivered[0], export
     live = next(each for each in sandbox.portal.live_ids("0-1", READ_AT) if each not in people.ids)

@@ -3,6 +3,8 @@
 import json
 import re
 
+import pytest
+
 from hubspot_assets_tests.forget.delivered import (
     DAYS,
     OWNER,
@@ -35,12 +37,14 @@ def told(cell, column, row, people):
     return re.sub(re.escape(OWNER), "[forgotten]", cell, flags=re.IGNORECASE)
 
 
+@pytest.mark.slow
 def test_nothing_refers_to_them_any_more(redacted, people):
     folder, output = redacted
     assert not mentions(folder, [*people.words, OWNER])
     assert "refers to them still" not in output
 
 
+@pytest.mark.slow
 def test_all_else_is_what_it_was_to_the_byte(redacted, delivered, people):
     changed = 0
     for day in DAYS:
@@ -60,6 +64,7 @@ def test_all_else_is_what_it_was_to_the_byte(redacted, delivered, people):
     assert f"redacted {changed:,} cells of others in tables" in redacted[1]
 
 
+@pytest.mark.slow
 def test_manifests_hold_and_both_forms_agree(redacted):
     for day in DAYS:
         assert holds(redacted[0], day)
@@ -70,6 +75,7 @@ def test_manifests_hold_and_both_forms_agree(redacted):
     assert json.loads(audit.read_bytes())["redacted"]["OWNERS"] == len(DAYS)
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_how_many_cells(export, redacted, asked):
     before = content(export)
     words = ("forget", "contacts", *asked, "--email", OWNER, REDACT)
@@ -82,6 +88,7 @@ def test_a_dry_run_says_how_many_cells(export, redacted, asked):
     )
 
 
+@pytest.mark.slow
 def test_without_the_option_they_are_counted_and_stay(export, delivered, asked):
     status, output = run("forget", "contacts", *asked, "--email", OWNER)
     assert status == 0
@@ -90,6 +97,7 @@ def test_without_the_option_they_are_counted_and_stay(export, delivered, asked):
     assert mentions(export / DAYS[0] / "OWNERS", [OWNER])
 
 
+@pytest.mark.slow
 def test_who_was_merged_away_is_in_no_list_of_ids_of_the_survivor(export, people):
     def lists(folder):
         rows = [row for each in tables(folder / DAYS[1]).values() for row in each]
@@ -109,6 +117,7 @@ def test_who_was_merged_away_is_in_no_list_of_ids_of_the_survivor(export, people
     assert mentions(export / DAYS[1], others)
 
 
+@pytest.mark.slow
 def test_a_day_that_is_delivered_again_is_the_same(export, asked):
     """A value that was nothing else is unset by then, and so in no row of its own."""
     assert run("forget", "contacts", *asked, "--email", OWNER, REDACT)[0] == 0

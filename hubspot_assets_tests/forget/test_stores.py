@@ -89,6 +89,7 @@ def test_only_parts_that_may_hold_them_are_read_and_rewritten(store, monkeypatch
     assert told.rows == 2 * ROWS
 
 
+@pytest.mark.slow
 def test_a_second_time_is_told_beside_the_first(store):
     deliver(store)
     for each in (70, 77):
@@ -166,6 +167,7 @@ def held_by(versioned, s3, bucket):
     return found
 
 
+@pytest.mark.slow
 def test_old_versions_stay_unless_they_are_to_go(versioned, s3, bucket):
     deliver(versioned, parquet=True)
     deliver(versioned, parquet=True)
@@ -186,6 +188,7 @@ def test_old_versions_stay_unless_they_are_to_go(versioned, s3, bucket):
     assert not [key for key in keys if "forgetting" in key]
 
 
+@pytest.mark.slow
 def test_versions_that_stay_are_said(versioned, monkeypatch):
     deliver(versioned)
     deliver(versioned)

@@ -75,6 +75,7 @@ def within_limit(turns, sent, calls):
     assert all(at >= turn - 0.01 for turn, at in zip(turns, sorted(sent), strict=True))
 
 
+@pytest.mark.slow
 def test_processes_of_hosts_whose_clocks_differ_never_exceed_the_limit(redis, host, tmp_path):
     learn(host("first"))
     processes = []

@@ -233,6 +233,7 @@ def hub(portal: Portal, near: str, far: str) -> int:
     )[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("near", "far", "least"), [(CONTACTS, DEALS, 1_200), (COMPANIES, CONTACTS, 12_000)]
 )

@@ -112,6 +112,7 @@ def test_an_envelope_with_a_category(served: Any) -> None:
     assert http.get(LIST).json()["category"] == "MISSING_SCOPES"
 
 
+@pytest.mark.slow
 def test_a_share_of_all_requests(served: Any) -> None:
     """Which ones are hit depends on the seed, not on the order in which they come."""
     sandbox, http = served(records=5)

@@ -43,6 +43,7 @@ def test_an_earlier_history_is_the_later_one_cut_off(
         assert then.updated_at <= earlier
 
 
+@pytest.mark.slow
 def test_only_the_newest_values_are_kept(portal: Portal) -> None:
     lengths = {}
     for object_type_id, cap in (("0-1", 45), ("0-2", 20)):
@@ -143,6 +144,7 @@ def test_nobody_writes_to_an_archived_record(portal: Portal) -> None:
     assert away
 
 
+@pytest.mark.slow
 def test_records_change_every_day_up_to_the_last_minute(portal: Portal) -> None:
     days: Counter[date] = Counter()
     since_midnight = 0
@@ -182,6 +184,7 @@ def test_ends_of_records(portal: Portal) -> None:
             assert f"{record_id}:{fate.at}" in survivor.properties["hs_calculated_merged_vids"]
 
 
+@pytest.mark.slow
 def test_a_bulk_update_gives_many_records_the_same_millisecond(portal: Portal) -> None:
     stamps = Counter(
         record.histories["data_region"][0].timestamp
@@ -191,6 +194,7 @@ def test_a_bulk_update_gives_many_records_the_same_millisecond(portal: Portal) -
     assert stamps.most_common(1)[0][1] > 500
 
 
+@pytest.mark.slow
 def test_calculated_values_change_behind_the_modified_date(portal: Portal) -> None:
     behind = drifted = 0
     earlier = NOW - timedelta(days=40)
@@ -208,6 +212,7 @@ def test_calculated_values_change_behind_the_modified_date(portal: Portal) -> No
     assert drifted
 
 
+@pytest.mark.slow
 def test_values_are_as_dirty_as_in_real_portals(portal: Portal) -> None:
     seen: set[str] = set()
     cleared = 0
@@ -224,6 +229,7 @@ def test_values_are_as_dirty_as_in_real_portals(portal: Portal) -> None:
     assert cleared
 
 
+@pytest.mark.slow
 def test_a_contact_is_about_as_full_as_in_real_portals(portal: Portal) -> None:
     records = [portal.record(CONTACTS, each, NOW) for each in portal.live_ids(CONTACTS, NOW)]
     filled = sum(len(record.properties) for record in records if record) / len(records)
@@ -254,6 +260,7 @@ def test_settings_that_make_no_portal() -> None:
         PortalConfig(records=-1)
 
 
+@pytest.mark.slow
 def test_what_moves_the_modified_date(portal: Portal) -> None:
     """Calculations now and then, and after a change of stage it moves without any value."""
     by_rollup = without_value = same_again = 0

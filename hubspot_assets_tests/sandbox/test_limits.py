@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
 
 from hubspot_assets.sandbox import Clock
 from hubspot_assets_tests.sandbox.conftest import NOW
@@ -91,6 +92,7 @@ def test_the_day_ends_at_midnight_of_the_portal(served: Any) -> None:
     assert http.get(LIST).headers["X-HubSpot-RateLimit-Daily-Remaining"] == "2"
 
 
+@pytest.mark.slow
 def test_plans_have_different_budgets(served: Any) -> None:
     for plan, burst, daily in [("free", "100", "250000"), ("enterprise", "190", "1000000")]:
         _, http = served(plan=plan, burst=None, records=1)

@@ -46,6 +46,7 @@ def assert_same(record: Any, truth: PortalRecord, names: list[str]) -> None:
         assert found == {name: truth.histories.get(name, []) for name in names}
 
 
+@pytest.mark.samples(10)
 @pytest.mark.parametrize("object_type_id", IDS)
 def test_every_record_with_every_property_and_history(
     official: Any, portal: Portal, object_type_id: str

@@ -102,6 +102,7 @@ def test_groups_are_alternatives(http: httpx.Client, portal: Portal) -> None:
     assert {first} <= {each["id"] for each in page["results"]} <= {first, second}
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("form", ["text", "number", "iso"])
 def test_times_in_every_form(http: httpx.Client, portal: Portal, form: str) -> None:
     since = 1_795_000_000_000

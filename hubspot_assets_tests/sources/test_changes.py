@@ -106,6 +106,7 @@ def test_only_what_has_changed_is_read(lived, change):
     assert lived.is_right()
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("opaque", [False, True])
 def test_a_sweep_by_ranges_of_ids_sees_what_one_in_sequence_sees(nights, monkeypatch, opaque):
     for module, name in ((records, "PAGE_OF_IDS"), (ranges, "PAGES"), (ranges, "ALONE")):
@@ -141,6 +142,7 @@ def test_a_base_whose_note_is_half_written_is_none(lived):
     assert lived.is_right()
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize("harm", ["gone", "cut off", "nothing"])
 @pytest.mark.parametrize("frame", ["records", "values"])
 def test_a_base_that_lacks_a_part_is_read_anew(lived, caplog, harm, frame):
@@ -241,6 +243,7 @@ def by_another_clock(lived, number, ahead):
         lived.extract(client, lived.staging)
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("jumps", [(0, -50, 300, 0, 0), (20, 20, 20, 20), (-20, -20, -20)])
 def test_a_clock_that_jumps_or_is_wrong_all_the_time(nights, jumps):
     lived = nights()
@@ -262,6 +265,7 @@ def test_a_night_in_which_too_much_has_changed_has_all_read(lived, monkeypatch, 
     assert second.base is None or second.base.folder == second.folder
 
 
+@pytest.mark.slow
 def test_changes_that_are_many_are_written_together_with_their_base(lived, monkeypatch):
     first = lived.staging.complete(SOURCE)
     monkeypatch.setattr(changes, "FEW", 1)
@@ -283,6 +287,7 @@ def test_changes_that_are_many_are_written_together_with_their_base(lived, monke
     assert lived.is_right()
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize("fault", ["archive_first", "merge_first"])
 @pytest.mark.parametrize("path", [LIST, BATCH])
 @pytest.mark.parametrize("skip", [0, 1])
@@ -384,6 +389,7 @@ def test_a_batch_that_says_nothing_of_a_merged_record(lived, change):
     assert {lived.rows()[each]["gone"] for each in (one, other)} == {"merged"}
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("again", [False, True])
 def test_a_record_that_is_erased_is_counted_once(lived, monkeypatch, again):
     (one,) = lived.some()
@@ -461,6 +467,7 @@ def test_what_was_counted_of_records_that_have_not_changed_stays(nights, change)
     assert lived.night(1).counts[MOMENTS_UNREAD] == 1
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("whole", [False, True])
 def test_of_the_erased_no_new_reading_tells_for_ever(lived, whole):
     erased, archived = lived.some(2)

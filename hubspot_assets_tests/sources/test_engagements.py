@@ -143,6 +143,7 @@ def test_emails_and_communications_tell_their_own_kind(house):
     ]  # fmt: skip
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize("seed", range(5))
 def test_chunks_are_small_and_keep_records_whole(house, monkeypatch, seed):
     monkeypatch.setattr(engagements, "CHUNK_VALUES", 40)

@@ -152,6 +152,7 @@ def test_only_members_of_lists_that_moved_are_read(lived):
     assert len(kept) > 5
 
 
+@pytest.mark.slow
 def test_all_are_read_in_their_turn_or_where_it_is_wanted(lived):
     lived.night(1)
     assert lived.asked < lived.everybody()
@@ -168,6 +169,7 @@ def test_all_are_read_in_their_turn_or_where_it_is_wanted(lived):
     assert lived.is_right()
 
 
+@pytest.mark.slow
 def test_a_reading_of_another_api_version_is_no_base(lived, monkeypatch):
     versions = {"lists": "some other"}
     monkeypatch.setattr(HubSpot, "versions", property(lambda _: versions))
@@ -175,6 +177,7 @@ def test_a_reading_of_another_api_version_is_no_base(lived, monkeypatch):
     assert lived.asked == lived.everybody()
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("frame", ["members", "lists", "note"])
 def test_a_base_that_is_half_there_is_none(lived, frame):
     folder = lived.root / lived.staging.complete(MEMBERSHIPS).folder
@@ -186,6 +189,7 @@ def test_a_base_that_is_half_there_is_none(lived, frame):
     assert lived.is_right()
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("harm", ["merge", "archive", "erase"])
 def test_a_member_who_is_another_or_gone_though_the_list_tells_of_no_change(nights, change, harm):
     lived = nights()
@@ -226,6 +230,7 @@ def _silent(change, list_id):
     return told
 
 
+@pytest.mark.slow
 def test_where_hubspot_does_not_tell_when_the_last_one_joined_members_are_read(lived, change):
     def untold(path, asked, body):
         if path.endswith("/all"):
@@ -240,6 +245,7 @@ def test_where_hubspot_does_not_tell_when_the_last_one_joined_members_are_read(l
         assert lived.is_right()
 
 
+@pytest.mark.slow
 def test_a_list_whose_size_is_another_than_was_read_is_read_again(lived, change):
     def larger(path, asked, body):
         if path.endswith("/all"):
@@ -254,6 +260,7 @@ def test_a_list_whose_size_is_another_than_was_read_is_read_again(lived, change)
         assert lived.is_right()
 
 
+@pytest.mark.slow
 def test_a_list_that_moved_shortly_before_it_was_read_is_read_once_more(lived, change):
     at = int((lived.end_of_day(1) + NIGHT - 10 * MINUTE).timestamp() * 1000)
 
@@ -271,6 +278,7 @@ def test_a_list_that_moved_shortly_before_it_was_read_is_read_once_more(lived, c
     assert asked == [True, True, False]
 
 
+@pytest.mark.slow
 def test_a_list_that_is_deleted_and_one_that_comes_back(lived):
     lived.portal.delete_list(SNAPSHOT, lived.end_of_day(0) + HOUR)
     lived.night(1)
@@ -285,6 +293,7 @@ def test_a_list_that_is_deleted_and_one_that_comes_back(lived):
     assert lived.is_right()
 
 
+@pytest.mark.slow
 def test_a_list_made_again_under_its_name_is_another(lived):
     made = lived.portal.make_list_again(SNAPSHOT, lived.end_of_day(0) + HOUR)
     for number in (1, 2):
@@ -295,6 +304,7 @@ def test_a_list_made_again_under_its_name_is_another(lived):
         assert made in {row[0] for row in lived.rows()}
 
 
+@pytest.mark.slow
 def test_a_list_that_is_not_worked_out_yet_is_read_again_each_night(nights):
     lived = nights(odd_lists=True)
     lived.night(0)
@@ -304,6 +314,7 @@ def test_a_list_that_is_not_worked_out_yet_is_read_again_each_night(nights):
         assert lived.is_right()
 
 
+@pytest.mark.slow
 def test_long_lists_are_kept_in_parts_too(lived, monkeypatch):
     monkeypatch.setattr(lists, "CHUNK_MEMBERS", 30)
     monkeypatch.setattr(lists, "HELD_MEMBERS", 15)

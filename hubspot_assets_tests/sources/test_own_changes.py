@@ -23,7 +23,6 @@ from hubspot_assets.sources.own_sources import own_sources
 from hubspot_assets.sources.source import Ask
 from hubspot_assets.storage import open_store
 from hubspot_assets_tests.fortnights import FIRST, MINUTE, Fortnight, day_number
-from hubspot_assets_tests.samples import samples
 
 SUBMISSIONS, LANDING_PAGES, EMAILS, SITE_PAGES, POSTS = "0-15", "0-25", "0-29", "0-38", "0-39"
 MODIFIED = (LANDING_PAGES, EMAILS, SITE_PAGES, POSTS)
@@ -115,6 +114,7 @@ def few(monkeypatch):
     monkeypatch.setattr(own_apis, "PAGE", 2)
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("identified", [True, False])
 def test_submissions_are_read_some_way_past_known_ones(nights, tmp_path, identified):
     lived = nights(SUBMISSIONS, conversion_ids=identified)
@@ -128,6 +128,7 @@ def test_submissions_are_read_some_way_past_known_ones(nights, tmp_path, identif
         assert shown.staged.swept_at == first.staged.began
 
 
+@pytest.mark.slow
 def test_a_submission_that_is_deleted_is_gone_at_once_or_when_all_is_read(nights, tmp_path, change):
     lived = nights(SUBMISSIONS)
     first = lived.night(0)
@@ -160,6 +161,7 @@ def test_a_submission_that_is_deleted_is_gone_at_once_or_when_all_is_read(nights
     assert shown.read is not None
 
 
+@pytest.mark.slow
 def test_old_submissions_that_were_not_told_before(nights, tmp_path, change):
     lived = nights(SUBMISSIONS)
     with lived.at(day_number(0).end + NIGHT), lived.client() as client:
@@ -181,6 +183,7 @@ def test_old_submissions_that_were_not_told_before(nights, tmp_path, change):
     assert shown.read > len(hidden)
 
 
+@pytest.mark.slow
 def test_submissions_that_come_in_another_order_are_read_to_the_end(nights, tmp_path, change):
     lived = nights(SUBMISSIONS)
     lived.night(0)
@@ -194,6 +197,7 @@ def test_submissions_that_come_in_another_order_are_read_to_the_end(nights, tmp_
     assert shown.asked > whole.asked * 0.8
 
 
+@pytest.mark.slow
 def test_submissions_without_a_moment_are_read_to_the_end(nights, tmp_path, change):
     lived = nights(SUBMISSIONS)
 
@@ -209,6 +213,7 @@ def test_submissions_without_a_moment_are_read_to_the_end(nights, tmp_path, chan
     assert shown.asked > whole.asked * 0.8
 
 
+@pytest.mark.slow
 def test_a_form_that_is_gone_takes_its_submissions_along(nights, tmp_path, change):
     lived = nights(SUBMISSIONS)
     first = lived.night(0)
@@ -227,7 +232,8 @@ def test_a_form_that_is_gone_takes_its_submissions_along(nights, tmp_path, chang
     assert len(shown.rows()) < len(first.rows())
 
 
-@pytest.mark.parametrize("type_id", samples(MODIFIED, {LANDING_PAGES}))
+@pytest.mark.slow
+@pytest.mark.parametrize("type_id", MODIFIED)
 def test_what_was_modified_is_read(nights, tmp_path, few, type_id):
     lived = nights(type_id, records=20)
     lived.night(11)
@@ -248,6 +254,7 @@ def test_few_pages_are_read_as_ever(nights):
     assert lived.night(1).read is None
 
 
+@pytest.mark.samples(3)
 @pytest.mark.parametrize("type_id", [LANDING_PAGES, EMAILS])
 @pytest.mark.parametrize("odd", ["nothing", "no total", "another total", "refused", "undated"])
 def test_a_filter_or_count_that_proves_nothing_has_all_read(
@@ -317,6 +324,7 @@ def test_publishing_that_moves_no_modified_date(nights, tmp_path, few):
     assert lived.night(23).read is not None
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("type_id", [SUBMISSIONS, EMAILS])
 def test_all_is_read_in_its_turn_or_where_it_is_wanted(nights, few, monkeypatch, type_id):
     lived = nights(type_id, records=300)
@@ -342,6 +350,7 @@ def test_a_base_that_is_half_there_is_none(nights, tmp_path, few, caplog, type_i
     assert shown.read is None
 
 
+@pytest.mark.slow
 def test_changes_that_have_become_many_are_written_together(nights, tmp_path, monkeypatch, few):
     monkeypatch.setattr("hubspot_assets.sources.own_changes.FEW", 5)
     lived = nights(SUBMISSIONS)

@@ -36,7 +36,6 @@ from hubspot_assets.storage import open_store
 from hubspot_assets.tables.records import as_of, history_cap
 from hubspot_assets_tests.days import day_of
 from hubspot_assets_tests.hubspot.fakes import FakeTime, client_of
-from hubspot_assets_tests.samples import samples
 
 CONTACTS, COMPANIES = "0-1", "0-2"
 DAY = timedelta(days=1)
@@ -163,6 +162,8 @@ def fates(staged):
     return {row[0]: row[1:] for row in gone.select("id", "gone", "mergedInto").iter_rows()}
 
 
+@pytest.mark.slow
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("type_id", [CONTACTS, COMPANIES])
 def test_a_search_misses_what_moves_no_date_alone_and_the_next_sweep_finds_it(nights, type_id):
     with nights(records=500, index_lag_ms=20_000, archived_linger=True) as built:
@@ -338,9 +339,8 @@ def backwards(asked, body):
 LIES = (more, fewer, capped, hiding, miscounting, without_total, backwards)
 
 
-@pytest.mark.parametrize(
-    "lie", samples(LIES, {fewer, hiding, miscounting}), ids=[each.__name__ for each in LIES]
-)
+@pytest.mark.samples("hiding")
+@pytest.mark.parametrize("lie", LIES, ids=[each.__name__ for each in LIES])
 def test_numbers_that_do_not_add_up_are_a_reason_to_sweep(nights, lie, caplog):
     with nights(records=600) as built, caplog.at_level(logging.WARNING):
         built.read(FIRST, incremental="off")
@@ -396,6 +396,7 @@ def test_twenty_that_are_gone_among_a_hundred_thousand_take_few_searches(gone):
     assert asked <= 1 + 13 * gone
 
 
+@pytest.mark.slow
 def test_a_property_that_hubspot_does_not_write_to_is_no_proof_of_silence(nights, caplog):
     """Contacts have one that is called as the modified date of all other types, and it is empty."""
     with nights(contact_properties=None) as built:
@@ -422,6 +423,7 @@ def test_a_search_that_is_refused_or_down_costs_no_more_than_itself(nights, faul
         built.differing(staged, FIRST + DAY)
 
 
+@pytest.mark.slow
 def test_where_nearly_all_has_changed_all_is_read_and_little_searched(nights, monkeypatch, caplog):
     monkeypatch.setattr(look, "FEW", 10)
     before = datetime(2026, 7, 12, 1, 30, tzinfo=UTC)  # the bulk update comes at 03:12
@@ -437,6 +439,7 @@ def test_where_nearly_all_has_changed_all_is_read_and_little_searched(nights, mo
         built.differing(staged, before + DAY)
 
 
+@pytest.mark.slow
 def test_a_type_is_swept_once_it_was_not_for_so_many_days(nights):
     with nights() as built:
         built.read(FIRST, incremental="off")

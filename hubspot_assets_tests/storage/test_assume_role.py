@@ -57,6 +57,7 @@ def store():
     return open_store(settings.export_url, s3_resource(settings).get_client)
 
 
+@pytest.mark.slow
 def test_an_export_is_the_roles_and_outlives_its_credentials(aws):
     aws.external_id = "an-external-id"
     aws.uses = 6

@@ -54,6 +54,7 @@ def test_where_many_cannot_be_deleted_at_once_they_go_one_by_one(aws, refusal):
     assert operations(aws).count("DeleteObject") == 4
 
 
+@pytest.mark.slow
 def test_a_day_is_delivered_again_and_check_agrees(aws, monkeypatch):
     monkeypatch.setenv("OBJECT_TYPES", "0-101")
     aws.refusals["DeleteObjects"] = (501, "NotImplemented")
@@ -285,6 +286,7 @@ def test_a_listing_without_what_it_must_tell_is_an_error(aws, name):
         paths(store)
 
 
+@pytest.mark.slow
 def test_an_export_to_a_store_without_etags_is_one_line(aws):
     aws.withheld = {"ETag"}
     fails(1, "the store's answer lacks ETag", "export", "--day", DAY, "--select", "OWNERS")
@@ -392,6 +394,7 @@ def test_a_store_that_says_deleted_and_keeps_it_is_found_out(aws):
     assert not store.exists("a")
 
 
+@pytest.mark.slow
 def test_a_purge_says_which_versions_stayed_and_the_next_one_removes_them(
     aws, locking, monkeypatch
 ):
@@ -424,6 +427,7 @@ def test_a_purge_says_which_versions_stayed_and_the_next_one_removes_them(
     assert len(versions("2026-01-31")) == 3
 
 
+@pytest.mark.slow
 def test_the_job_fails_where_versions_stayed(aws, monkeypatch):
     store, _, _ = versioned()
     monkeypatch.setenv("EXPORT_KEEP_DAYS", "1")
@@ -440,6 +444,7 @@ def rows():
     return {each.tried: each for each in check_bucket(settings.export_url, REGION, client)}
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize(
     ("operation", "refusal", "tried"),
     [

@@ -1,5 +1,7 @@
 """Batches of records, of which small ones are kept for the next table: the same rows."""
 
+import pytest
+
 from hubspot_assets.deliver import deliver
 from hubspot_assets.progress import Display
 from hubspot_assets.settings import Settings
@@ -16,6 +18,7 @@ TABLES = [
 ]
 
 
+@pytest.mark.samples(1)
 def test_small_batches_are_made_once_and_give_the_rows_of_large_ones(
     reach, shared_sandbox, monkeypatch
 ):
