@@ -14,6 +14,8 @@ from hubspot_assets.settings import Settings
 from hubspot_assets.storage import open_store
 from hubspot_assets_tests.conftest import DAY, FEW_EVENTS, set_environment
 
+pytestmark = pytest.mark.slow  # a second day
+
 CONTACTS, DEALS = "0-1", "0-3"
 EARLIER = "2026-11-08"
 PAGE = Path(__file__).parents[2] / "docs" / "cookbook.md"

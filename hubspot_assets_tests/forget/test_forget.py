@@ -184,6 +184,7 @@ def test_manifests_hold_and_say_how_many_when_and_by_which_run(undisturbed, peop
     assert not list((folder / "_state").glob("forgetting/**/*"))
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_the_same_and_touches_nothing(export, undisturbed, people, asked):
     before = content(export)
     status, output = run(*FORGET, *asked, "--dry-run")
@@ -200,6 +201,7 @@ def test_a_contact_is_found_by_an_address(export, undisturbed, people, tmp_path)
     assert content(export) == content(undisturbed[0])
 
 
+@pytest.mark.slow
 def test_all_that_are_erased_in_hubspot_are_forgotten_at_once(export, people):
     status, output = run("forget", "--erased")
     assert status == 0, output
@@ -394,6 +396,7 @@ def test_ids_by_the_thousand_and_addresses_come_from_a_file(export, undisturbed,
     assert content(export) == content(undisturbed[0])
 
 
+@pytest.mark.slow
 def test_a_store_that_refuses_to_delete_keeps_its_days_whole(export, people, monkeypatch, asked):
     def refuse(self, paths, *, versions=False):
         from hubspot_assets.storage import StoreError

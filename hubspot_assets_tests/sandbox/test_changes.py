@@ -268,6 +268,7 @@ def test_time_may_go_on_while_records_are_read(served: Any) -> None:
     assert sandbox.portal.clock.datetime() == NOW + timedelta(seconds=2 * calls)
 
 
+@pytest.mark.slow
 def test_what_happens_on_a_day_leads_from_one_state_to_the_next(served: Any) -> None:
     """The changes of a day, applied to the records before it, give those after it."""
     portal = served(records=400)[0].portal

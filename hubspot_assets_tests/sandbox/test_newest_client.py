@@ -49,6 +49,7 @@ def ids(found: Any) -> list[str]:
     return [each.id for each in found]
 
 
+@pytest.mark.slow
 @pytest.mark.asks(
     "hubspot-sdk",
     "GET /crm/objects/{objectType}",

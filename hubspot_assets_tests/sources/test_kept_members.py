@@ -327,6 +327,7 @@ def test_long_lists_are_kept_in_parts_too(lived, monkeypatch):
     assert lived.asked < lived.everybody()
 
 
+@pytest.mark.slow
 def test_a_reading_that_was_broken_off_is_gone_on_with(lived, monkeypatch):
     monkeypatch.setattr(lists, "CHUNK_MEMBERS", 30)
     broken = max(lived.everybody())
