@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 #: What ends a command: Ctrl+C, and who stops a process or a container.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -35,3 +36,15 @@ def interrupts() -> Iterator[Callable[[], signal.Signals]]:
         signal.set_wakeup_fd(former_fd)
         os.close(received)
         os.close(noted)
+
+
+def give_logging_back() -> None:
+    """Gives logging's lock back, if an interrupt came while this thread had it.
+
+    Up to Python 3.12 `logging.Manager._clear_cache`, which each of Dagster's steps calls, takes it
+    and does not see to it that it is given back: whoever logs would wait for it for ever.
+    """
+    lock = getattr(logging, "_lock")  # noqa: B009  (typeshed does not know it)
+    with suppress(RuntimeError):  # it is not this thread's
+        while True:
+            lock.release()

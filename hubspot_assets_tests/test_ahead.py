@@ -1,5 +1,7 @@
 """Sources are read ahead, several at a time, and never before what they need."""
 
+import subprocess
+import sys
 from contextlib import closing
 from threading import Barrier, Event, Lock, Thread
 
@@ -155,3 +157,42 @@ def test_a_run_that_is_stopped_begins_nothing_more():
         ahead.take(first, read)
     ahead.close()
     assert len(tries) == 2  # its own, and what had been begun with it
+
+
+INTERRUPTED = """
+import logging, signal, threading
+from hubspot_assets.assets.ahead import ReadAhead
+from hubspot_assets.sources.source import Source
+
+class Loggers(dict):
+    def values(self):
+        signal.raise_signal(signal.SIGINT)
+        return super().values()
+
+def read(each):
+    if each is ahead_of_it:
+        begun.set()
+        interrupted.wait()
+        logging.getLogger("of it").isEnabledFor(logging.DEBUG)
+
+begun, interrupted = threading.Event(), threading.Event()
+now, ahead_of_it = (Source(x, (x,), x, None, needs=(), group="", api="") for x in "ab")
+ahead = ReadAhead([now, ahead_of_it], 1)
+ahead.take(now, read)
+begun.wait()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+logging.Logger.manager.loggerDict = Loggers(logging.Logger.manager.loggerDict)
+try:
+    logging.getLogger().setLevel(logging.INFO)
+except KeyboardInterrupt:
+    interrupted.set()
+    ahead.close()
+    print("ended")
+"""
+
+
+def test_it_ends_though_an_interrupt_came_while_logging_had_its_lock():
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == ("ended\n", "")

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from hubspot_assets.hubspot.stopping import Stopped
+from hubspot_assets.interrupts import give_logging_back
 from hubspot_assets.sources.source import Source
 
 T = TypeVar("T")
@@ -95,5 +96,6 @@ class ReadAhead:
 
     def close(self) -> None:
         """Ends it: nothing is begun any more, and what is under way is waited for."""
+        give_logging_back()
         self._forget()
         self._pool.shutdown(wait=True, cancel_futures=True)
