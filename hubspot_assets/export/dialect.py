@@ -6,7 +6,6 @@ NULL is an empty field, an empty string is `""`. Timestamps are UTC with millise
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Mapping
 from functools import lru_cache
@@ -47,9 +46,7 @@ def csv_header(spec: TableSpec) -> bytes:
 
 @lru_cache
 def _header(names: tuple[str, ...]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(names)
-    return text.getvalue().encode()
+    return _write(pl.DataFrame(schema=names), header=True)
 
 
 def with_ingestedat_as_text(frame: pl.DataFrame) -> pl.DataFrame:
@@ -70,10 +67,14 @@ def with_ingestedat_as_text(frame: pl.DataFrame) -> pl.DataFrame:
 
 def csv_rows(frame: pl.DataFrame) -> bytes:
     """The rows of a frame, without a header."""
+    return _write(frame, header=False)
+
+
+def _write(frame: pl.DataFrame, *, header: bool) -> bytes:
     text = io.BytesIO()
     frame.write_csv(
         text,
-        include_header=False,
+        include_header=header,
         datetime_format=_TIMESTAMP_FORMAT,
         date_format=_DATE_FORMAT,
         quote_style="necessary",

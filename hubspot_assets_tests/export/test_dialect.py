@@ -132,6 +132,15 @@ def test_quotes_stand_only_where_they_are_needed(folder, text):
         assert field == text
 
 
+@pytest.mark.parametrize("name", ["a\rb", "a\nb", 'he said "so"', "a,b"])
+def test_the_names_of_columns_are_quoted_as_values_are(folder, name):
+    spec = NOTES.with_columns((Column(name, "VARCHAR", "Called oddly"),))
+    frame = notes(["x"]).with_columns(pl.lit(name).alias(name))
+    (body,) = bodies(folder, write(folder, ("", [frame]), spec=spec))
+    told = '"' + name.replace('"', '""') + '"'
+    assert body.decode() == f"ID,TEXT,AT,{told}\n0,x,2025-11-23 00:00:00.000,{told}\n"
+
+
 def test_ingestedat_reads_like_any_other_timestamp(folder):
     spec = NOTES.with_columns((Column("INGESTEDAT", "TIMESTAMP", "When it was read"),))
     moment = pl.lit(1_795_309_323_004).cast(pl.Datetime("ms"))
@@ -143,7 +152,7 @@ def test_ingestedat_reads_like_any_other_timestamp(folder):
         pl.when(pl.col("ID") % 3 == 0).then("AT"),
     ):
         made = frame.with_columns(INGESTEDAT=ingested)
-        write(folder, ("", [made[:700], made[700:]]), spec=spec)
+        write(folder, ("", [made[:300], made[300:]]), spec=spec)
         assert_frame_equal(read_table(folder, DAY, "NOTES").collect(), made)
 
 
