@@ -52,7 +52,7 @@ def stopped(begun, process, by):
     """Stops a process; gives what it printed, and sees that it ended at once."""
     process.send_signal(by)
     told = time.monotonic()
-    output, errors = process.communicate()
+    output, errors = process.communicate(timeout=120)
     assert in_time(begun, told)
     assert process.returncode == 128 + by
     assert errors.splitlines()[-1] == f"stopped by {by.name}: the same command goes on from here"

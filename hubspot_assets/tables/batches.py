@@ -28,15 +28,15 @@ _SMALL = 500
 
 
 class Batch:
-    """Some `records` of a type, for the tables of a day, with these `columns` of their values where
-    they are asked for, at least."""
+    """Some `records` of a type, for the tables of a `day`, with these `columns` of their values, at
+    least, where they are asked for."""
 
     def __init__(
         self, of: ExportedType, day: Day, chunk: Chunk, kept: Kept, columns: tuple[str, ...]
     ) -> None:
         self.of = of
+        self.day = day
         self.records = kept.of(chunk, partial(chunk.read, "records"), _bytes_of_small)
-        self._day = day
         self._chunk = chunk
         self._kept = kept
         self._columns = columns
@@ -49,33 +49,33 @@ class Batch:
 
     def records_at_start(self) -> pl.DataFrame:
         """The records as of the beginning of the day."""
-        return records_at(self.records, self.values, self._day.start_naive)
+        return records_at(self.records, self.values, self.day.start_naive)
 
     def at_end(self) -> AsOf:
         """The batch as of the end of the day."""
-        key = self._chunk, self._day
+        key = self._chunk, self.day
         size = AsOf.bytes if self._is_small else _too_large
         return self._kept.of(key, lambda: self._at_end(self.values), size)
 
     def at_end_without_values(self) -> AsOf:
         """As `at_end`, but with values only if records changed since: they tell when before."""
-        end = self._day.end_naive
+        end = self.day.end_naive
         if self._is_small or self.records.filter(pl.col("updatedAt") >= literal(end)).height:
             return self.at_end()
         return self._at_end(pl.DataFrame(schema={of: VALUES_SCHEMA[of] for of in self._columns}))
 
     def ended(self) -> int:
         """How many records were there when the day began, and no longer when it ended."""
-        window = self._day.start_naive, self._day.end_naive
-        key = self._chunk, self._day, "ended"
-        return self._kept.of(key, partial(ended, self.records, *window), lambda _: 0)
+        key = self._chunk, self.day, "ended"
+        make = partial(ended, self.records, self.day.start_naive, self.day.end_naive)
+        return self._kept.of(key, make, lambda _: 0)
 
     def _at_end(self, values: pl.DataFrame) -> AsOf:
         of = self.of.object_type
         return as_of(
             self.records,
             values,
-            self._day.end_naive,
+            self.day.end_naive,
             cap=history_cap(of.id),
             modified_property=of.modified_property,
         )

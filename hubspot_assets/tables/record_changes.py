@@ -27,14 +27,13 @@ _SCHEMA = {
 }
 
 
-def record_changes(
-    batch: Batch, window: tuple[datetime, datetime], began: datetime | None
-) -> pl.DataFrame:
-    """Rows of RECORD_CHANGES for a batch of records; `window` is the day, naive UTC.
+def record_changes(batch: Batch, began: datetime | None) -> pl.DataFrame:
+    """Rows of RECORD_CHANGES for a batch of records.
 
     `began` is when the reading began, where the day is the newest that it serves.
     """
     records = batch.records
+    window = batch.day.start_naive, batch.day.end_naive
     now = batch.at_end()
     lasting = now.values.filter(pl.col("seenSince").ne_missing(pl.lit(EVER, pl.Datetime("ms"))))
     present = lasting.group_by("id").agg(properties=pl.len().cast(pl.Int64))

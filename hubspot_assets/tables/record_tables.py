@@ -110,7 +110,7 @@ def _changes_of(of: ExportedType, staged: Staged, day: Day, kept: Kept) -> Frame
 
     def frames(_: Counter[str]) -> Iterator[pl.DataFrame]:
         for batch in batches(staged, of, day, kept):
-            yield record_changes(batch, (day.start_naive, day.end_naive), began)
+            yield record_changes(batch, began)
 
     return frames
 
