@@ -97,6 +97,17 @@ def test_a_portal_in_order_passes_every_check(checked, shared_sandbox):
     assert of("LIST_MEMBERSHIPS", "sizes").passed
 
 
+def test_a_check_of_a_day_is_told_once_and_of_that_day(checked):
+    checked("OWNERS", day=DAY_BEFORE)
+    of = checked("OWNERS")
+    key = dg.AssetCheckKey(dg.AssetKey("OWNERS"), "published")
+    found = of.instance.event_log_storage.get_asset_check_execution_history(key, limit=10)
+    assert [(each.partition, each.status.value) for each in found] == [
+        (DAY, "SUCCEEDED"),
+        (DAY_BEFORE, "SUCCEEDED"),
+    ]
+
+
 def write_day_before(folder, rows):
     """The manifest of the day before, where tables had these rows."""
     lines = [

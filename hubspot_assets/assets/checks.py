@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -15,11 +16,23 @@ from hubspot_assets.storage import StoreError
 from hubspot_assets.tables.spec import TableSpec
 
 
-def check_specs(spec: TableSpec, labels: Labels) -> list[dg.AssetCheckSpec]:
-    """The checks of a table. None blocks: the table is published, and who is told can judge."""
+def check_specs(
+    spec: TableSpec, labels: Labels, partitions: dg.PartitionsDefinition[str]
+) -> list[dg.AssetCheckSpec]:
+    """The checks of a table. None blocks: the table is published, and who is told can judge.
+
+    They have the table's partitions, which Dagster still calls a preview: else it lists each twice,
+    as planned for a day that it then does not find among the results, and shows it as skipped.
+    """
     key = labels.key(spec.name)
-    return [dg.AssetCheckSpec(each.name, asset=key, description=each.description)
-            for each in checks_of(spec)]  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return [
+            dg.AssetCheckSpec(
+                each.name, asset=key, description=each.description, partitions_def=partitions
+            )
+            for each in checks_of(spec)
+        ]
 
 
 def check_results(
@@ -37,6 +50,7 @@ def check_results(
         if verdict.grave:
             context.log.warning("%s: %s", check.name, verdict.words)
         yield dg.AssetCheckResult(
+            asset_key=context.asset_key,
             passed=verdict.passed,
             check_name=check.name,
             severity=dg.AssetCheckSeverity.ERROR if verdict.grave else dg.AssetCheckSeverity.WARN,

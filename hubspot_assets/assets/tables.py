@@ -42,7 +42,7 @@ def _asset(
     @dg.multi_asset(
         name=table.spec.name,
         specs=[_spec(table, lineage, partitions, labels)],
-        check_specs=check_specs(table.spec, labels),
+        check_specs=check_specs(table.spec, labels, partitions),
     )
     def asset(
         context: dg.AssetExecutionContext,
