@@ -7,14 +7,17 @@ column; the frame `records` has a row for each. Where the changes hold a thing, 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from math import inf
 from typing import Protocol
 
 import polars as pl
 
+from hubspot_assets.readings.kept import Kept
 from hubspot_assets.storage import Store, StoreError
 
+#: The most bytes of a file whose frame is kept: it takes longer to open than to read.
+_SMALL = 64_000
 _THINGS = "records"
 _ID = "id"
 
@@ -32,21 +35,35 @@ class Chunk(Hashable, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """A batch with a Parquet file for each frame."""
+    """A batch with a Parquet file for each frame, of which the frames of small ones are `kept`."""
 
     store: Store
     stem: str
+    kept: Kept = field(default_factory=Kept, compare=False, repr=False)
 
     def read(self, frame: str, columns: list[str] | None = None) -> pl.DataFrame:
         """Raises StoreError: DamagedError where the file is not as it was written."""
-        file = f"{self.stem}.{frame}.parquet"
-        with self.store.local_copy(file) as path:
-            try:
-                return pl.read_parquet(path, columns=columns)
-            except pl.exceptions.PolarsError as error:
-                raise DamagedError(
-                    f"{self.store.url_of(file)} is damaged: {error}; have the day read again"
-                ) from error
+        file = self.file(frame)
+        found = self.kept.get(file)
+        try:
+            if not isinstance(found, pl.DataFrame):
+                with self.store.local_copy(file) as path:
+                    size = path.stat().st_size
+                    found = pl.read_parquet(path, columns=None if size <= _SMALL else columns)
+                    self.keep(frame, found, size)
+            return found if columns is None else found.select(columns)
+        except pl.exceptions.PolarsError as error:
+            raise DamagedError(
+                f"{self.store.url_of(file)} is damaged: {error}; have the day read again"
+            ) from error
+
+    def file(self, frame: str) -> str:
+        """The path of a frame's file."""
+        return f"{self.stem}.{frame}.parquet"
+
+    def keep(self, frame: str, found: pl.DataFrame, size: int) -> None:
+        """Keeps the whole of a frame, which is a file of `size` bytes, if that is small."""
+        self.kept.put(self.file(frame), found, found.estimated_size() if size <= _SMALL else inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +113,11 @@ def merged(base: Sequence[StoredChunk], changes: Sequence[StoredChunk]) -> Itera
             yield MergedChunk(None, (each,), low, None)
 
 
-@lru_cache(maxsize=100_000)
 def _span(chunk: StoredChunk) -> tuple[int, int] | None:
     """The first and the last id of a chunk, None of an empty one."""
-    ids = chunk.read(_THINGS, [_ID])[_ID]
-    return (int(ids[0]), int(ids[-1])) if len(ids) else None
+
+    def read() -> tuple[int, int] | None:
+        ids = chunk.read(_THINGS, [_ID])[_ID]
+        return (int(ids[0]), int(ids[-1])) if len(ids) else None
+
+    return chunk.kept.of((chunk.stem, "span"), read, lambda _: 0)

@@ -27,6 +27,7 @@ import orjson
 import polars as pl
 
 from hubspot_assets.availability import Availability
+from hubspot_assets.readings.kept import Kept
 from hubspot_assets.readings.merging import Chunk, StoredChunk, merged
 from hubspot_assets.readings.people import Who, without
 from hubspot_assets.storage import Store, StoreError
@@ -88,7 +89,8 @@ class Base(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Staged:
     """A complete reading of one source. `window` is the time that it is of, if it is of one;
-    `swept_at` when all of the source was last looked through: by it, or by one before it."""
+    `swept_at` when all of the source was last looked through: by it, or by one before it. Of its
+    files some are `kept`."""
 
     store: Store
     source: str
@@ -102,9 +104,12 @@ class Staged:
     observed_at: datetime
     counts: Mapping[str, int]
     swept_at: datetime
+    kept: Kept
 
     @classmethod
-    def of(cls, store: Store, source: str, folder: str, note: Mapping[str, Any]) -> Staged:
+    def of(
+        cls, store: Store, source: str, folder: str, note: Mapping[str, Any], kept: Kept
+    ) -> Staged:
         """What `_reading.json` says. Raises KeyError, TypeError or ValueError where it is none."""
         return cls(
             store,
@@ -119,6 +124,7 @@ class Staged:
             datetime.fromisoformat(note["observed_at"]),
             note["counts"],
             datetime.fromisoformat(note["swept_at"]),
+            kept,
         )
 
     @property
@@ -135,14 +141,16 @@ class Staged:
     def changes(self) -> list[StoredChunk]:
         """The chunks that hold changes."""
         first = self.base.chunks if self.base and self.base.folder == self.folder else 0
-        own = _chunks(self.store, self.folder, self.chunks_staged)
-        return own[first:] if self.base else []
+        return self._chunks(self.folder, self.chunks_staged)[first:] if self.base else []
 
     def chunks(self) -> Iterator[Chunk]:
         """The batches, in the order in which they were read, those that changed as they are now."""
         if self.base is None:
-            return iter(_chunks(self.store, self.folder, self.chunks_staged))
-        return merged(_chunks(self.store, *self.base), self.changes)
+            return iter(self._chunks(self.folder, self.chunks_staged))
+        return merged(self._chunks(*self.base), self.changes)
+
+    def _chunks(self, folder: str, number: int) -> list[StoredChunk]:
+        return [_chunk(self.store, folder, each, self.kept) for each in range(number)]
 
 
 @dataclass
@@ -152,6 +160,7 @@ class Reading:
     Nobody else reads meanwhile: `lease` is the state's. One that can't be gone on from anyway notes
     no checkpoints. `swept_at` is its own beginning unless it looks at a part of the source alone.
     `finished` hears of it once it is complete. Of those who were `forgotten` nothing is staged.
+    What is `kept` of its files is for who reads it once it is complete.
     """
 
     store: Store
@@ -170,6 +179,7 @@ class Reading:
     swept_at: datetime | None = None
     finished: Callable[[Staged], object] = lambda _: None
     forgotten: Who | None = None
+    kept: Kept = field(default_factory=Kept)
 
     def __post_init__(self) -> None:
         self._close: Callable[[], object] = lambda: None
@@ -223,7 +233,10 @@ class Reading:
 
     def staged(self) -> list[StoredChunk]:
         """The batches that are staged by now."""
-        return _chunks(self.store, self.folder, self.chunks_staged)
+        nothing = Kept()
+        return [
+            _chunk(self.store, self.folder, each, nothing) for each in range(self.chunks_staged)
+        ]
 
     def forget_checkpoint(self) -> None:
         """Lets nobody go on with it."""
@@ -246,13 +259,15 @@ class Reading:
             self.counts.update(+Counter({ROWS_FORGOTTEN: rows}))
         del self.sizes[self.chunks_staged :]
         self.sizes.append({})
+        chunk = _chunk(self.store, self.folder, self.chunks_staged, self.kept)
         with temporary_folder() as folder:
             for name, frame in frames.items():
-                file = folder / f"{name}.parquet"
-                write_temporary(self._writable(frame), file)
-                path, size = self._path(self.chunks_staged, name), file.stat().st_size
+                file, written = folder / f"{name}.parquet", self._writable(frame)
+                write_temporary(written, file)
+                path, size = chunk.file(name), file.stat().st_size
                 self.sizes[-1][name] = self._put[path] = size
                 self.store.put(path, file)
+                chunk.keep(name, written, size)
                 file.unlink()
         self.chunks_staged += 1
         self.after = after
@@ -278,7 +293,8 @@ class Reading:
         complete = orjson.dumps(note, option=orjson.OPT_INDENT_2)
         self.store.put(f"{self.folder}/{NOTE}", complete)
         self.store.delete(sorted(there.keys() - own.keys()))
-        staged = Staged.of(self.store, self.source, self.folder, orjson.loads(complete))
+        told = orjson.loads(complete)
+        staged = Staged.of(self.store, self.source, self.folder, told, self.kept)
         self.finished(staged)
         self._close()
         return staged
@@ -310,15 +326,10 @@ class Reading:
         self.counts[VALUES_UNWRITABLE] += values
         return frame.with_columns(pl.col(texts).str.replace_all("\0", "\ufffd", literal=True))
 
-    def _path(self, number: int, frame: str) -> str:
-        return f"{self.folder}/{number:05d}.{frame}.parquet"
-
     def _own_files(self) -> dict[str, int]:
         """What was put and counts, by path in bytes."""
-        chunks = enumerate(self.sizes[: self.chunks_staged])
-        return {
-            self._path(number, name): size for number, of in chunks for name, size in of.items()
-        }
+        chunks = zip(self.staged(), self.sizes, strict=False)
+        return {chunk.file(name): size for chunk, of in chunks for name, size in of.items()}
 
     def _there(self) -> dict[str, int]:
         """What is there of it, by path in bytes; what was put in one go needs no second look."""
@@ -344,8 +355,8 @@ def _window(note: Mapping[str, Any]) -> Window | None:
     return (start, end) if note["window"] else None
 
 
-def _chunks(store: Store, folder: str, number: int) -> list[StoredChunk]:
-    return [StoredChunk(store, f"{folder}/{each:05d}") for each in range(number)]
+def _chunk(store: Store, folder: str, number: int, kept: Kept) -> StoredChunk:
+    return StoredChunk(store, f"{folder}/{number:05d}", kept)
 
 
 def write_temporary(frame: pl.DataFrame, path: Path) -> None:

@@ -40,6 +40,9 @@ from hubspot_assets.storage.leases import Lease, take
 
 DAYS = "days"
 
+#: Bytes of what tables make of frames, and of frames of readings. A small portal has no more.
+_MADE, _READ = 20_000_000, 8_000_000
+
 
 class NotStagedError(Exception):
     """Nothing complete serves a day of a source."""
@@ -55,8 +58,7 @@ class Staging:
 
     Without one, each reading waits for it. With `read_again` each source is to be read once more,
     whatever is there. What it has found it does not look for again: while a run has the lease
-    nobody else changes what serves the day. Safe to share between threads, but for what is `kept`
-    of frames, which is for those who make tables of them.
+    nobody else changes what serves the day, nor its files. Safe to share between threads.
     """
 
     def __init__(
@@ -70,7 +72,8 @@ class Staging:
         self._listing = Listing(store)
         self._notes: dict[str, Staged] = {}
         self._listed: Forgotten | None = None
-        self.kept = Kept()
+        self.kept = Kept(_MADE)
+        self._files = Kept(_READ if lease else 0)
 
     def serving(self, source: str) -> Staged | None:
         """The reading that serves the day for good, of whichever day's run; else None.
@@ -161,6 +164,7 @@ class Staging:
                 lease.release()
             raise
         reading.finished = self._finished
+        reading.kept = self._files
         return reading if lease is self._lease else reading.closed_by(lease.release)
 
     def _new(
@@ -265,10 +269,10 @@ class Staging:
     def _staged(self, source: str, name: Name) -> Staged | None:
         folder = f"{READINGS}/{source}/{name}"
         if folder not in self._notes:
-            note = self._note(f"{folder}/{NOTE}")
+            note = self._note(f"{folder}/{NOTE}") or {}
             with suppress(KeyError, TypeError, ValueError):
-                staged = Staged.of(self._store, source, folder, note) if note else None
-                if staged and self._is_based(staged):
+                staged = Staged.of(self._store, source, folder, note, self._files)
+                if self._is_based(staged):
                     if self._lease is None:
                         return staged
                     self._notes[folder] = staged

@@ -25,6 +25,8 @@ HISTORY_OF_CONTACTS = 45
 HISTORY_OF_OTHERS = 20
 
 _GROUP = ("id", "name")
+#: Bytes that polars takes of a cell besides what it shares with others.
+_CELL = 16
 
 
 def history_cap(object_type_id: str) -> int:
@@ -57,9 +59,10 @@ class AsOf:
     earlier: int = 0
 
     def bytes(self) -> int:
-        """What its frames take in memory, at most: some share columns."""
-        frames = (self.records, self.values, self.until, self.unknown)
-        return sum(int(each.estimated_size()) for each in frames)
+        """What its frames take in memory, about: `values` shares its texts with `until`."""
+        cells = self.values.height * self.values.width
+        frames = (self.records, self.until, self.unknown)
+        return sum(int(each.estimated_size()) for each in frames) + cells * _CELL
 
 
 def as_of(
