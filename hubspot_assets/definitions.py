@@ -37,6 +37,7 @@ from hubspot_assets.export.io_manager import CsvExportIOManager, Told, of_whole_
 from hubspot_assets.export.purge_job import purge_job, purge_schedule
 from hubspot_assets.exported import Exported
 from hubspot_assets.forget.job import forget_job, forget_schedule
+from hubspot_assets.garbage import spare_the_collector
 from hubspot_assets.hubspot.catalog import Catalog
 from hubspot_assets.run_logs import purge_runs_job, purge_runs_schedule
 from hubspot_assets.settings import Settings, load_settings
@@ -197,6 +198,7 @@ class PortalDefinitions(StateBackedDefinitionsLoader[str]):
         Raises SettingsError, CatalogError, and StoreError where the catalog's store can't be
         reached.
         """
+        spare_the_collector()
         # Not build_defs: that warns of a preview, and adds what the state does by itself.
         return self.defs_from_state(self.get_or_fetch_state())
 

@@ -26,6 +26,7 @@ from hubspot_assets.discovery import refresh_catalog
 from hubspot_assets.export import TableManifest, read_day, read_manifest
 from hubspot_assets.export.manifest import manifest_path, missing_parts
 from hubspot_assets.exported import alike
+from hubspot_assets.garbage import spare_the_collector
 from hubspot_assets.hubspot.catalog import Catalog
 from hubspot_assets.instance import instance
 from hubspot_assets.progress import Display
@@ -116,6 +117,7 @@ def deliver_days(
     run is at that day. Raises DeliveryError when a table could not be written, the others being
     there, or what was written is gone.
     """
+    spare_the_collector()
     s3 = s3_resource(settings).get_client
     place = catalog_place(settings, s3)
     display.doing("discovering the portal")

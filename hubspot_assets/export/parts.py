@@ -176,6 +176,8 @@ class _Rows:
                 self._taken = end
             if end < self._frame.height:
                 break
+        if len(pieces) == 1:
+            return pieces[0]  # all there is of a small table
         return pl.concat(pieces) if pieces else None
 
     def _has_more(self) -> bool:

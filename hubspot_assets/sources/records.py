@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import cache
 
 from hubspot_assets.availability import Availability
+from hubspot_assets.garbage import spare_the_collector
 from hubspot_assets.hubspot import metadata
 from hubspot_assets.hubspot.catalog import ObjectType
 from hubspot_assets.hubspot.client import HubSpot
@@ -71,7 +69,7 @@ def extract_records(
     staged. A type that can't be read, or whose properties can't, is staged empty with its
     availability. Goes on from the checkpoint of such a reading. Raises HubSpotError, StoreError.
     """
-    _spare_the_collector()
+    spare_the_collector()
     defined = staging.complete(properties_source(object_type))
     told = [each.content for each in read_items(defined)]
     known = KnownProperties.of(told, stage_properties(staging, object_type))
@@ -198,17 +196,3 @@ def _undefined(client: HubSpot, object_type: ObjectType, defined: Staged) -> Ava
         f"but serves the records ({defined.availability.detail or 'an empty list'}); nothing of "
         "this type is delivered, try again"
     )
-
-
-@cache
-def _spare_the_collector() -> None:
-    """Takes what the process holds by now out of garbage collection, once.
-
-    Pages make objects fast enough for full collections, each of which would walk all of
-    Dagster's: that took twice the time of fetching and parsing. And Dagster makes, for each step,
-    enough for some small ones, which find nothing.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000)
-    atexit.register(gc.unfreeze)  # whoever uses DuckDB in this process hears of leaks else
