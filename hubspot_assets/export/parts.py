@@ -61,12 +61,12 @@ def pack_parts(
     header = csv_header(spec)
     rows = _Rows(_checked(frames, spec, seen))
     part = _Member(header)
-    while (block := rows.take(part.text_to_take(limit))) is not None:
-        text = csv_rows(block)
+    while (taken := rows.take(part.text_to_take(limit))) is not None:
+        text, height = taken
         if part.rows and part.bytes + _most_bytes(len(text)) > limit:
             yield part.finish()
             part = _Member(header)
-        part.add(text, block.height)
+        part.add(text, height)
     yield part.finish()
 
 
@@ -139,7 +139,9 @@ def _checked(
     """The frames, after a look at their columns, types and keys."""
     schema: pl.Schema | None = None
     order = KeyOrder(spec)
-    for frame in frames:
+
+    def checked(frame: pl.DataFrame) -> pl.DataFrame:
+        nonlocal schema
         if schema is None:
             schema = frame.schema
             check_columns(spec, schema)
@@ -148,7 +150,9 @@ def _checked(
             raise TableError(f"{spec.name}: a column changes its type from frame to frame")
         order.check(frame)
         seen(frame)
-        yield with_ingestedat_as_text(frame)
+        return with_ingestedat_as_text(frame)
+
+    return map(checked, frames)
 
 
 class _Rows:
@@ -161,33 +165,35 @@ class _Rows:
         self._ends = pl.Series(dtype=pl.Int64)  # where each row's text ends, about
         self._taken = 0  # rows of the frame
 
-    def take(self, size: int) -> pl.DataFrame | None:
-        """The next rows, of at most about `size` bytes or one row; None after the last."""
-        pieces: list[pl.DataFrame] = []
+    def take(self, size: int) -> tuple[bytes, int] | None:
+        """The text of the next rows, of at most about `size` bytes or one row, and how many they
+        are; None after the last."""
+        texts: list[bytes] = []
+        rows = 0
         while self._has_more():
             start = self._taken
             before = int(self._ends[start - 1]) if start else 0
             end = int(self._ends.search_sorted(before + size, side="right"))
-            if end == start and not pieces:
+            if end == start and not rows:
                 end += 1
             if end > start:
-                pieces.append(self._frame[start:end])
+                texts.append(csv_rows(self._frame[start:end]))
+                rows += end - start
                 size -= int(self._ends[end - 1]) - before
                 self._taken = end
             if end < self._frame.height:
                 break
-        if len(pieces) == 1:
-            return pieces[0]  # all there is of a small table
-        return pl.concat(pieces) if pieces else None
+        return (b"".join(texts), rows) if rows else None
 
     def _has_more(self) -> bool:
         while self._taken == self._frame.height:
+            self._frame, self._taken = pl.DataFrame(), 0  # what it takes is free for the next
             frame = next(self._frames, None)
             if frame is None:
                 return False
             if self._size is None:
                 self._size = text_size(frame.schema)
-            self._frame, self._taken = frame, 0
+            self._frame = frame
             self._ends = frame.select(self._size.cum_sum()).to_series()
         return True
 

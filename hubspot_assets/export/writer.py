@@ -183,3 +183,4 @@ def _collected(frames: Frames) -> Iterator[pl.DataFrame]:
             yield from frame.collect_batches(maintain_order=True)
         else:
             yield frame
+        del frame  # which may be large, before the next is made

@@ -16,7 +16,7 @@ from hubspot_assets.readings.staging import Staging
 
 #: A chunk is staged once it holds so many values, or so many characters in them: what a table
 #: holds in memory at a time.
-CHUNK_VALUES = 100_000
+CHUNK_VALUES = 60_000
 CHUNK_CHARACTERS = 12_000_000
 
 Report = Callable[[str, int], None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -17,7 +18,7 @@ from hubspot_assets.readings.staging import Staging
 from hubspot_assets.sources.own_types import WITHOUT_HISTORY
 from hubspot_assets.sources.records import defined_properties
 from hubspot_assets.tables import records, specs, typed
-from hubspot_assets.tables.batches import ALL, batches
+from hubspot_assets.tables.batches import ALL, Batch, batches
 from hubspot_assets.tables.content import Findings, TableContent, TableSource
 from hubspot_assets.tables.counts import (
     CELLS_UNKNOWN,
@@ -56,20 +57,20 @@ class _RecordTable:
 
     def reader(self, staged: Staged, of: ExportedType, day: Day, kept: Kept) -> Frames:
         """Makes the table's rows of one type, a frame per batch, and fills the counts."""
+        return lambda counts: map(
+            partial(self._rows_of, counts), batches(staged, of, day, kept, self.columns)
+        )
 
-        def frames(counts: Counter[str]) -> Iterator[pl.DataFrame]:
-            for batch in batches(staged, of, day, kept, self.columns):
-                state = batch.at_end() if self.values else batch.at_end_without_values()
-                if self.cells:
-                    counts[CELLS_UNKNOWN] += state.unknown.height
-                    counts[VALUES_SET] += state.values.height
-                counts[RECORDS_LIVE] += state.records.height
-                counts[RECORDS_ENDED] += batch.ended()
-                counts[RECORDS_UNSEEN] += state.unseen
-                counts[RECORDS_OF_EARLIER] += state.earlier
-                yield self.rows(state, counts)
-
-        return frames
+    def _rows_of(self, counts: Counter[str], batch: Batch) -> pl.DataFrame:
+        state = batch.at_end() if self.values else batch.at_end_without_values()
+        if self.cells:
+            counts[CELLS_UNKNOWN] += state.unknown.height
+            counts[VALUES_SET] += state.values.height
+        counts[RECORDS_LIVE] += state.records.height
+        counts[RECORDS_ENDED] += batch.ended()
+        counts[RECORDS_UNSEEN] += state.unseen
+        counts[RECORDS_OF_EARLIER] += state.earlier
+        return self.rows(state, counts)
 
 
 def record_tables(types: Sequence[ExportedType], *, whole_history: bool) -> Iterator[Table]:
@@ -108,11 +109,7 @@ def _changes(types: Sequence[ExportedType]) -> Content:
 def _changes_of(of: ExportedType, staged: Staged, day: Day, kept: Kept) -> Frames:
     began = staged.began.replace(tzinfo=None) if day.was_newest_at(staged.began) else None
 
-    def frames(_: Counter[str]) -> Iterator[pl.DataFrame]:
-        for batch in batches(staged, of, day, kept):
-            yield record_changes(batch, began)
-
-    return frames
+    return lambda _: map(partial(record_changes, began=began), batches(staged, of, day, kept))
 
 
 def _combined(spec: TableSpec, types: Sequence[ExportedType], *, whole_history: bool) -> Content:
