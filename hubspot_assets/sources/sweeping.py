@@ -17,7 +17,7 @@ from hubspot_assets.day import SETTLING
 from hubspot_assets.hubspot.records import fits_url, list_records
 from hubspot_assets.readings.reading import Staged
 from hubspot_assets.sources.asked import Asked
-from hubspot_assets.sources.flatten import RECORDS_SCHEMA, Record, records_frame, values_frame
+from hubspot_assets.sources.flatten import RECORDS_SCHEMA, Record, present_values, records_frame
 from hubspot_assets.sources.look import (
     Look,
     archived_lately,
@@ -102,5 +102,5 @@ def _listed(asked: Asked, known: pl.Series) -> tuple[pl.DataFrame, datetime]:
 def _printed(told: Sequence[Record], moments: Collection[str], read_at: datetime) -> pl.DataFrame:
     counts: Counter[str] = Counter()
     records = records_frame(told, [read_at] * len(told), counts).select("id", "updatedAt")
-    values = prints(values_frame(told, moments, counts))
+    values = prints(present_values(told, moments, counts))
     return records.join(values, on="id", how="left", maintain_order="left")
