@@ -20,8 +20,8 @@ class Kept:
 
     def of(self, key: Hashable, make: Callable[[], T], size: Callable[[T], float]) -> T:
         """What is kept as `key`, else what `make` makes, of which `size` tells its bytes."""
-        if key in self._made:
-            return cast("T", self._made[key][0])
+        if found := self._made.get(key):
+            return cast("T", found[0])
         made = make()
         self.put(key, made, size(made))
         return made
