@@ -194,7 +194,9 @@ def command(environment: Mapping[str, str], *arguments: str, check: bool = True)
 def portal(records: int, **more: str) -> Iterator[dict[str, str]]:
     """A sandbox portal, and a folder for all that is written of it; gives the environment."""
     options = ("--records", str(records), "--now", NOW, "--burst", "10000")
-    with tempfile.TemporaryDirectory() as home, sandbox_process(*options) as sandbox:
+    # A run that a sensor has launched may be writing there for a moment longer.
+    folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with folder as home, sandbox_process(*options) as sandbox:
         shutil.copy("dagster.yaml", home)
         # Of its own is also where processes share what they know of HubSpot's limits.
         places = {"EXPORT_URL": f"{home}/export", "DAGSTER_HOME": home, "TMPDIR": home}
