@@ -1,4 +1,4 @@
-"""What was made of a day's readings and is needed again, for as long as there is little of it."""
+"""What was read or made of a day's readings and is needed again, while there is little of it."""
 
 from __future__ import annotations
 

@@ -141,16 +141,14 @@ class Staged:
     def changes(self) -> list[StoredChunk]:
         """The chunks that hold changes."""
         first = self.base.chunks if self.base and self.base.folder == self.folder else 0
-        return self._chunks(self.folder, self.chunks_staged)[first:] if self.base else []
+        own = _chunks(self.store, self.folder, self.chunks_staged, self.kept)
+        return own[first:] if self.base else []
 
     def chunks(self) -> Iterator[Chunk]:
         """The batches, in the order in which they were read, those that changed as they are now."""
         if self.base is None:
-            return iter(self._chunks(self.folder, self.chunks_staged))
-        return merged(self._chunks(*self.base), self.changes)
-
-    def _chunks(self, folder: str, number: int) -> list[StoredChunk]:
-        return [_chunk(self.store, folder, each, self.kept) for each in range(number)]
+            return iter(_chunks(self.store, self.folder, self.chunks_staged, self.kept))
+        return merged(_chunks(self.store, *self.base, self.kept), self.changes)
 
 
 @dataclass
@@ -233,10 +231,7 @@ class Reading:
 
     def staged(self) -> list[StoredChunk]:
         """The batches that are staged by now."""
-        nothing = Kept()
-        return [
-            _chunk(self.store, self.folder, each, nothing) for each in range(self.chunks_staged)
-        ]
+        return _chunks(self.store, self.folder, self.chunks_staged, Kept())
 
     def forget_checkpoint(self) -> None:
         """Lets nobody go on with it."""
@@ -353,6 +348,10 @@ class Reading:
 def _window(note: Mapping[str, Any]) -> Window | None:
     start, end = map(datetime.fromisoformat, note["window"] or ("0001-01-01", "0001-01-01"))
     return (start, end) if note["window"] else None
+
+
+def _chunks(store: Store, folder: str, number: int, kept: Kept) -> list[StoredChunk]:
+    return [_chunk(store, folder, each, kept) for each in range(number)]
 
 
 def _chunk(store: Store, folder: str, number: int, kept: Kept) -> StoredChunk:

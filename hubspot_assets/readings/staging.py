@@ -40,7 +40,7 @@ from hubspot_assets.storage.leases import Lease, take
 
 DAYS = "days"
 
-#: Bytes of what tables make of frames, and of frames of readings. A small portal has no more.
+#: Bytes of what tables make of frames, and of frames of readings: most of what a small portal has.
 _MADE, _READ = 20_000_000, 8_000_000
 
 

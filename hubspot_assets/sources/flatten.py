@@ -204,10 +204,10 @@ def present_values(
         for name, value in _object(record, "properties", counts).items():
             if value is None or value == "":
                 continue
-            moment = milliseconds(value) if name in moments else None
+            moment = epoch_milliseconds(value) if name in moments else None
             ids.append(of)
             names.append(name)
-            texts.append(text_of(value) if moment is None else str(moment))
+            texts.append(moment or text_of(value))
     schema = {name: VALUES_SCHEMA[name] for name in ("id", "name", "value")}
     return pl.DataFrame({"id": ids, "name": names, "value": texts}, schema=schema)
 

@@ -56,7 +56,8 @@ class _RecordTable:
     values: bool = True
 
     def reader(self, staged: Staged, of: ExportedType, day: Day, kept: Kept) -> Frames:
-        """Makes the table's rows of one type, a frame per batch, and fills the counts."""
+        """Makes the table's rows of one type, a frame per batch, and fills the counts. A batch and
+        what was made of it is let go of before the next is read: no name here may hold it."""
         return lambda counts: map(
             partial(self._rows_of, counts), batches(staged, of, day, kept, self.columns)
         )
