@@ -6,6 +6,9 @@ they are, so that either can be put in the other's place.
 
 A step asks for what each asset that it needs is by now. Such answers hold until somebody writes to
 the database, which SQLite tells.
+
+Dagster makes a statement anew for each event, with its values in it, which took twice the time of
+what it does: here statements stay, and values are their parameters.
 """
 
 from __future__ import annotations
@@ -13,27 +16,50 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
 
 import dagster as dg
 import sqlalchemy as db
 from dagster._config import UserConfigSchema
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.events import (
+    ASSET_CHECK_EVENTS,
+    ASSET_EVENTS,
+    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
+)
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.base import AssetRecord
+from dagster._core.storage.event_log.schema import AssetKeyTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
+from sqlalchemy.dialects import sqlite
 
 #: Databases that stay open: the index of all runs, and those of the latest ones.
 _OPEN = 8
-#: Answers that are kept.
+#: Assets of which answers are kept.
 _ANSWERS = 1_000
+#: Pages of a WAL, of 4 KiB, before it is brought into its database, for which SQLite waits for the
+#: disk: more than a small day writes.
+_PAGES = 5_000
+#: Events that Dagster gives to be stored at once, where it knows many: what a run is to make.
+_BATCH = "DAGSTER_EVENT_BATCH_SIZE", "1000"
+
+#: What a step asks for, of each asset that it needs: its record, and these tags.
+_RECORD = "record"
+_ASKED = (DATA_VERSION_TAG,)
+
+_STORE = SqlEventLogStorageTable.insert()
+_ASSET = AssetKeyTable.select().where(AssetKeyTable.c.asset_key == db.bindparam("key"))
+#: Events that the index of all runs has as well.
+_OF_ALL_RUNS = ASSET_EVENTS | ASSET_CHECK_EVENTS | EVENT_TYPE_TO_PIPELINE_RUN_STATUS.keys()
 
 
 class SqliteEventLog(SqliteEventLogStorage):
@@ -42,10 +68,12 @@ class SqliteEventLog(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._connections: OrderedDict[str, db.Connection] = OrderedDict()
         self._schema: set[tuple[str, str]] = set()
-        self._answers: dict[tuple[dg.AssetKey, Hashable], Any] = {}
+        self._answers: defaultdict[dg.AssetKey, dict[Hashable, Any]] = defaultdict(dict)
         self._answered_at = 0, 0
         self._answering = threading.RLock()
+        os.environ.setdefault(*_BATCH)
         super().__init__(base_dir, inst_data)
+        self._db_lock = threading.RLock()  # type: ignore[assignment]
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
@@ -62,15 +90,52 @@ class SqliteEventLog(SqliteEventLogStorage):
 
     def store_event(self, event: EventLogEntry) -> None:
         """Stores it; answers about other assets than its own stay."""
+        self.store_event_batch([event])
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Stores them, in one transaction of each database."""
         with self._answering:
             before = self._own_changes()
-            super().store_event(event)
-            told = event.dagster_event
-            if told and told.asset_key:
-                for each in [each for each in self._answers if each[0] == told.asset_key]:
-                    del self._answers[each]
+            self._store(events)
             by_others, own = self._answered_at
             self._answered_at = by_others, own + self._own_changes() - before
+
+    def _store(self, events: Sequence[EventLogEntry]) -> None:
+        rows = [(each, self._event_to_row(each)) for each in events]
+        for run, of_run in groupby(rows, lambda each: each[0].run_id):
+            with self.run_connection(run) as connection:
+                connection.execute(_STORE, [row for _, row in of_run])
+        of_all_runs = [each for each in rows if each[0].dagster_event_type in _OF_ALL_RUNS]
+        if not of_all_runs:
+            return
+        with self.index_connection() as index:
+            for event, row in of_all_runs:
+                number = cast("Any", index.execute(_STORE, row)).inserted_primary_key.id
+                if event.dagster_event_type in ASSET_CHECK_EVENTS:
+                    self.store_asset_check_event(event, number)
+                elif event.dagster_event_type in ASSET_EVENTS:
+                    self._store_asset_event_tags(index, [event], [number])
+                    self._store_asset_event(index, event, number)
+
+    def _store_asset_event(self, conn: db.Connection, event: EventLogEntry, event_id: int) -> None:
+        """Stores what an event tells of its asset, of which steps will ask."""
+        told = event.get_dagster_event()
+        if (key := told.asset_key) is None:
+            return
+        self._answers.pop(key, None)
+        values = self._get_asset_entry_values(event, event_id, has_asset_key_index_cols=True)
+        if values:
+            conn.execute(_upsert(*values), {"asset_key": key.to_string(), **values})
+        if told.is_step_materialization:
+            row = conn.execute(_ASSET, {"key": key.to_string()}).mappings().one()
+            record = self._construct_asset_record_from_row(
+                row, dg.EventLogRecord(event_id, event), can_read_asset_status_cache=True
+            )
+            tags = told.step_materialization_data.materialization.tags or {}
+            version = {each: tags[each] for each in _ASKED if each in tags}
+            asked = _asked(told.event_type, _ASKED, [told.partition])
+            by_day = {told.partition: version} if version else {}
+            self._answers[key] = {_RECORD: record, asked: by_day}
 
     def get_asset_records(
         self, asset_keys: Sequence[dg.AssetKey] | None = None
@@ -80,12 +145,13 @@ class SqliteEventLog(SqliteEventLogStorage):
             return super().get_asset_records()
         with self._answering:
             self._forget_old_answers()
-            if new := [each for each in asset_keys if (each, "record") not in self._answers]:
+            if new := [each for each in asset_keys if _RECORD not in self._answers[each]]:
                 found = {
                     each.asset_entry.asset_key: each for each in super().get_asset_records(new)
                 }
-                self._answers |= {(each, "record"): found.get(each) for each in new}
-            records = [self._answers[each, "record"] for each in dict.fromkeys(asset_keys)]
+                for each in new:
+                    self._answers[each][_RECORD] = found.get(each)
+            records = [self._answers[each][_RECORD] for each in dict.fromkeys(asset_keys)]
         return [each for each in records if each]
 
     def get_latest_tags_by_partition(
@@ -98,15 +164,15 @@ class SqliteEventLog(SqliteEventLogStorage):
         after_cursor: int | None = None,
     ) -> Mapping[str, Mapping[str, str]]:
         """The tags of the latest events, by partition."""
-        partitions = None if asset_partitions is None else tuple(asset_partitions)
-        asked = event_type, tuple(tag_keys), partitions, before_cursor, after_cursor
+        asked = _asked(event_type, tag_keys, asset_partitions, before_cursor, after_cursor)
         with self._answering:
             self._forget_old_answers()
-            if (asset_key, asked) not in self._answers:
-                self._answers[asset_key, asked] = super().get_latest_tags_by_partition(
-                    asset_key, event_type, tag_keys, partitions, before_cursor, after_cursor
+            answers = self._answers[asset_key]
+            if asked not in answers:
+                answers[asked] = super().get_latest_tags_by_partition(
+                    asset_key, event_type, tag_keys, asset_partitions, before_cursor, after_cursor
                 )
-            return cast("Mapping[str, Mapping[str, str]]", self._answers[asset_key, asked])
+            return cast("Mapping[str, Mapping[str, str]]", answers[asked])
 
     # What the schema has it does not lose; Dagster asks for each event.
 
@@ -117,10 +183,6 @@ class SqliteEventLog(SqliteEventLogStorage):
     def has_secondary_index(self, name: str) -> bool:
         """Whether data was brought into such a form."""
         return self._is_there("index", name, super().has_secondary_index)
-
-    def _has_asset_key_col_on_connection(self, conn: db.Connection, column_name: str) -> bool:
-        look = partial(super()._has_asset_key_col_on_connection, conn)
-        return self._is_there("column", column_name, look)
 
     def dispose(self) -> None:
         """Closes what is open."""
@@ -157,8 +219,11 @@ class SqliteEventLog(SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[db.Connection]:
-        with self._db_lock, (connection := self._initialized(shard)).begin():
-            yield connection
+        with self._db_lock:
+            connection = self._initialized(shard)
+            # What is done to store an event is part of that.
+            with nullcontext() if connection.in_transaction() else connection.begin():
+                yield connection
 
     def _initialized(self, shard: str) -> db.Connection:
         connection = self._connection(shard)
@@ -174,6 +239,7 @@ class SqliteEventLog(SqliteEventLogStorage):
             connection = db.create_engine(url, connect_args=options).connect()
             # Of what a machine without power forgets, the database stays whole, which is a WAL.
             connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
+            connection.exec_driver_sql(f"PRAGMA wal_autocheckpoint={_PAGES}")
             connection.commit()
             self._connections[shard] = connection
         self._connections.move_to_end(shard)
@@ -183,6 +249,26 @@ class SqliteEventLog(SqliteEventLogStorage):
         while len(self._connections) > _OPEN:
             _close(self._connections.popitem(last=False)[1])
         return self._connections[shard]
+
+
+@cache
+def _upsert(*columns: str) -> db.Insert:
+    """What stores these columns of an asset, whether it is new or not."""
+    insert = sqlite.insert(AssetKeyTable)
+    values = {each: insert.excluded[each] for each in columns}
+    return insert.on_conflict_do_update(index_elements=["asset_key"], set_=values)
+
+
+def _asked(
+    event_type: dg.DagsterEventType,
+    tags: Iterable[str],
+    partitions: Sequence[str | None] | None,
+    before: int | None = None,
+    after: int | None = None,
+) -> Hashable:
+    """What tells a question about an asset's tags from others."""
+    days = None if partitions is None else tuple(partitions)
+    return event_type, tuple(tags), days, before, after
 
 
 def _close(connection: db.Connection) -> None:

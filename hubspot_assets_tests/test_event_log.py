@@ -1,6 +1,7 @@
 """The event log in SQLite that stays open: Dagster's own files, whoever else is at them."""
 
 import contextlib
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -77,6 +78,126 @@ def test_many_write_at_once_from_threads_and_instances(as_deployed):
     assert sorted(numbers) == list(range(40))
 
 
+DAYS = dg.StaticPartitionsDefinition(["a", "b"])
+with pytest.warns(dg.PreviewWarning):
+    ROWS = dg.AssetCheckSpec("rows", asset="TEAMS", partitions_def=DAYS)
+
+
+@dg.asset(key="TEAMS", deps=[OWNERS], partitions_def=DAYS, check_specs=[ROWS])
+def teams(context):
+    checked = dg.AssetCheckResult(passed=context.partition_key == "a")
+    tags = {DATA_VERSION_TAG: context.run.run_id}
+    return dg.MaterializeResult(tags=tags, metadata={"rows": 2}, check_results=[checked])
+
+
+@dg.asset
+def failing():
+    raise dg.Failure("in vain")
+
+
+def stored_events(instance):
+    """The events of four runs, as Dagster has them stored."""
+    runs = [materialize(instance)]
+    for day in ("a", "a", "b"):
+        done = dg.materialize(
+            [owners, teams, failing], partition_key=day, instance=instance, raise_on_error=False
+        )
+        runs.append(done.run_id)
+    instance.report_runless_asset_event(dg.AssetObservation(OWNERS, metadata={"seen": 1}))
+    observed = instance.event_log_storage.fetch_observations(OWNERS, limit=1).records
+    return [*(e for run in runs for e in instance.all_logs(run)), observed[0].event_log_entry]
+
+
+def rows_of(folder):
+    """The rows of each table of each database, but for when they were made."""
+    found = {}
+    for file in folder.glob("*.db"):
+        with contextlib.closing(sqlite3.connect(file)) as database:
+            database.row_factory = sqlite3.Row
+            tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            for (name,) in tables.fetchall():
+                rows = [dict(row) for row in database.execute(f"SELECT * FROM {name}")]
+                found[file.name, name] = [row | {"create_timestamp": None} for row in rows]
+    return found
+
+
+def test_it_stores_what_dagsters_own_stores(as_deployed, tmp_path):
+    with as_deployed() as instance:
+        events = stored_events(instance)
+    stored = {}
+    for log in (SqliteEventLogStorage, SqliteEventLog):
+        folder = tmp_path / log.__name__
+        storage = log(str(folder))
+        for event in events:
+            storage.store_event(event)
+        storage.dispose()
+        stored[log] = rows_of(folder)
+    assert {name for _, name in stored[SqliteEventLog]} > {"event_logs", "asset_event_tags"}
+    assert all(stored[SqliteEventLog]["index.db", name] for name in ("asset_keys", "event_logs"))
+    # How far migrations are is of no event.
+    for of_log in stored.values():
+        of_log.pop(("index.db", "secondary_indexes"))
+    assert stored[SqliteEventLog] == stored[SqliteEventLogStorage]
+    together = tmp_path / "together"
+    storage = SqliteEventLog(str(together))
+    storage.store_event_batch(events)
+    storage.dispose()
+    del (at_once := rows_of(together))["index.db", "secondary_indexes"]
+    assert at_once == stored[SqliteEventLog]
+
+
+def of_assets(instance, day):
+    """The records of assets, and the versions of a day of each."""
+    keys, event = [OWNERS, dg.AssetKey("TEAMS")], dg.DagsterEventType.ASSET_MATERIALIZATION
+    tags = instance.event_log_storage.get_latest_tags_by_partition
+    versions = [tags(key, event, [DATA_VERSION_TAG], [day]) for key in keys]
+    return instance.get_asset_records(keys), versions
+
+
+def test_what_it_knows_of_an_asset_is_what_the_database_tells(as_deployed):
+    with as_deployed() as ours:
+        for day in ("a", "b"):
+            dg.materialize([owners, teams], partition_key=day, instance=ours)
+            known = {each: of_assets(ours, each) for each in ("a", day)}
+            with as_deployed() as other:
+                assert known == {each: of_assets(other, each) for each in known}
+            assert known[day][1][1].keys() == {day}
+
+
+def test_what_could_not_be_stored_is_not_known(as_deployed, monkeypatch):
+    with as_deployed() as ours:
+        first = materialize(ours)
+        told = dg.AssetMaterialization(OWNERS)
+
+        def fail(*_, **__):
+            raise OSError("no space left")
+
+        monkeypatch.setattr(SqliteEventLog, "_construct_asset_record_from_row", fail)
+        with pytest.raises(OSError, match="no space"):
+            ours.report_runless_asset_event(told)
+        monkeypatch.undo()
+        assert run_of(ours) == first
+        assert len(ours.fetch_materializations(OWNERS, limit=10).records) == 1
+        ours.report_runless_asset_event(told)
+        assert len(ours.fetch_materializations(OWNERS, limit=10).records) == 2
+
+
+def test_what_a_run_is_to_make_is_stored_at_once(as_deployed, monkeypatch):
+    batches = []
+    store = SqliteEventLog.store_event_batch
+
+    def counted(self, events):
+        batches.append([each.dagster_event_type for each in events])
+        store(self, events)
+
+    monkeypatch.setattr(SqliteEventLog, "store_event_batch", counted)
+    with as_deployed() as instance:
+        dg.materialize([owners, teams], partition_key="a", instance=instance)
+    planned = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+    (batch,) = [each for each in batches if planned in each]
+    assert len(batch) == 3
+
+
 def run_of(instance):
     (record,) = instance.get_asset_records([OWNERS])
     return record.asset_entry.last_run_id
@@ -125,7 +246,7 @@ def test_an_answer_holds_until_somebody_writes(as_deployed, monkeypatch):
             assert run_of(ours) == run
             versions(ours)
             ours.report_runless_asset_event(dg.AssetMaterialization("another"))
-        assert sorted(asked) == ["get_asset_records", "get_latest_tags_by_partition"]
+        assert asked == ["get_latest_tags_by_partition"]
 
 
 @pytest.mark.slow
