@@ -31,6 +31,9 @@ PART_BYTES = 15_000_000
 #: this much short of the limit.
 _LEAST = 16
 
+#: What a cell takes of text by `text_size`, besides that of a string.
+MOST_OF_A_CELL = 25
+
 _LEVEL = 2
 _GZIP = 31  # window bits that ask for a gzip member; its header has no time and no name
 
@@ -60,12 +63,12 @@ def pack_parts(
     """
     header = csv_header(spec)
     rows = _Rows(_checked(frames, spec, seen))
-    part = _Member(header)
+    part = Member(header)
     while (taken := rows.take(part.text_to_take(limit))) is not None:
         text, height = taken
         if part.rows and part.bytes + _most_bytes(len(text)) > limit:
             yield part.finish()
-            part = _Member(header)
+            part = Member(header)
         part.add(text, height)
     yield part.finish()
 
@@ -91,7 +94,7 @@ def unpacked(data: bytes, size: int) -> Iterator[bytes]:
         yield text
 
 
-class _Member:
+class Member:
     """A gzip member in the making; `bytes` is its size so far, exactly."""
 
     def __init__(self, header: bytes) -> None:
@@ -200,10 +203,11 @@ class _Rows:
 
 def text_size(schema: pl.Schema) -> pl.Expr:
     """About how many bytes of text a row takes: more than half of what it can be."""
+    moment = MOST_OF_A_CELL - 2
     sizes = [
         pl.col(name).str.len_bytes()
         if dtype == pl.String
-        else pl.col(name).is_not_null().cast(pl.UInt32) * (23 if dtype == pl.Datetime else 10)
+        else pl.col(name).is_not_null().cast(pl.UInt32) * (moment if dtype == pl.Datetime else 10)
         for name, dtype in schema.items()
     ]
     return (pl.sum_horizontal(sizes) + 2 * len(sizes)).cast(pl.Int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import count
 
@@ -21,6 +21,7 @@ from hubspot_assets.export.manifest import (
 )
 from hubspot_assets.export.parquet import WRITER, ParquetFiles
 from hubspot_assets.export.parts import PART_BYTES, PackedPart, pack_parts
+from hubspot_assets.export.together import pack_folders
 from hubspot_assets.storage.errors import StoreError
 from hubspot_assets.storage.leases import Lease, held
 from hubspot_assets.storage.store import Store
@@ -139,35 +140,49 @@ def _packed(
     day: str, content: TableContent, part_bytes: int, *, parquet: bool
 ) -> Iterator[tuple[str, Format, PackedPart]]:
     """Every object with its path, the first of which is CSV."""
-    spec = content.spec
+    spec, table = content.spec, f"{day}/{content.spec.name}"
+    if parquet:
+        for folder, rows in _folders(content):
+            yield from _with_parquet(day, content, folder, rows, part_bytes)
+        return
+    for folder, parts in pack_folders(_folders(content), spec, part_bytes):
+        yield from _named(table, folder, parts)
+
+
+def _folders(content: TableContent) -> Iterator[tuple[str, Iterator[pl.DataFrame]]]:
+    """The sub-folders and their rows, each once; a table without rows has one."""
     seen: set[str] = set()
     for folder, frames in content.folders:
         if folder in seen or (seen and "" in {folder, *seen}):
             raise TableError(
-                f"{spec.name}: the sub-folder {folder!r} comes after {sorted(seen)};"
+                f"{content.spec.name}: the sub-folder {folder!r} comes after {sorted(seen)};"
                 " each comes once, and '' alone"
             )
         seen.add(folder)
-        yield from _packed_folder(day, content, folder, frames, part_bytes, parquet=parquet)
+        yield folder, _collected(frames)
     if not seen:
-        yield from _packed_folder(day, content, "", (), part_bytes, parquet=parquet)
+        yield "", iter(())
 
 
-def _packed_folder(
-    day: str, content: TableContent, folder: str, frames: Frames, part_bytes: int, *, parquet: bool
+def _named(
+    table: str, folder: str, parts: Iterable[PackedPart]
+) -> Iterator[tuple[str, Format, PackedPart]]:
+    top = f"{table}/{folder}" if folder else table
+    for number, part in enumerate(parts):
+        yield f"{top}/part-{number:05d}.csv.gz", "csv", part
+
+
+def _with_parquet(
+    day: str, content: TableContent, folder: str, rows: Iterator[pl.DataFrame], part_bytes: int
 ) -> Iterator[tuple[str, Format, PackedPart]]:
     """The parts of one sub-folder, and between them and behind them its Parquet files."""
-    spec, rows = content.spec, _collected(frames)
-    top = f"{day}/{spec.name}/{folder}" if folder else f"{day}/{spec.name}"
-    if not parquet:
-        for number, part in enumerate(pack_parts(rows, spec, part_bytes)):
-            yield f"{top}/part-{number:05d}.csv.gz", "csv", part
-        return
+    spec = content.spec
     files = ParquetFiles(spec)
     beside = f"{parquet_folder(day, spec.name)}/{folder or 'part'}"
     paths = (f"{beside}-{number:05d}.parquet" for number in count())
-    for number, part in enumerate(pack_parts(rows, spec, part_bytes, files.take)):
-        yield f"{top}/part-{number:05d}.csv.gz", "csv", part
+    parts = pack_parts(rows, spec, part_bytes, files.take)
+    for part in _named(f"{day}/{spec.name}", folder, parts):
+        yield part
         for file in files.made():
             yield next(paths), "parquet", file
     for file in files.rest():
