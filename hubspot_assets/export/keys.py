@@ -57,8 +57,8 @@ def check_each(frames: Sequence[pl.DataFrame], whole: pl.DataFrame, spec: TableS
     if whole.is_empty() or not spec.key:
         return
     places = (place for place, frame in enumerate(frames) for _ in range(frame.height))
-    keys = whole.select(spec.key).with_columns(pl.Series(_PLACE, places))
-    if any(keys.select(pl.col(spec.key).null_count(), _misplaced((_PLACE, *spec.key))).row(0)):
+    placed = whole.hstack([pl.Series(_PLACE, places)])
+    if any(placed.select(pl.col(spec.key).null_count(), _misplaced((_PLACE, *spec.key))).row(0)):
         for frame in frames:
             KeyOrder(spec).check(frame)
 
