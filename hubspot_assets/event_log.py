@@ -19,15 +19,16 @@ import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import cache
+from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import dagster as dg
 import sqlalchemy as db
 from dagster._config import UserConfigSchema
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.event_api import EventLogCursor
 from dagster._core.events import (
     ASSET_CHECK_EVENTS,
     ASSET_EVENTS,
@@ -42,18 +43,21 @@ from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.dialects import sqlite
 
+T = TypeVar("T")
+
 #: Databases that stay open: the index of all runs, and those of the latest ones.
 _OPEN = 8
-#: Assets of which answers are kept.
-_ANSWERS = 1_000
+#: Assets of which answers are kept, and answers of each.
+_ASSETS, _EACH = 1_000, 10
 #: Pages of a WAL, of 4 KiB, before it is brought into its database, for which SQLite waits for the
 #: disk: more than a small day writes.
 _PAGES = 5_000
 #: Events that Dagster gives to be stored at once, where it knows many: what a run is to make.
 _BATCH = "DAGSTER_EVENT_BATCH_SIZE", "1000"
 
-#: What a step asks for, of each asset that it needs: its record, and these tags.
-_RECORD = "record"
+#: What a step asks for, of each asset that it needs: its record, and these tags; of its own asset
+#: for the newest materialization.
+_RECORD, _NEWEST = "record", "newest"
 _ASKED = (DATA_VERSION_TAG,)
 
 _STORE = SqlEventLogStorageTable.insert()
@@ -118,7 +122,7 @@ class SqliteEventLog(SqliteEventLogStorage):
                     self._store_asset_event(index, event, number)
 
     def _store_asset_event(self, conn: db.Connection, event: EventLogEntry, event_id: int) -> None:
-        """Stores what an event tells of its asset, of which steps will ask."""
+        """Stores what an event tells of its asset, and keeps what steps will ask of it."""
         told = event.get_dagster_event()
         if (key := told.asset_key) is None:
             return
@@ -128,14 +132,25 @@ class SqliteEventLog(SqliteEventLogStorage):
             conn.execute(_upsert(*values), {"asset_key": key.to_string(), **values})
         if told.is_step_materialization:
             row = conn.execute(_ASSET, {"key": key.to_string()}).mappings().one()
-            record = self._construct_asset_record_from_row(
-                row, dg.EventLogRecord(event_id, event), can_read_asset_status_cache=True
-            )
-            tags = told.step_materialization_data.materialization.tags or {}
-            version = {each: tags[each] for each in _ASKED if each in tags}
-            asked = _asked(told.event_type, _ASKED, [told.partition])
-            by_day = {told.partition: version} if version else {}
-            self._answers[key] = {_RECORD: record, asked: by_day}
+            self._answers[key] = self._known_by(dg.EventLogRecord(event_id, event), row)
+
+    def _known_by(
+        self, last: dg.EventLogRecord, asset: Mapping[str, Any]
+    ) -> dict[Hashable, object]:
+        """What is known of an asset by its last materialization, and its row."""
+        event = last.event_log_entry.get_dagster_event()
+        tags = event.step_materialization_data.materialization.tags or {}
+        version = {each: tags[each] for each in _ASKED if each in tags}
+        cursor = EventLogCursor.from_storage_id(last.storage_id).to_string()
+        return {
+            _RECORD: self._construct_asset_record_from_row(
+                asset, last, can_read_asset_status_cache=True
+            ),
+            _asked(event.event_type, _ASKED, [event.partition]): (
+                {event.partition: version} if version else {}
+            ),
+            (_NEWEST, event.partition): dg.EventRecordsResult([last], cursor, has_more=True),
+        }
 
     def get_asset_records(
         self, asset_keys: Sequence[dg.AssetKey] | None = None
@@ -165,14 +180,27 @@ class SqliteEventLog(SqliteEventLogStorage):
     ) -> Mapping[str, Mapping[str, str]]:
         """The tags of the latest events, by partition."""
         asked = _asked(event_type, tag_keys, asset_partitions, before_cursor, after_cursor)
-        with self._answering:
-            self._forget_old_answers()
-            answers = self._answers[asset_key]
-            if asked not in answers:
-                answers[asked] = super().get_latest_tags_by_partition(
-                    asset_key, event_type, tag_keys, asset_partitions, before_cursor, after_cursor
-                )
-            return cast("Mapping[str, Mapping[str, str]]", answers[asked])
+        ask = partial(
+            super().get_latest_tags_by_partition,
+            *(asset_key, event_type, tag_keys, asset_partitions, before_cursor, after_cursor),
+        )
+        return self._answer(asset_key, asked, ask)
+
+    def fetch_materializations(
+        self,
+        records_filter: dg.AssetKey | dg.AssetRecordsFilter,
+        limit: int,
+        cursor: str | None = None,
+        ascending: bool = False,  # noqa: FBT001, FBT002  (Dagster's)
+    ) -> dg.EventRecordsResult:
+        """The newest, or oldest, materializations of an asset; a check asks for the last of all of
+        its day."""
+        ask = partial(super().fetch_materializations, records_filter, limit, cursor, ascending)
+        if isinstance(records_filter, dg.AssetRecordsFilter):
+            key, days, *others = records_filter
+            if days and (limit, len(days)) == (1, 1) and not any((*others, cursor, ascending)):
+                return self._answer(key, (_NEWEST, *days), ask)
+        return ask()
 
     # What the schema has it does not lose; Dagster asks for each event.
 
@@ -192,6 +220,16 @@ class SqliteEventLog(SqliteEventLogStorage):
             while self._connections:
                 _close(self._connections.popitem()[1])
 
+    def _answer(self, key: dg.AssetKey, asked: Hashable, ask: Callable[[], T]) -> T:
+        with self._answering:
+            self._forget_old_answers()
+            answers = self._answers[key]
+            if asked not in answers:
+                if len(answers) >= _EACH:
+                    answers.clear()
+                answers[asked] = ask()
+            return cast("T", answers[asked])
+
     def _is_there(self, kind: str, name: str, look: Callable[[str], bool]) -> bool:
         if (kind, name) not in self._schema and look(name):
             self._schema.add((kind, name))
@@ -199,7 +237,7 @@ class SqliteEventLog(SqliteEventLogStorage):
 
     def _forget_old_answers(self) -> None:
         changes = self._changes()
-        if changes != self._answered_at or len(self._answers) > _ANSWERS:
+        if changes != self._answered_at or len(self._answers) > _ASSETS:
             self._answers.clear()
         self._answered_at = changes
 

@@ -147,11 +147,13 @@ def test_it_stores_what_dagsters_own_stores(as_deployed, tmp_path):
 
 
 def of_assets(instance, day):
-    """The records of assets, and the versions of a day of each."""
+    """The records of assets, and the versions and the newest materialization of a day of each."""
     keys, event = [OWNERS, dg.AssetKey("TEAMS")], dg.DagsterEventType.ASSET_MATERIALIZATION
     tags = instance.event_log_storage.get_latest_tags_by_partition
     versions = [tags(key, event, [DATA_VERSION_TAG], [day]) for key in keys]
-    return instance.get_asset_records(keys), versions
+    asked = [dg.AssetRecordsFilter(key, asset_partitions=[day]) for key in keys]
+    newest = [instance.fetch_materializations(each, limit=1) for each in asked]
+    return instance.get_asset_records(keys), versions, newest
 
 
 def test_what_it_knows_of_an_asset_is_what_the_database_tells(as_deployed):
@@ -161,7 +163,9 @@ def test_what_it_knows_of_an_asset_is_what_the_database_tells(as_deployed):
             known = {each: of_assets(ours, each) for each in ("a", day)}
             with as_deployed() as other:
                 assert known == {each: of_assets(other, each) for each in known}
-            assert known[day][1][1].keys() == {day}
+            _, versions, newest = known[day]
+            assert versions[1].keys() == {day}
+            assert newest[1].records[0].partition_key == day
 
 
 def test_what_could_not_be_stored_is_not_known(as_deployed, monkeypatch):
@@ -240,13 +244,15 @@ def test_an_answer_holds_until_somebody_writes(as_deployed, monkeypatch):
         assert not ours.get_asset_records([OWNERS])
         assert not theirs.get_asset_records([OWNERS])
         run = materialize(ours)
-        count("get_asset_records")
-        count("get_latest_tags_by_partition")
+        for name in ("get_asset_records", "get_latest_tags_by_partition", "fetch_materializations"):
+            count(name)
+        newest = dg.AssetRecordsFilter(OWNERS, asset_partitions=["a"])
         for _ in range(3):
             assert run_of(ours) == run
             versions(ours)
+            ours.fetch_materializations(newest, limit=1)
             ours.report_runless_asset_event(dg.AssetMaterialization("another"))
-        assert asked == ["get_latest_tags_by_partition"]
+        assert asked == ["get_latest_tags_by_partition", "fetch_materializations"]
 
 
 @pytest.mark.slow
