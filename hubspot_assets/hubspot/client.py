@@ -53,6 +53,9 @@ GzipError = cast("type[Exception]", isal_zlib.error)  # its type stub makes it a
 #: The first backoff and the longest one, in seconds.
 BACKOFF, LONGEST_BACKOFF = 1.0, 30.0
 
+#: The most seconds to wait for a connection: four tries of TCP.
+CONNECT = 20.0
+
 #: Seconds to wait while HubSpot has a record locked for a large sync (423).
 LOCKED_PAUSE = 2.0
 
@@ -70,6 +73,12 @@ NAMING = frozenset({"userId"})
 
 #: Attempts for all others, which hardly pass: a redirect, a path that is not there.
 FEW_ATTEMPTS = 3
+
+#: Seconds without any connection after which a host is taken for gone: what is asked then is tried
+#: once, so that hundreds of calls do not each find out by six attempts.
+LONG_SILENCE = 180.0
+
+_NO_CONNECTION = httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +165,10 @@ class HubSpot:
 
     `budgets` default to ones of this client alone; others sleep by `stop`, if it is to end their
     waits too. `in_flight` is how many calls there may be at once on each budget; `timeout` is for
-    each connect, read and write, in seconds. A call is tried `max_attempts` times and for
-    `max_seconds` at most, not counting the wait for its first turn. `time_zone` is the portal's:
-    its midnight ends the day of the daily limit.
+    each read and write, in seconds, and up to CONNECT for each connect. A call is tried
+    `max_attempts` times and for `max_seconds` at most, not counting the wait for its first turn;
+    once where the host has been gone for LONG_SILENCE. `time_zone` is the portal's: its midnight
+    ends the day of the daily limit.
     """
 
     def __init__(
@@ -192,11 +202,12 @@ class HubSpot:
         self._uniform = uniform
         self._tally = _Tally()
         self._moved: dict[tuple[str, str], Endpoint] = {}
+        self._silence = _Silence()
         # Taken before its turn: a call that had to wait behind others with a turn of its own would
         # arrive out of turn.
         self._slots = {name: Semaphore(in_flight) for name in DEFAULTS}
         self._extensions = {
-            "timeout": httpx.Timeout(timeout, pool=None).as_dict(),
+            "timeout": httpx.Timeout(timeout, connect=min(timeout, CONNECT), pool=None).as_dict(),
             "trace": self._stop.watch,
         }
         # A connection outlives the pauses between the bursts of a budget of 10 seconds.
@@ -352,7 +363,10 @@ class HubSpot:
         except (httpx.RequestError, GzipError) as error:
             self._stop.check()
             self._tally.attempted(None, again=attempt > 1)
-            return _Fault(None, type(error).__name__, cause=error)
+            fault = _Fault(None, type(error).__name__, cause=error)
+            self._silence.since = (self._silence.since or sent_at) if fault.unconnected else None
+            return fault
+        self._silence.since = None
         self._tally.attempted(response.status_code, again=attempt > 1)
         if call.endpoint.budget:
             self.budgets.learn(call.endpoint.budget, headers, sent_at)
@@ -417,7 +431,8 @@ class HubSpot:
         too_long = self._clock() + pause > deadline
         if fault.held and call.endpoint.budget and not too_long:  # nobody waits for what we don't
             self.budgets.hold(call.endpoint.budget, pause)
-        if too_long or attempt >= most or fault.status in PERMANENT:
+        gone = fault.unconnected and self._silence.seconds(self._clock()) > LONG_SILENCE
+        if too_long or gone or attempt >= most or fault.status in PERMANENT:
             raise self._end(call, fault, attempt) from fault.cause
         log.info(
             "%s: %s; attempt %d of %d failed, the next comes in %.1f s",
@@ -429,7 +444,7 @@ class HubSpot:
 
     def _end(self, call: _Call, fault: _Fault, attempts: int) -> HubSpotError:
         """The error for a fault that did not pass."""
-        if isinstance(fault.cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+        if fault.unconnected:
             return Unreachable(
                 f"cannot connect to {self._host}: {str(fault.cause) or fault.reason}; "
                 "check the base URL and the network",
@@ -554,6 +569,11 @@ class _Fault:
     cause: Exception | None = None
 
     @property
+    def unconnected(self) -> bool:
+        """Whether no connection to the host came about."""
+        return isinstance(self.cause, _NO_CONNECTION)
+
+    @property
     def unexplained(self) -> bool:
         """Whether it is an answer in which HubSpot says nothing that we know."""
         return self.status is not None and 300 <= self.status < 500
@@ -562,6 +582,17 @@ class _Fault:
     def odd(self) -> bool:
         """Whether it is one that hardly passes."""
         return self.unexplained and self.status not in PASSING
+
+
+@dataclass(slots=True)
+class _Silence:
+    """Since when, by the client's clock, no connection has come about; None while they do."""
+
+    since: float | None = None
+
+    def seconds(self, now: float) -> float:
+        since = self.since  # which another thread may change
+        return 0.0 if since is None else now - since
 
 
 class _Tally:

@@ -10,13 +10,14 @@ import httpx
 import pytest
 
 from hubspot_assets.hubspot.auth import BearerToken
-from hubspot_assets.hubspot.client import HubSpot
+from hubspot_assets.hubspot.client import LONG_SILENCE, HubSpot
 from hubspot_assets.hubspot.concurrent import in_order
 from hubspot_assets.hubspot.errors import (
     BadRequest,
     DailyLimitReached,
     GaveUp,
     HubSpotError,
+    Unreachable,
 )
 from hubspot_assets.hubspot.paths import Paths
 from hubspot_assets_tests.hubspot.fakes import (
@@ -339,3 +340,49 @@ def test_nothing_secret_and_no_cursor_is_shown(caplog: pytest.LogCaptureFixture)
     assert "attempt 2 of 6 failed" in shown
     for secret in (TOKEN, TOKEN[8:20], "31337"):
         assert secret not in shown
+
+
+class Host:
+    """One that is there or gone."""
+
+    def __init__(self) -> None:
+        self.fault: Exception | None = httpx.ConnectError("Connection refused")
+
+    def __call__(self, _: httpx.Request) -> httpx.Response:
+        if self.fault:
+            raise self.fault
+        return ok()
+
+
+def attempts(client: HubSpot, error: type[Exception] = Unreachable) -> int:
+    """Those of a call that fails."""
+    before = client.stats.requests
+    with pytest.raises(error):
+        client.get("owners")
+    return client.stats.requests - before
+
+
+def test_a_host_that_is_gone_for_minutes_is_tried_once_by_each_call():
+    time, host = FakeTime(), Host()
+    with client_of(host, time) as client:
+        began, tried = time.now, []
+        while time.now - began <= LONG_SILENCE:
+            tried.append(attempts(client))
+        assert len(tried) > 2
+        assert set(tried[:-1]) == {6}
+        assert [attempts(each) for each in (client, client.counted_apart(), client)] == [1, 1, 1]
+        host.fault = None
+        client.get("owners")
+        host.fault = httpx.ConnectTimeout("timed out")
+        assert attempts(client) == 6
+
+
+def test_a_host_that_is_reached_but_fails_is_not_gone():
+    time, host = FakeTime(), Host()
+    with client_of(host, time) as client:
+        attempts(client)
+        host.fault = httpx.ReadError("cut off")
+        attempts(client, GaveUp)
+        time.sleep(2 * LONG_SILENCE)
+        host.fault = httpx.ConnectError("Connection refused")
+        assert attempts(client) == 6
