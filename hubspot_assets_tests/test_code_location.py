@@ -246,6 +246,8 @@ def test_the_assets_are_those_that_tell_something(discovered, shared_sandbox):
     pairs = {key for key in keys if "_TO_" in key.path[0]}
     readings = {key for key in keys if key.path[:2] == ["hubspot", "associations"]}
     assert len(pairs) == len(linked) > 40
+    said = [discovered.resolve_asset_graph().get(key).description for key in pairs]
+    assert len(set(said)) == len(said)
     assert len(readings) == len({frozenset(pair) for pair in linked}) + 1
 
 

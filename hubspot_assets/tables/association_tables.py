@@ -47,7 +47,11 @@ class _Direction:
         return associations.id_columns(self.origin.object_type.name, self.target.object_type.name)
 
     def spec(self) -> TableSpec:
+        sides = self.origin, self.target
         labels = self.origin.label, self.target.label
+        if self.origin != self.target and len(set(labels)) == 1:  # told apart by their ids
+            one, other = (f"{each.label} ({each.object_type.id})" for each in sides)
+            labels = one, other
         return specs.associations_of_pair(f"ASSOCIATIONS_{self.name}", self.columns, labels)
 
     def association_types(self, staging: Staging) -> list[AssociationType]:
