@@ -33,10 +33,10 @@ def pack_folders(
     few: list[tuple[str, pl.DataFrame]] = []
     for folder, frames in folders:
         rows = iter(frames)
-        begun = list(islice(rows, 1))
-        if small := all(map(_is_small, begun)):
-            begun += islice(rows, 1)
-        alone = small and len(begun) == 1
+        begun = _begun(rows)
+        if few and not begun:
+            begun = [few[0][1].clear()]
+        alone = len(begun) == 1 and _is_small(begun[0])
         if few and not (alone and len(few) < _TOGETHER and begun[0].schema == few[0][1].schema):
             yield from _together(few, spec, limit)
             few = []
@@ -46,6 +46,12 @@ def pack_folders(
             yield folder, pack_parts(_rest(begun, rows), spec, limit)
     if few:
         yield from _together(few, spec, limit)
+
+
+def _begun(rows: Iterator[pl.DataFrame]) -> list[pl.DataFrame]:
+    """The first frame, and behind a small one the second: else it is alone."""
+    begun = list(islice(rows, 1))
+    return [*begun, *islice(rows, 1)] if begun and _is_small(begun[0]) else begun
 
 
 def _is_small(frame: pl.DataFrame) -> bool:

@@ -37,6 +37,7 @@ FOLDERS = {
     "one line each": [(f"f{n}", [notes(["x", "y,z"])]) for n in range(5)],
     "several frames": [("a", [some(1, 5)]), ("b", [LARGE[:9], LARGE[9:12]]), ("c", [some(2, 3)])],
     "large between": [("a", [some(1, 5)]), ("b", [LARGE]), ("c", []), ("d", [some(2, 3)])],
+    "none between": [(f"f{n}", [some(n, n)] if n % 3 else []) for n in range(9)],
     "other types": [
         ("a", [some(1, 5)]),
         ("b", [some(2, 5).with_columns(pl.col("ID").cast(pl.String))]),
