@@ -115,6 +115,21 @@ def test_an_asset_alone_fails_where_one_of_its_sources_does(sandbox, discovered)
     assert told.startswith("deals (properties/0-3) can't be read: GET ")
 
 
+def test_a_run_whose_reading_takes_long_says_how_far_it_is(sandbox, discovered, monkeypatch):
+    monkeypatch.setattr("hubspot_assets.assets.sources._SILENT", 0.0)
+    sandbox.faults.add("slow", times=10_000, path="/crm/objects/.*/0-1$", seconds=0.6)
+    defs = build_defs(place().load(), load_settings())
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = defs.resolve_job_def(JOB).execute_in_process(
+            partition_key=DAY,
+            asset_selection=[dg.AssetKey(["hubspot", each]) for each in ("properties", "contacts")],
+            instance=instance,
+        )
+        told = [each.user_message for each in instance.all_logs(result.run_id)]
+    said = [each for each in told if each.startswith("still reading from HubSpot")]
+    assert any(re.search(r"; so far contacts \d", each) for each in said), said
+
+
 @pytest.mark.slow
 def test_the_first_links_of_a_pair_are_remembered_and_delivered(sandbox, discovered):
     path = Path(place().url)

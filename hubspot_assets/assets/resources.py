@@ -187,9 +187,17 @@ class HubSpotResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     _ahead: ReadAhead | None = PrivateAttr(default=None)
     _settings: Settings | None = PrivateAttr(default=None)
     _own_counts: RecordCounts = PrivateAttr(default_factory=RecordCounts)
+    _read: dict[str, int] = PrivateAttr(default_factory=dict)
+
+    @property
+    def so_far(self) -> dict[str, int]:
+        """How many records of each source have been read, what is told of last at the end."""
+        return self._read.copy()
 
     def report(self, source: str, records: int) -> None:
         """Tells how many records of a source have been read."""
+        self._read.pop(source, None)
+        self._read[source] = records
         if self._progress:
             self._progress(source, records)
 

@@ -31,6 +31,8 @@ from hubspot_assets.storage import StoreError
 _REST = 30.0
 #: So many sources are named in a warning.
 _NAMED = 5
+#: Seconds that a step waits for its source without a word in the run's log.
+_SILENT = 30.0
 
 #: dagster-celery has one of its own.
 _PRIORITY_TAGS = (PRIORITY_TAG, "dagster-celery/priority")
@@ -104,11 +106,28 @@ def _asset(
                     return [take(sources[0])]
                 return list(in_order(_contained(take), sources, hubspot.workers))
 
-            outcomes = interruptible(read_all, client.stop)
+            outcomes = interruptible(read_all, client.stop, _telling(context, hubspot))
             _see(context, outcomes, staging.catalog)
         return dg.MaterializeResult(metadata=_metadata(outcomes))
 
     return asset
+
+
+def _telling(context: dg.AssetExecutionContext, hubspot: HubSpotResource) -> Callable[[], None]:
+    """What says at times, while a step waits, how far the reading is of all that is read at once:
+    else a run's log would be silent for hours."""
+    due = time.monotonic() + _SILENT
+
+    def tell() -> None:
+        nonlocal due
+        if (now := time.monotonic()) < due:
+            return
+        due = now + _SILENT
+        latest = list(hubspot.so_far.items())[-_NAMED:]
+        told = "; so far " + ", ".join(f"{name} {n:,}" for name, n in latest) if latest else ""
+        context.log.info("still reading from HubSpot%s", told)
+
+    return tell
 
 
 def _step_name(source: Source) -> str:

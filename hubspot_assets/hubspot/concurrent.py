@@ -15,8 +15,12 @@ Result = TypeVar("Result")
 _NOTICED = 0.5
 
 
-def interruptible(call: Callable[[], Result], stop: Callable[[], object]) -> Result:
-    """What `call` gives, which another thread makes.
+def interruptible(
+    call: Callable[[], Result],
+    stop: Callable[[], object],
+    meanwhile: Callable[[], object] = lambda: None,
+) -> Result:
+    """What `call` gives, which another thread makes; `meanwhile` is called some times a second.
 
     Signals interrupt the main thread alone, and where it waits for others that work for it, it
     would wait until they are done. So it does nothing but wait here: once it is interrupted, `stop`
@@ -27,7 +31,7 @@ def interruptible(call: Callable[[], Result], stop: Callable[[], object]) -> Res
         try:
             # Polars, once used, has SIGINT noted where that does not wake who waits.
             while not wait([called], _NOTICED).done:
-                pass
+                meanwhile()
             return called.result()
         except BaseException:
             if not called.done():
