@@ -29,7 +29,7 @@ from hubspot_assets.storage import StoreError
 
 #: Seconds after which a source is tried once more whose reading ended as nobody foresaw.
 _REST = 30.0
-#: So many sources are named in a warning.
+#: So many sources are named in a line.
 _NAMED = 5
 #: Seconds that a step waits for its source without a word in the run's log.
 _SILENT = 30.0

@@ -59,6 +59,7 @@ def _is_small(frame: pl.DataFrame) -> bool:
 
 
 def _rest(begun: list[pl.DataFrame], rows: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """All frames, of which `begun`, that may be large, is let go of."""
     while begun:
         yield begun.pop(0)
     yield from rows

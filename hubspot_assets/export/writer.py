@@ -140,13 +140,13 @@ def _packed(
     day: str, content: TableContent, part_bytes: int, *, parquet: bool
 ) -> Iterator[tuple[str, Format, PackedPart]]:
     """Every object with its path, the first of which is CSV."""
-    spec, table = content.spec, f"{day}/{content.spec.name}"
+    spec = content.spec
     if parquet:
         for folder, rows in _folders(content):
             yield from _with_parquet(day, content, folder, rows, part_bytes)
         return
     for folder, parts in pack_folders(_folders(content), spec, part_bytes):
-        yield from _named(table, folder, parts)
+        yield from _named(day, spec.name, folder, parts)
 
 
 def _folders(content: TableContent) -> Iterator[tuple[str, Iterator[pl.DataFrame]]]:
@@ -165,9 +165,9 @@ def _folders(content: TableContent) -> Iterator[tuple[str, Iterator[pl.DataFrame
 
 
 def _named(
-    table: str, folder: str, parts: Iterable[PackedPart]
+    day: str, table: str, folder: str, parts: Iterable[PackedPart]
 ) -> Iterator[tuple[str, Format, PackedPart]]:
-    top = f"{table}/{folder}" if folder else table
+    top = f"{day}/{table}/{folder}" if folder else f"{day}/{table}"
     for number, part in enumerate(parts):
         yield f"{top}/part-{number:05d}.csv.gz", "csv", part
 
@@ -181,7 +181,7 @@ def _with_parquet(
     beside = f"{parquet_folder(day, spec.name)}/{folder or 'part'}"
     paths = (f"{beside}-{number:05d}.parquet" for number in count())
     parts = pack_parts(rows, spec, part_bytes, files.take)
-    for part in _named(f"{day}/{spec.name}", folder, parts):
+    for part in _named(day, spec.name, folder, parts):
         yield part
         for file in files.made():
             yield next(paths), "parquet", file

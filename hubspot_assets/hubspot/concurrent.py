@@ -20,11 +20,11 @@ def interruptible(
     stop: Callable[[], object],
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Result:
-    """What `call` gives, which another thread makes; `meanwhile` is called some times a second.
+    """What `call` gives, which another thread makes; `meanwhile` is called each half second.
 
     Signals interrupt the main thread alone, and where it waits for others that work for it, it
-    would wait until they are done. So it does nothing but wait here: once it is interrupted, `stop`
-    has to end the call, which is waited for.
+    would wait until they are done. So it only waits here: once it is interrupted, `stop` has to end
+    the call, which is waited for.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="hubspot") as pool:
         called = pool.submit(call)
