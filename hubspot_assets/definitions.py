@@ -76,6 +76,7 @@ def build_defs(
     partitions = dg.DailyPartitionsDefinition(
         start_date=first_day(catalog, settings).isoformat(), timezone=settings.export_timezone
     )
+    events = event_assets(sources, tables, labels) if settings.events_again_days else []
     job = dg.define_asset_job(
         JOB,
         selection=dg.AssetSelection.all(),
@@ -103,13 +104,17 @@ def build_defs(
         schedules=[
             discover_schedule(discovering, settings),
             check_schedule(checking, settings),
-            export_schedule(job, settings, partitions, event_assets(sources, tables, labels)),
+            export_schedule(job, settings, partitions, events),
             purge_schedule(purging, settings),
             forget_schedule(forgetting, settings),
             *(purge_runs_schedule(each, settings.export_timezone) for each in runs),
         ],
         sensors=[
-            *([healing_sensor(job, settings, partitions)] if settings.export_heal_days else []),
+            *(
+                [healing_sensor(job, settings, partitions, events)]
+                if settings.export_heal_days
+                else []
+            ),
             *(
                 [*alert_sensors(settings), lateness_sensor(job, settings, partitions)]
                 if settings.alert_webhook_url

@@ -36,9 +36,32 @@ class House:
             instance=self.instance, partition_key=day, raise_on_error=False
         ).success
 
-    def due(self, later=timedelta()):
+    def carry_out(self, request):
+        """A run that was asked for, as Dagster's daemon would launch it."""
+        job = self.defs.resolve_job_def(JOB)
+        return job.execute_in_process(
+            instance=self.instance,
+            partition_key=request.partition_key,
+            asset_selection=request.asset_selection,
+            run_config=request.run_config,
+            tags=request.tags,
+            raise_on_error=False,
+        ).success
+
+    def of_the_schedule(self):
+        """What the schedule asks for in the night after DAY."""
+        at = datetime(2026, 11, 23, 1, 30, tzinfo=UTC)
+        repository = self.defs.get_repository_def()
+        context = dg.build_schedule_context(
+            self.instance, scheduled_execution_time=at, repository_def=repository
+        )
+        schedule = self.defs.resolve_schedule_def("daily_export")
+        return schedule.evaluate_tick(context).run_requests
+
+    def due(self, later=timedelta(), events=()):
         runs = dg.RunsFilter(job_name=JOB)
-        return next_to_heal(self.instance, runs, self.store, self.days, datetime.now(UTC) + later)
+        now = datetime.now(UTC) + later
+        return next_to_heal(self.instance, runs, self.store, self.days, events, now)
 
 
 @pytest.fixture
@@ -130,27 +153,37 @@ def test_the_newest_day_is_the_schedules_first(reach, shared_sandbox, monkeypatc
 def test_the_schedule_reads_the_events_of_former_days_again(house, sandbox):
     assert house.deliver(BEFORE)
     before = read_manifest(house.store, BEFORE, "EVENTS_VISITED_PAGE").observed_at
-    at = datetime(2026, 11, 23, 1, 30, tzinfo=UTC)
-    schedule = house.defs.resolve_schedule_def("daily_export")
-    context = dg.build_schedule_context(
-        house.instance, scheduled_execution_time=at, repository_def=house.defs.get_repository_def()
-    )
-    newest, again = schedule.evaluate_tick(context).run_requests
+    newest, again = house.of_the_schedule()
     assert (newest.partition_key, newest.tags[WHY]) == (DAY, "newest")
     assert (again.partition_key, again.tags[WHY]) == (BEFORE, LATE_EVENTS)
     sandbox.requests.clear()
-    result = house.defs.resolve_job_def(JOB).execute_in_process(
-        instance=house.instance,
-        partition_key=BEFORE,
-        asset_selection=again.asset_selection,
-        run_config=again.run_config,
-        tags=again.tags,
-    )
-    assert result.success
+    assert house.carry_out(again)
     assert any("/events/" in path for path, _ in sandbox.requests)
     assert not any("/crm/objects" in path for path, _ in sandbox.requests)
     assert read_manifest(house.store, BEFORE, "EVENTS_VISITED_PAGE").observed_at > before
     assert is_complete(house.store, BEFORE)
+
+
+@pytest.mark.slow
+def test_late_events_that_could_not_be_read_are_read_later(house, sandbox):
+    house.days = [BEFORE, DAY]
+    assert house.deliver(BEFORE)
+    assert house.deliver(DAY)
+    _, again = house.of_the_schedule()
+    events = again.asset_selection
+    sandbox.faults.add("bad_gateway", times=10_000, path="/events/")
+    assert not house.carry_out(again)
+    assert is_complete(house.store, BEFORE)
+    assert house.due(events=events).startswith(f"late events of {BEFORE}: tried again at ")
+    assert house.due(HOUR) == "the newest days are complete"
+    healing_run = house.due(HOUR, events)
+    assert healing_run.run_key != again.run_key
+    assert (healing_run.partition_key, healing_run.tags) == (BEFORE, {WHY: LATE_EVENTS})
+    assert healing_run.asset_selection == events
+    assert healing_run.run_config == again.run_config
+    sandbox.faults.clear()
+    assert house.carry_out(healing_run)
+    assert house.due(HOUR, events) == "the newest days are complete"
 
 
 @pytest.mark.slow

@@ -11,7 +11,14 @@ from dagster_shared.record import replace
 from hubspot_assets.assets.failures import PASSES, RESUMES_AT, told_by
 from hubspot_assets.assets.labels import run_tags
 from hubspot_assets.assets.resources import s3_resource
-from hubspot_assets.assets.schedule import LATE_EVENTS, WHY, Job, is_complete, left_by_schedule
+from hubspot_assets.assets.schedule import (
+    LATE_EVENTS,
+    WHY,
+    Job,
+    events_again,
+    is_complete,
+    left_by_schedule,
+)
 from hubspot_assets.settings import Settings
 from hubspot_assets.storage import Store, open_store
 
@@ -29,16 +36,20 @@ _UNDER_WAY = [
 
 
 def healing_sensor(
-    job: Job, settings: Settings, partitions: dg.DailyPartitionsDefinition
+    job: Job,
+    settings: Settings,
+    partitions: dg.DailyPartitionsDefinition,
+    events: Sequence[dg.AssetKey],
 ) -> dg.SensorDefinition:
-    """Completes days that the schedule leaves behind."""
+    """Completes days that the schedule leaves behind, and its late `events`."""
     runs = dg.RunsFilter(job_name=job.name, tags=run_tags(settings.portal_name))
 
     @dg.sensor(
         name="heal_days",
         job=job,
-        description="Delivers missing and incomplete days of the last EXPORT_HEAL_DAYS again, once "
-        "what they failed for may have passed, one at a time.",
+        description="Delivers missing and incomplete days of the last EXPORT_HEAL_DAYS again, and "
+        "events that were to be read once more, once what they failed for may have passed, one at "
+        "a time.",
         minimum_interval_seconds=300,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
@@ -46,7 +57,9 @@ def healing_sensor(
         now = datetime.now(UTC)
         days = partitions.get_partition_keys(left_by_schedule(now, settings))
         store = open_store(settings.export_url, s3_resource(settings).get_client)
-        found = next_to_heal(context.instance, runs, store, days[-settings.export_heal_days :], now)
+        found = next_to_heal(
+            context.instance, runs, store, days[-settings.export_heal_days :], events, now
+        )
         return dg.SkipReason(found) if isinstance(found, str) else found
 
     return heal_days
@@ -57,34 +70,51 @@ def next_to_heal(
     runs: dg.RunsFilter,
     store: Store,
     days: Sequence[str],
+    events: Sequence[dg.AssetKey],
     now: datetime,
 ) -> dg.RunRequest | str:
     """The run that is due for one of `days`, the newest first, or why there is none.
 
-    `runs` are those of the job and the portal. None is due while one of them is under way. Raises
-    StoreError.
+    `runs` are those of the job and the portal. None is due while one of them is under way. Days
+    come before the `events` of complete ones, of which a run was to read them once more and
+    failed. Raises StoreError.
     """
     if instance.get_runs(replace(runs, statuses=_UNDER_WAY), limit=1):
         return "a run is under way"
-    reasons = []
+    reasons, complete = [], []
     for day in reversed(days):
+        whole, late = _runs_of(instance, runs, day)
         if is_complete(store, day):
-            continue
-        of_day = _runs_of(instance, runs, day)
-        if why := _not_yet(instance, runs, of_day, now):
+            complete.append((day, late))
+        elif why := _not_yet(instance, runs, whole, now):
             reasons.append(f"{day}: {why}")
+        else:
+            why = "incomplete" if whole else "missing"
+            return dg.RunRequest(f"{day} after {_last(whole)}", partition_key=day, tags={WHY: why})
+    for day, late in complete if events else ():
+        if not late or late[0].dagster_run.status is dg.DagsterRunStatus.SUCCESS:
             continue
-        last = of_day[0].dagster_run.run_id if of_day else "nothing"
-        why = "incomplete" if of_day else "missing"
-        return dg.RunRequest(f"{day} after {last}", partition_key=day, tags={WHY: why})
+        if why := _not_yet(instance, runs, late, now):
+            reasons.append(f"late events of {day}: {why}")
+        else:
+            return events_again(day, events, after=_last(late))
     return "; ".join(reasons) or "the newest days are complete"
 
 
-def _runs_of(instance: dg.DagsterInstance, runs: dg.RunsFilter, day: str) -> list[dg.RunRecord]:
-    """The newest runs for a day, but for those of its late events alone."""
+def _last(runs: Sequence[dg.RunRecord]) -> str:
+    return runs[0].dagster_run.run_id if runs else "nothing"
+
+
+def _runs_of(
+    instance: dg.DagsterInstance, runs: dg.RunsFilter, day: str
+) -> tuple[list[dg.RunRecord], list[dg.RunRecord]]:
+    """The newest runs for a day, and those for its late events alone."""
     of_day = replace(runs, tags={**runs.tags, "dagster/partition": day})
     found = instance.get_run_records(of_day, limit=2 * TRIES)
-    return [each for each in found if each.dagster_run.tags.get(WHY) != LATE_EVENTS]
+    whole, late = list[dg.RunRecord](), list[dg.RunRecord]()
+    for each in found:
+        (late if each.dagster_run.tags.get(WHY) == LATE_EVENTS else whole).append(each)
+    return whole, late
 
 
 def _not_yet(

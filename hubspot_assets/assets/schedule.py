@@ -45,15 +45,20 @@ def export_schedule(
         for day in reversed(days[-1 - settings.events_again_days : -1]):
             if not events or not is_complete(store, day):
                 continue
-            yield dg.RunRequest(
-                f"{day} again after {days[-1]}",
-                partition_key=day,
-                asset_selection=events,
-                run_config={"resources": {"reading": {"config": {"read_again": True}}}},
-                tags={WHY: LATE_EVENTS},
-            )
+            yield events_again(day, events, after=days[-1])
 
     return daily_export
+
+
+def events_again(day: str, events: Sequence[dg.AssetKey], *, after: str) -> dg.RunRequest:
+    """A run that reads the `events` of a day once more, one only `after` each such thing."""
+    return dg.RunRequest(
+        f"{day} again after {after}",
+        partition_key=day,
+        asset_selection=events,
+        run_config={"resources": {"reading": {"config": {"read_again": True}}}},
+        tags={WHY: LATE_EVENTS},
+    )
 
 
 def daily(settings: Settings, *, minutes_before: int = 0) -> str:
