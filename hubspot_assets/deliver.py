@@ -182,7 +182,7 @@ def _run(
     display.begin(len(keys), day)
     defs, written = followed
     written.clear()
-    job, every = defs.resolve_job_def(JOB), defs.resolve_asset_graph().get_all_asset_keys()
+    job, every = defs.resolve_job_def(JOB), _selected(defs, ())
     run_id = str(uuid.uuid4())
     s3 = s3_resource(settings).get_client
     store = open_store(settings.export_url, s3)

@@ -31,10 +31,7 @@ class House:
         self.defs = build_defs(place().load(), load_settings())
 
     def deliver(self, day):
-        job = self.defs.resolve_job_def(JOB)
-        return job.execute_in_process(
-            instance=self.instance, partition_key=day, raise_on_error=False
-        ).success
+        return self.carry_out(dg.RunRequest(partition_key=day))
 
     def carry_out(self, request):
         """A run that was asked for, as Dagster's daemon would launch it."""

@@ -83,38 +83,40 @@ def next_to_heal(
         return "a run is under way"
     reasons, complete = [], []
     for day in reversed(days):
-        whole, late = _runs_of(instance, runs, day)
         if is_complete(store, day):
-            complete.append((day, late))
-        elif why := _not_yet(instance, runs, whole, now):
+            complete.append(day)
+            continue
+        whole = _runs_of(instance, runs, day)
+        if why := _not_yet(instance, runs, whole, now):
             reasons.append(f"{day}: {why}")
-        else:
-            why = "incomplete" if whole else "missing"
-            return dg.RunRequest(f"{day} after {_last(whole)}", partition_key=day, tags={WHY: why})
-    for day, late in complete if events else ():
+            continue
+        last = whole[0].dagster_run.run_id if whole else "nothing"
+        why = "incomplete" if whole else "missing"
+        return dg.RunRequest(f"{day} after {last}", partition_key=day, tags={WHY: why})
+    for day in complete if events else ():
+        late = _late_runs_of(instance, runs, day)
         if not late or late[0].dagster_run.status is dg.DagsterRunStatus.SUCCESS:
             continue
         if why := _not_yet(instance, runs, late, now):
             reasons.append(f"late events of {day}: {why}")
-        else:
-            return events_again(day, events, after=_last(late))
+            continue
+        return events_again(day, events, after=late[0].dagster_run.run_id)
     return "; ".join(reasons) or "the newest days are complete"
 
 
-def _last(runs: Sequence[dg.RunRecord]) -> str:
-    return runs[0].dagster_run.run_id if runs else "nothing"
-
-
-def _runs_of(
-    instance: dg.DagsterInstance, runs: dg.RunsFilter, day: str
-) -> tuple[list[dg.RunRecord], list[dg.RunRecord]]:
-    """The newest runs for a day, and those for its late events alone."""
+def _runs_of(instance: dg.DagsterInstance, runs: dg.RunsFilter, day: str) -> list[dg.RunRecord]:
+    """The newest runs for a day, but for those of its late events alone."""
     of_day = replace(runs, tags={**runs.tags, "dagster/partition": day})
     found = instance.get_run_records(of_day, limit=2 * TRIES)
-    whole, late = list[dg.RunRecord](), list[dg.RunRecord]()
-    for each in found:
-        (late if each.dagster_run.tags.get(WHY) == LATE_EVENTS else whole).append(each)
-    return whole, late
+    return [each for each in found if each.dagster_run.tags.get(WHY) != LATE_EVENTS]
+
+
+def _late_runs_of(
+    instance: dg.DagsterInstance, runs: dg.RunsFilter, day: str
+) -> Sequence[dg.RunRecord]:
+    """The newest runs for the late events of a day."""
+    of_day = replace(runs, tags={**runs.tags, "dagster/partition": day, WHY: LATE_EVENTS})
+    return instance.get_run_records(of_day, limit=TRIES)
 
 
 def _not_yet(

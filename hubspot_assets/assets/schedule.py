@@ -51,7 +51,8 @@ def export_schedule(
 
 
 def events_again(day: str, events: Sequence[dg.AssetKey], *, after: str) -> dg.RunRequest:
-    """A run that reads the `events` of a day once more, one only `after` each such thing."""
+    """A run that reads the `events` of a day once more. Of those `after` the same day, or run, only
+    one is launched."""
     return dg.RunRequest(
         f"{day} again after {after}",
         partition_key=day,
