@@ -18,12 +18,23 @@ from hubspot_assets.tables.batches import Batch
 from hubspot_assets.tables.records import AsOf, literal
 
 _GROUP = ["id", "name"]
+#: What records tell of when something happened to them.
+_MOMENTS = "createdAt", "bornAt", "awayFrom", "awayUntil", "goneAt", "updatedAt"
 _SCHEMA = {
     "id": pl.Int64(),
     "change": pl.String(),
     "at": pl.Datetime("ms"),
     "into": pl.Int64(),
     "properties": pl.Int64(),
+}
+_ROWS = {
+    "OBJECTTYPEID": pl.String(),
+    "OBJECTID": pl.Int64(),
+    "CHANGE": pl.String(),
+    "CHANGEDAT": pl.Datetime("ms"),
+    "MERGEDINTO": pl.Int64(),
+    "PROPERTIES": pl.Int64(),
+    "INGESTEDAT": pl.Datetime("ms"),
 }
 
 
@@ -34,6 +45,8 @@ def record_changes(batch: Batch, began: datetime | None) -> pl.DataFrame:
     """
     records = batch.records
     window = batch.day.start_naive, batch.day.end_naive
+    if _is_quiet(batch, began):
+        return pl.DataFrame(schema=_ROWS)
     now = batch.at_end()
     lasting = now.values.filter(pl.col("seenSince").ne_missing(pl.lit(EVER, pl.Datetime("ms"))))
     present = lasting.group_by("id").agg(properties=pl.len().cast(pl.Int64))
@@ -64,6 +77,17 @@ def record_changes(batch: Batch, began: datetime | None) -> pl.DataFrame:
             INGESTEDAT="readAt",
         )
     )
+
+
+def _is_quiet(batch: Batch, began: datetime | None) -> bool:
+    """Whether nothing in a batch is of the day or later, as most of it is on most nights; then
+    there is nothing to compare."""
+    start, values = batch.day.start_naive, batch.values
+    if began and values["heldUntil"].count():
+        return False
+    moments = (*(batch.records[name] for name in _MOMENTS), values["timestamp"])
+    latest = (each.max() for each in moments)
+    return not any(isinstance(each, datetime) and each >= start for each in latest)
 
 
 def _moments(
