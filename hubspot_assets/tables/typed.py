@@ -37,6 +37,15 @@ _MOST_DIGITS = 38
 _FIRST_MOMENT, _LAST_MOMENT = -62_135_596_800_000, 253_402_300_799_999
 
 
+#: What each type's column has for a property that no record has set.
+_NONE = {
+    "BOOLEAN": pl.lit(None, pl.Boolean),
+    "TIMESTAMP": pl.lit(None, pl.Datetime("ms")),
+    "DATE": pl.lit(None, pl.Date),
+    **dict.fromkeys(("NUMBER", "JSON", "VARCHAR"), pl.lit(None, pl.String)),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class PropertyType:
     """A property's name, HubSpot type (`string`, `number`, `bool`, ...) and label."""
@@ -76,16 +85,22 @@ def typed_columns(
     by_name = {each.name: each for each in properties}
     expressions: list[pl.Expr] = []
     checks: dict[str, tuple[ColumnType, pl.Series]] = {}
-    wide = _wide(values, key, list(by_name))
-    raw = dict(zip(by_name, map(pl.col, wide.columns[1:]), strict=True))
+    there = set(values["name"].unique())
+    present = [name for name in by_name if name in there]
+    wide = _wide(values, key, present)
+    raw = dict(zip(present, map(pl.col, wide.columns[1:]), strict=True))
     for name, (typed, unparsed) in _names(properties).items():
         kind = _column_type(by_name[name])
+        if name not in raw:  # as most are: a portal has properties by the hundred
+            expressions += [_NONE[kind].alias(each) for each in (typed, unparsed) if each]
+            continue
         expressions.append(_parsed(raw[name], kind).alias(typed))
         if unparsed:
             expressions.append(raw[name].alias(unparsed))
         if kind != "VARCHAR":
             checks[typed] = kind, wide[raw[name].meta.output_name()]
     table = wide.select(key, *expressions)
+    counts[UNPARSED] += 0
     for typed, (kind, told) in checks.items():
         lost = table[typed].null_count() - told.null_count()
         if lost and kind == "NUMBER":
