@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -51,6 +52,8 @@ PORTAL = 4_000
 #: So many contacts are forgotten in so many days.
 FORGOTTEN = 5
 DAYS_OF_THEM = [str(date.fromisoformat(DAY) - timedelta(n)) for n in range(90)]
+#: So many small days are measured.
+SMALL_DAYS = 3
 #: Records in a batch read of associations.
 BATCH = 1000
 #: Linked records that a batch read tells of each record at a time.
@@ -196,6 +199,7 @@ def measure_day(folder: str) -> dict[str, float]:
     return {
         "seconds": seconds,
         "extraction": reading,
+        "beyond": seconds - reading,
         "steps": len(steps),
         "launch": begun - min(e.timestamp for e in events),
         "log_mb": sum(len(dg.serialize_value(e)) for e in events) / 1e6,
@@ -484,6 +488,25 @@ def changes(of: dict[str, float]) -> list[bool]:
     return good
 
 
+def small_day(options: Sequence[str]) -> list[bool]:
+    """The quickest of some whole days of a small portal, as the machine may do other things."""
+    days = []
+    for _ in range(SMALL_DAYS):
+        with sandbox_process("--records", "300", *options) as environment:
+            days.append(run("day", dict(environment)))
+    day = min(days, key=lambda each: each["beyond"])
+    every = ", ".join(f"{each['beyond']:.1f}" for each in days)
+    print(
+        f"      a small day: {day['steps']:.0f} steps, {day['extraction']:.1f} s of extraction; "
+        f"beyond that {every} s"
+    )
+    return [
+        verdict("a whole small day beyond its extraction", day["beyond"], 10, " s"),
+        verdict("launching it", day["launch"], 5, " s"),
+        verdict("its event log", day["log_mb"], 5, " MB"),
+    ]
+
+
 def speed(lean: int) -> list[bool]:
     """A whole portal, and contacts with few properties, beside what HubSpot's budgets allow."""
     portal = bench_speed.run(PORTAL, ())
@@ -561,13 +584,7 @@ def bench(contacts: int, lean_contacts: int) -> bool:
         whole = run("whole", dict(environment))
     print(f"      a whole portal at full width: {whole['rows']:,.0f} rows")
     good.append(verdict("its memory", whole["rss_mb"], 600, " MB"))
-    with sandbox_process("--records", "300", *options) as environment:
-        day = run("day", dict(environment))
-    print(f"      a small day: {day['steps']:.0f} steps, {day['extraction']:.1f} s of extraction")
-    beyond = day["seconds"] - day["extraction"]
-    good.append(verdict("a whole small day beyond its extraction", beyond, 10, " s"))
-    good.append(verdict("launching it", day["launch"], 5, " s"))
-    good.append(verdict("its event log", day["log_mb"], 5, " MB"))
+    good += small_day(options)
     with sandbox_process("--records", "300", *options) as environment:
         of = run("store", dict(environment))
     print(
