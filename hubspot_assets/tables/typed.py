@@ -100,13 +100,14 @@ def typed_columns(
         if kind != "VARCHAR":
             checks[typed] = kind, wide[raw[name].meta.output_name()]
     table = wide.select(key, *expressions)
-    counts[UNPARSED] += 0
+    unparsed_cells = 0
     for typed, (kind, told) in checks.items():
         lost = table[typed].null_count() - told.null_count()
         if lost and kind == "NUMBER":
             table = table.with_columns(_with_odd_numbers(table[typed], told))
             lost = table[typed].null_count() - told.null_count()
-        counts[UNPARSED] += lost
+        unparsed_cells += lost
+    counts[UNPARSED] += unparsed_cells
     return table
 
 

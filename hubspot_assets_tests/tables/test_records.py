@@ -244,6 +244,9 @@ def test_typed_columns_parse_leniently_and_count_what_does_not():
     assert rows[3]["PROPERTY_NAME"] is None
     assert table["PROPERTY_UNSET"].null_count() == 3
     assert table.schema["PROPERTY_UNSET"] == pl.String
+    unset = records.objects_of_type(as_of(record(1)), "0-3", kinds, counts=Counter())
+    assert unset.schema == table.schema
+    assert unset.drop(table.columns[:4]).null_count().rows() == [(1,) * (table.width - 4)]
 
 
 def test_an_empty_type_gives_typed_columns_without_rows():
