@@ -20,7 +20,7 @@ import polars as pl
 from hubspot_assets.json_text import is_json
 from hubspot_assets.tables.counts import UNPARSED
 from hubspot_assets.tables.names import property_columns
-from hubspot_assets.tables.spec import Column, ColumnType
+from hubspot_assets.tables.spec import DTYPES, Column, ColumnType
 
 #: HubSpot's property types to column types; every other one is text.
 _TYPES: dict[str, ColumnType] = {
@@ -35,15 +35,8 @@ _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _MOST_DIGITS = 38
 #: Epoch milliseconds of the years 1 to 9999, which every reader of time stamps takes.
 _FIRST_MOMENT, _LAST_MOMENT = -62_135_596_800_000, 253_402_300_799_999
-
-
-#: What each type's column has for a property that no record has set.
-_NONE = {
-    "BOOLEAN": pl.lit(None, pl.Boolean),
-    "TIMESTAMP": pl.lit(None, pl.Datetime("ms")),
-    "DATE": pl.lit(None, pl.Date),
-    **dict.fromkeys(("NUMBER", "JSON", "VARCHAR"), pl.lit(None, pl.String)),
-}
+#: What each type's column has for a property that no record has set; a NUMBER's is text.
+_NONE = {kind: pl.lit(None, dtypes[-1]) for kind, dtypes in DTYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
