@@ -264,6 +264,11 @@ def test_helm_says_of_the_instance_what_compose_does(helm):
     }
     daemon = helm["dagsterDaemon"]
     assert daemon["runRetries"] == camel(instance["run_retries"])
+    assert daemon["runCoordinator"] == {
+        "enabled": True,
+        "type": "CustomRunCoordinator",
+        "config": {"customRunCoordinator": {**instance["run_coordinator"], "config": {}}},
+    }
     waits_for_a_node = {"startTimeoutSeconds": 300, "maxResumeRunAttempts": 0}
     assert daemon["runMonitoring"] == camel(instance["run_monitoring"]) | waits_for_a_node
     assert helm["retention"] == {"enabled": True, **camel(instance["retention"])}
