@@ -341,8 +341,8 @@ class HubSpot:
     def _doubt(self, call: _Call, refused: Refused) -> None:
         """Waits before a refusal is asked for again: a moment where it is about what is allowed,
         since those who judge that fail at times; not at all where it is about what there is."""
-        log.info("%s: refused with %d; asking again", call.where, refused.status)
         if isinstance(refused, Forbidden):
+            log.info("%s: refused with %d; asking again", call.where, refused.status)
             self._sleep(pause := self._uniform() * BACKOFF)
             self._tally.waited(pause)
 
